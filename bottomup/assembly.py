@@ -1,0 +1,205 @@
+"""Components become a model: sources, stages and feedback are wired, and everything that does not fit is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.model import BACKBONE, HeadStack, PoseModel
+from bottomup.registry import unknown
+from bottomup.stages import Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
+from bottomup.types import Task
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """How one head is built and trained.
+
+    ``build`` is a Head class, or a ``functools.partial`` of one that holds its options. ``neck`` names the neck it reads
+    (None: ``default_neck``, "backbone": the backbone itself), ``level`` one level, a tuple of them, or "all" (None: the
+    finest, among equals the deepest). ``share_stages`` uses one set of weights for all stages.
+    """
+
+    build: Callable[[Source, Task], Head]
+    neck: str | None = None
+    level: str | tuple[str, ...] | None = None
+    weight: float | Mapping[str, float] = 1.0
+    stage_reduction: Literal["mean", "sum"] = "mean"
+    share_stages: bool = False
+    features: bool = True  # False: it reads earlier heads' outputs only
+
+
+def assemble(
+    backbone: Backbone | None,
+    task: Task,
+    heads: Mapping[str, HeadSpec | type[Head]],
+    *,
+    necks: Mapping[str, Callable[[list[FeatureSpec]], Neck]] | None = None,
+    default_neck: str | None = None,
+    decoder: Decoder | None = None,
+    trained: Iterable[str] | None = None,
+    given: Iterable[str] = (),
+    freeze: Iterable[str] = (),
+) -> PoseModel:
+    """Build a PoseModel from constructors.
+
+    ``trained`` names the heads to train (default: all that define a loss); ``given`` those whose outputs are given (teacher
+    forcing): they are not trained. ``freeze`` names parts that stay as they are. Raises ConfigError, before any forward, for whatever does not fit.
+    """
+    specs = {name: spec if isinstance(spec, HeadSpec) else HeadSpec(spec) for name, spec in heads.items()}
+    if not specs:
+        raise ConfigError("a model needs at least one head")
+    built_necks = _build_necks(backbone, necks or {}, specs, default_neck)
+    stages = {name: neck.stages for name, neck in built_necks.items()}
+    if backbone is not None:
+        stages[BACKBONE] = backbone.stages
+    stacks = dict[str, HeadStack]()
+    for name, spec in specs.items():
+        stacks[name] = _build_head(name, spec, task, stages, default_neck, stacks)
+    fed_back = _fed_back(backbone, stacks)
+    if backbone is not None and fed_back:
+        backbone.connect(sum(stacks[name].last.feedback for name in fed_back))
+    decoded = _decoded(decoder, stacks) if decoder is not None else None
+    model = PoseModel(task, backbone, built_necks, stacks, fed_back, _trained(stacks, trained, given), decoded)
+    _check_frozen(model, freeze)
+    model.freeze(freeze, [key for name in given for key in stacks[name].last.provides])
+    return model
+
+
+def _build_necks(
+    backbone: Backbone | None,
+    necks: Mapping[str, Callable[[list[FeatureSpec]], Neck]],
+    specs: Mapping[str, HeadSpec],
+    default_neck: str | None,
+) -> dict[str, Neck]:
+    """The necks that some head reads."""
+    read = {spec.neck or default_neck for spec in specs.values() if spec.features} - {None, BACKBONE}
+    for name in sorted(str(neck) for neck in read):
+        if name not in necks:
+            raise ConfigError(unknown("neck of this model", name, [BACKBONE, *sorted(necks)]))
+    if backbone is None:
+        return {}
+    return {name: build(backbone.stages) for name, build in necks.items() if name in read}
+
+
+def _build_head(
+    name: str,
+    spec: HeadSpec,
+    task: Task,
+    stages: Mapping[str, list[FeatureSpec]],
+    default_neck: str | None,
+    before: Mapping[str, HeadStack],
+) -> HeadStack:
+    """One head on every stage of what it reads, checked against the heads before it."""
+    if spec.features:
+        reads = spec.neck or default_neck or BACKBONE
+        if reads not in stages:
+            raise ConfigError(f"head {name!r} reads features, but the model has no backbone; give its outputs instead")
+        specs = [_choose_levels(name, spec.level, stage) for stage in stages[reads]]
+    else:
+        reads, specs = None, [FeatureSpec()]
+    heads = [
+        spec.build(Source(features or None, _grids_before(before, index - len(specs))), task)
+        for index, features in enumerate(specs)
+    ]
+    if spec.share_stages:
+        _share(heads)
+    stack = HeadStack(heads, [tuple(features) for features in specs], reads, spec.weight, spec.stage_reduction)
+    _check_head(name, stack, before)
+    return stack
+
+
+def _choose_levels(head: str, level: str | tuple[str, ...] | None, stage: FeatureSpec) -> FeatureSpec:
+    if level == "all":
+        return stage
+    if level is None:
+        finest = min(entry.grid.stride for entry in stage.values())
+        level = [name for name, entry in stage.items() if entry.grid.stride == finest][-1]
+    chosen = FeatureSpec()
+    for name in (level,) if isinstance(level, str) else level:
+        if name not in stage:
+            raise ConfigError(f"head {head!r}: " + unknown("level", name, list(stage)))
+        chosen[name] = stage[name]
+    return chosen
+
+
+def _grids_before(before: Mapping[str, HeadStack], stage: int) -> dict[str, Grid]:
+    """The grids of the maps that earlier heads provide on a stage, counted from the end."""
+    return {key: grid for stack in before.values() if len(stack) >= -stage for key, grid in stack.at(stage).grids.items()}
+
+
+def _share(heads: list[Head]) -> None:
+    """Let all heads use the first one's weights; grids stay their own."""
+    for head in heads[1:]:
+        for name, module in heads[0].named_children():
+            setattr(head, name, module)
+
+
+def _check_head(name: str, stack: HeadStack, before: Mapping[str, HeadStack]) -> None:
+    provider = {key: other for other, earlier in before.items() for key in earlier.last.provides}
+    for key in stack.last.provides:
+        if key in provider:
+            raise ConfigError(f"heads {provider[key]!r} and {name!r} both provide {key}; keep one of them")
+    axes = {key: text for earlier in before.values() for key, text in earlier.last.provides.items()}
+    check_requires(f"head {name!r}", stack.last.requires, axes)
+    for requirement in requirements(stack.last.requires):
+        key = requirement.choose(axes)
+        if key is not None and len(before[provider[key]]) < len(stack):
+            raise ConfigError(
+                f"head {name!r} is supervised on {len(stack)} stages but requires {key}, which head {provider[key]!r} provides "
+                f"on {len(before[provider[key]])}; let both read the same neck"
+            )
+
+
+def check_requires(who: str, requires: Mapping[str, str], provided: Mapping[str, str]) -> None:
+    """Raise ConfigError unless every required key is provided with the axes that ``who`` expects."""
+    missing = []
+    for requirement in requirements(dict(requires)):
+        key = requirement.choose(provided)
+        if key is None and not requirement.optional:
+            missing.append(" or ".join(requirement.keys))
+        if key is not None and provided[key] != requirement.axes:
+            raise ConfigError(f"{who} requires {key} with axes ({requirement.axes}); this model's has ({provided[key]})")
+    if missing:
+        given = ", ".join(provided) or "nothing before it"
+        raise ConfigError(f"{who} requires {', '.join(missing)}; add a head that provides it. This model has {given}")
+
+
+def _fed_back(backbone: Backbone | None, stacks: Mapping[str, HeadStack]) -> list[str]:
+    """Heads on the backbone itself that declare feedback and require nothing that is not fed back too."""
+    if backbone is None or not backbone.feeds_back or len(backbone.stages) < 2:
+        return []
+    fed_back, keys = list[str](), set[str]()
+    for name, stack in stacks.items():
+        needs = [requirement for requirement in requirements(stack.last.requires) if not requirement.optional]
+        if stack.last.feedback and stack.reads == BACKBONE and all(need.choose(keys) for need in needs):
+            fed_back.append(name)
+            keys |= stack.last.provides.keys()
+    return fed_back
+
+
+def _decoded(decoder: Decoder, stacks: Mapping[str, HeadStack]) -> list[str]:
+    """The keys that a decoder reads of this model; ConfigError where it lacks one."""
+    provided = {key: axes for stack in stacks.values() for key, axes in stack.last.provides.items()}
+    check_requires(f"decoder {type(decoder).__name__}", decoder.requires, provided)
+    chosen = [requirement.choose(provided) for requirement in requirements(decoder.requires)]
+    return [key for key in chosen if key is not None]
+
+
+def _trained(stacks: Mapping[str, HeadStack], trained: Iterable[str] | None, given: Iterable[str]) -> list[str]:
+    for name in (*given, *(trained or ())):
+        if name not in stacks:
+            raise ConfigError(unknown("head of this model", name, list(stacks)))
+    judged = [name for name, stack in stacks.items() if type(stack.last).loss is not Head.loss]
+    given = set(given)
+    return [name for name in (trained or judged) if name not in given]
+
+
+def _check_frozen(model: PoseModel, freeze: Iterable[str]) -> None:
+    parts = [BACKBONE, *(f"necks.{name}" for name in model.necks), *(f"heads.{name}" for name in model.heads)]
+    for name in freeze:
+        if name not in parts:
+            raise ConfigError(unknown("part to freeze", name, parts))

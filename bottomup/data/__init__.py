@@ -1,0 +1,1 @@
+"""Images and annotations: read, augmented and collated into method-free batches."""

@@ -1,0 +1,39 @@
+"""The contract of a data set: what the loader, the predictor and the evaluation know of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from bottomup.registry import Registry
+from bottomup.types import People, Sample, Task
+
+
+class Dataset(ABC):
+    """Images with people, read by index; the same for every format."""
+
+    task: Task
+    image_ids: list[int]  # one per index, unique
+    weights: list[float] | None = None  # per index: how often it is drawn in training; None: once an epoch
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @abstractmethod
+    def sample(self, index: int, maps: frozenset[str]) -> Sample:
+        """Read one image in its own px: ``to_input`` the identity, ``content`` None.
+
+        ``maps`` says which of "crowd", "unannotated", "unmasked" (into ``ignore``) and "instances" are wanted; no other is
+        made. Raises DataError naming the file and the field.
+        """
+
+    @abstractmethod
+    def people(self, index: int) -> People:
+        """The people of one image, without reading the image where the format allows it."""
+
+    @abstractmethod
+    def ground_truth(self) -> dict[str, Any]:
+        """Everything annotated as a COCO dictionary (images, annotations, categories), for pycocotools."""
+
+
+DATASETS: Registry[Dataset] = Registry("data set", "bottomup.data")

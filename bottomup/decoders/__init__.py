@@ -1,0 +1,1 @@
+"""From maps to instances; the file name is the registered name."""

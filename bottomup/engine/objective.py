@@ -1,0 +1,53 @@
+"""What is minimised: sum over heads and terms of weight x mean over the head's stages x mean over the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bottomup.model import HeadStack, PoseModel
+from bottomup.types import Batch, Outputs, Targets
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of one batch, per image; their mean over the images of all ranks and accumulation steps is minimised."""
+
+    total: Tensor  # (B,) weighted
+    terms: dict[str, Tensor]  # "head/term" -> (B,) unweighted, joined over stages, detached
+    metrics: dict[str, Tensor]  # "head/figure" -> (B,), NaN where an image has none; of the last stage
+
+
+def compute_losses(model: PoseModel, outputs: list[Outputs], batch: Batch, heads: Iterable[str] | None = None) -> Losses:
+    """Judge the outputs of all stages (``model(..., stages="all")``) against a batch's annotations."""
+    total = torch.zeros(len(batch), device=batch.keypoints.device)
+    terms, metrics = dict[str, Tensor](), dict[str, Tensor]()
+    for name in model.trained if heads is None else heads:
+        stack = model.stack(name)
+        per_stage = []
+        for stage, targets in _targets(stack, outputs, batch):
+            per_stage.append(stack.at(stage).loss(outputs[stage], targets))
+        for term in per_stage[0]:
+            joined = torch.stack([losses[term] for losses in per_stage])
+            joined = joined.sum(0) if stack.reduction == "sum" else joined.mean(0)
+            total = total + stack.loss_weight(term) * joined
+            terms[f"{name}/{term}"] = joined.detach()
+        with torch.no_grad():
+            figures = stack.last.metrics(outputs[-1], targets)
+        metrics |= {f"{name}/{figure}": value for figure, value in figures.items()}
+    return Losses(total, terms, metrics)
+
+
+def _targets(stack: HeadStack, outputs: list[Outputs], batch: Batch) -> list[tuple[int, Targets]]:
+    """Each stage (counted from the end) with its targets; stages on equal grids share them."""
+    made: list[tuple[int, Targets]] = []
+    for stage in range(-len(stack), 0):
+        head = stack.at(stage)
+        detached = {key: maps.detach() for key, maps in outputs[stage].items()} if head.matches else {}
+        same = bool(made) and not head.matches and head.grids == stack.at(made[-1][0]).grids
+        with torch.no_grad():
+            made.append((stage, made[-1][1] if same else head.encode(batch, detached)))
+    return made

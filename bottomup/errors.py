@@ -1,0 +1,21 @@
+"""The errors that a user can cause, each a sentence that names what was given, what was expected and the remedy."""
+
+
+class BottomupError(Exception):
+    """A fault in what the user gave; the command line prints its message without a traceback."""
+
+
+class ConfigError(BottomupError, ValueError):
+    """A configuration that does not fit together."""
+
+
+class DataError(BottomupError, ValueError):
+    """An image or annotation file that cannot be read as what it claims to be."""
+
+
+class CheckpointError(BottomupError, ValueError):
+    """A checkpoint that is broken, foreign or of another model."""
+
+
+class TrainingError(BottomupError, RuntimeError):
+    """A training run that cannot go on."""

@@ -1,0 +1,151 @@
+"""The pixel convention, stated once.
+
+Coordinates are continuous: x right, y down, an image occupies [0, W] x [0, H], pixel (r, c) covers [c, c + 1) x [r, r + 1)
+and its centre is (c + 0.5, r + 0.5). Resizing is x * scale, flipping is W - x, boxes are [x1, y1, x2, y2] with area
+(x2 - x1)(y2 - y1). A map lies on a Grid and is sampled, resized and flipped through it only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = TypeVar("Array", NDArray[np.float64], NDArray[np.float32], Tensor)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the cells of a map lie: cell j is centred at ``origin + j * stride`` input px, in x and in y.
+
+    ``origin = stride / 2`` needs input sides that are multiples of the stride (hourglass, FPN);
+    ``origin = 0.5`` needs sides n * stride + 1 and has n + 1 cells (dilated and TF-padded networks).
+    """
+
+    stride: int
+    origin: float
+
+    @classmethod
+    def centred(cls, stride: int) -> Grid:
+        """The grid whose cells tile the image: origin = stride / 2."""
+        return cls(stride, stride / 2)
+
+    @classmethod
+    def cornered(cls, stride: int) -> Grid:
+        """The grid whose first cell sits on the first pixel: origin = 0.5."""
+        return cls(stride, 0.5)
+
+    def cells(self, side: int) -> int:
+        """The number of cells along an input side of ``side`` px."""
+        return math.ceil((side - self.origin) / self.stride)
+
+    def shape(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The map size (h, w) for an input size (H, W)."""
+        return self.cells(size[0]), self.cells(size[1])
+
+    def accepts(self, side: int) -> bool:
+        """Whether a flip maps the cell centres of an input side onto themselves."""
+        return side >= 2 * self.origin and (side - 2 * self.origin) % self.stride == 0
+
+    def centres(self, cells: int, like: Tensor) -> Tensor:
+        """The centres of ``cells`` cells, (cells,) input px, on the device of ``like``, float32."""
+        return self.origin + self.stride * torch.arange(cells, device=like.device, dtype=torch.float32)
+
+    def to_cells(self, points: Tensor) -> Tensor:
+        """Continuous cell coordinates of points in input px; cell j is j exactly."""
+        return (points - self.origin) / self.stride
+
+    def to_input(self, cells: Tensor) -> Tensor:
+        """Input px of continuous cell coordinates."""
+        return cells * self.stride + self.origin
+
+    def nearest(self, points: Tensor) -> Tensor:
+        """The cell that each point falls in, int64; a point between two cells falls in the latter."""
+        return torch.floor(self.to_cells(points) + 0.5).long()
+
+
+def smallest_side(side: int, grids: list[Grid]) -> int:
+    """The smallest input side >= ``side`` that every grid accepts; ValueError where there is none."""
+    period = math.lcm(*(grid.stride for grid in grids))
+    for candidate in range(side, side + period + 1):
+        if all(grid.accepts(candidate) for grid in grids):
+            return candidate
+    raise ValueError(f"no input side fits the grids {grids}: grids of origin 0.5 and stride / 2 do not mix")
+
+
+def resize(
+    maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int], mode: str = "bilinear"
+) -> Tensor:
+    """Resample maps (B, C, h, w) from one grid onto ``shape`` cells of another of the same input; moves no peak."""
+    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=maps.device).expand(len(maps), 4)
+    return resample(maps, from_grid, whole, to_grid, whole, shape, mode)
+
+
+def resample(
+    maps: Tensor,
+    from_grid: Grid,
+    from_content: Tensor,
+    to_grid: Grid,
+    to_content: Tensor,
+    shape: tuple[int, int],
+    mode: str = "bilinear",
+) -> Tensor:
+    """Resample maps (B, C, h, w) so that what lies in ``from_content`` comes to lie in ``to_content``.
+
+    Contents are (B, 4) xyxy input px; outside the map its border value is repeated. ``mode`` is "bilinear" or "nearest".
+    """
+    h, w = maps.shape[-2:]
+    ratio = (from_content[:, 2:] - from_content[:, :2]) / (to_content[:, 2:] - to_content[:, :2])  # (B, 2)
+    x = (to_grid.centres(shape[1], maps) - to_content[:, :1]) * ratio[:, :1] + from_content[:, :1]  # (B, w')
+    y = (to_grid.centres(shape[0], maps) - to_content[:, 1:2]) * ratio[:, 1:] + from_content[:, 1:2]  # (B, h')
+    u = (2 * from_grid.to_cells(x) + 1) / w - 1
+    v = (2 * from_grid.to_cells(y) + 1) / h - 1
+    where = torch.stack((u[:, None, :].expand(-1, shape[0], -1), v[:, :, None].expand(-1, -1, shape[1])), dim=-1)
+    sampled = F.grid_sample(maps.float(), where, mode=mode, padding_mode="border", align_corners=False)
+    return sampled.to(maps.dtype)
+
+
+def transform_points(points: Array, matrix: Array) -> Array:
+    """Move points (..., 2) by an affine matrix (2, 3)."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def transform_boxes(boxes: Array, matrix: Array) -> Array:
+    """Move boxes (N, 4) xyxy by an affine matrix (2, 3): the upright box around the four moved corners."""
+    corners = transform_points(boxes[:, (0, 1, 2, 1, 2, 3, 0, 3)].reshape(-1, 4, 2), matrix)
+    if isinstance(corners, Tensor):
+        return torch.cat((corners.amin(1), corners.amax(1)), dim=1)
+    return np.concatenate((corners.min(1), corners.max(1)), axis=1)
+
+
+def area_scale(matrix: Array) -> float:
+    """By how much an affine matrix (2, 3) enlarges areas."""
+    return abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))
+
+
+def mirrors(matrix: NDArray[np.float64]) -> bool:
+    """Whether an affine matrix (2, 3) turns left into right."""
+    return bool(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0] < 0)
+
+
+def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of an affine matrix (2, 3)."""
+    return np.linalg.inv(np.vstack((matrix, (0.0, 0.0, 1.0))))[:2]
+
+
+def chain(first: NDArray[np.float64], then: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine matrix (2, 3) that applies ``first`` and then ``then``."""
+    row = np.array([[0.0, 0.0, 1.0]])
+    return (np.vstack((then, row)) @ np.vstack((first, row)))[:2]
+
+
+def pixel_matrix(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same map between pixel indices, whose origin is a pixel's centre (cv2.warpAffine, albumentations)."""
+    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+    return chain(chain(half, matrix), invert(half))

@@ -1,0 +1,1 @@
+"""Published checkpoints as ordinary models."""

@@ -1,0 +1,1 @@
+"""Arithmetic that several heads and decoders share: tensors in, tensors out."""

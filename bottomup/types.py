@@ -1,0 +1,322 @@
+"""The data that flows from an image to instances.
+
+Axis letters everywhere: B batch, N annotated people (padded), P predicted instances, K keypoints, D tag size, C channels or
+categories, H W input size, h w map size. Points are (x, y), sizes (height, width). Frames: *image* px is the stored file,
+*input* px the network's input; everything between Sample and Prediction is in input px.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bottomup.geometry import Grid, area_scale, mirrors, transform_boxes, transform_points
+from bottomup.skeletons import Skeleton
+
+Features = dict[str, Tensor]  # level name -> (B, C, h, w)
+Outputs = dict[str, Tensor]  # what heads predict; keys and axes declared by Head.provides
+Targets = dict[str, Tensor]
+
+IGNORE_MAPS = ("crowd", "unannotated", "unmasked", "padding")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be found; every head and decoder gets it."""
+
+    skeleton: Skeleton | None = None
+    categories: tuple[str, ...] = ("person",)
+
+    @property
+    def keypoints(self) -> int:
+        """K, the number of keypoints; 0 where the task has no skeleton."""
+        return len(self.skeleton) if self.skeleton else 0
+
+
+@dataclass(frozen=True)
+class People:
+    """Ground truth of one image, without its crowds."""
+
+    keypoints: NDArray[np.float32]  # (N, K, 2) px
+    visibility: NDArray[np.uint8]  # (N, K): 0 unlabelled, 1 occluded, 2 visible
+    boxes: NDArray[np.float32]  # (N, 4) xyxy px
+    areas: NDArray[np.float32]  # (N,) px², of the segment where there is one: the s² of OKS
+    labels: NDArray[np.int64]  # (N,) category index
+    has_mask: NDArray[np.bool_]  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    @classmethod
+    def empty(cls, keypoints: int) -> People:
+        """Nobody, with K = ``keypoints``."""
+        return cls(
+            np.zeros((0, keypoints, 2), np.float32), np.zeros((0, keypoints), np.uint8), np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, bool),
+        )  # fmt: skip
+
+    def __getitem__(self, index: NDArray[Any] | slice) -> People:
+        """Some of the people, by mask, indices or slice."""
+        return People(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def transform(self, matrix: NDArray[np.float64], flip: tuple[int, ...]) -> People:
+        """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip``."""
+        matrix32 = matrix.astype(np.float32)
+        keypoints = transform_points(self.keypoints, matrix32)
+        visibility = self.visibility
+        if mirrors(matrix):
+            keypoints, visibility = keypoints[:, flip], visibility[:, flip]
+        boxes = transform_boxes(self.boxes, matrix32)
+        return replace(self, keypoints=keypoints, visibility=visibility, boxes=boxes, areas=self.areas * area_scale(matrix32))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its people, all in one frame: the file's as read, the input's once augmented."""
+
+    image: NDArray[np.uint8]  # (3, H, W) RGB
+    people: People
+    ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each
+    instances: NDArray[np.int16] | None  # (H, W): 0 none, n + 1 inside the mask of person n alone, -1 inside several
+    image_id: int
+    size: tuple[int, int]  # (H, W) of the file
+    to_input: NDArray[np.float64]  # (2, 3) affine, image px -> this frame's px
+    content: tuple[float, float, float, float] | None = None  # xyxy of the image without padding; None: all of it
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one shape, people padded to a fixed N; everything in input px."""
+
+    size: tuple[int, int]
+    keypoints: Tensor  # (B, N, K, 2) float32
+    visibility: Tensor  # (B, N, K) uint8
+    boxes: Tensor  # (B, N, 4) float32
+    areas: Tensor  # (B, N) float32
+    labels: Tensor  # (B, N) int64
+    has_mask: Tensor  # (B, N) bool
+    present: Tensor  # (B, N) bool: False is padding
+    content: Tensor  # (B, 4) float32 xyxy
+    image_ids: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+    to_input: Tensor  # (B, 2, 3) float64
+    ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
+    images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
+    instances: Tensor | None = None  # (B, H, W) int16
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def labelled(self) -> Tensor:
+        """(B, N, K) bool: keypoints of present people that are annotated."""
+        return (self.visibility > 0) & self.present[..., None]
+
+    def ignored(self, names: frozenset[str]) -> Tensor:
+        """(B, H, W) bool: the union of the named ignore maps; nothing where none is there."""
+        union = torch.zeros((len(self), *self.size), dtype=torch.bool, device=self.keypoints.device)
+        for name in sorted(names & self.ignore.keys()):
+            union = union | self.ignore[name]
+        return union
+
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
+        """The batch with all tensors on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory; called by the DataLoader."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, move: Any) -> Batch:
+        moved: dict[str, Any] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, Tensor):
+                moved[entry.name] = move(value)
+            elif entry.name == "ignore":
+                moved["ignore"] = {name: move(value) for name, value in self.ignore.items()}
+        return replace(self, **moved)
+
+    def view(self, size: tuple[int, int], scale: float, flipped: bool, fill: Tensor, flip: tuple[int, ...]) -> Batch:
+        """Images and annotations scaled by ``scale`` onto a canvas of ``size``, then mirrored where ``flipped``.
+
+        ``fill`` (3,) uint8 paints the padding; ``flip`` swaps the sides of keypoints.
+        """
+        return _flipped(_scaled(self, size, scale, fill), flip) if flipped else _scaled(self, size, scale, fill)
+
+
+def _scaled(batch: Batch, size: tuple[int, int], scale: float, fill: Tensor) -> Batch:
+    if scale == 1 and size == batch.size:
+        return batch
+    inner = (max(1, round(batch.size[0] * scale)), max(1, round(batch.size[1] * scale)))
+    per_axis = batch.content.new_tensor((inner[1] / batch.size[1], inner[0] / batch.size[0]))  # (x, y)
+    both = torch.cat((per_axis, per_axis))
+    return replace(
+        batch,
+        size=size,
+        images=None if batch.images is None else _place(_shrink(batch.images, inner), size, fill),
+        keypoints=batch.keypoints * per_axis,
+        boxes=batch.boxes * both,
+        areas=batch.areas * per_axis.prod(),
+        content=batch.content * both,
+        to_input=batch.to_input * per_axis.double()[:, None],
+        ignore={name: _nearest(maps, inner, size, fill=name == "padding") for name, maps in batch.ignore.items()},
+        instances=None if batch.instances is None else _nearest(batch.instances, inner, size, fill=0),
+    )
+
+
+def _shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
+    resized = F.interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=True)
+    return resized.round().clamp(0, 255).to(torch.uint8)
+
+
+def _nearest(maps: Tensor, inner: tuple[int, int], size: tuple[int, int], fill: int | bool) -> Tensor:
+    resized = F.interpolate(maps[:, None].float(), inner, mode="nearest-exact").to(maps.dtype)
+    return _place(resized, size, torch.as_tensor([fill], device=maps.device))[:, 0]
+
+
+def _place(images: Tensor, size: tuple[int, int], fill: Tensor) -> Tensor:
+    """Put images into the top left corner of a canvas; what does not fit is cut, the rest is ``fill``."""
+    canvas = fill.to(images).view(1, -1, 1, 1).expand(*images.shape[:2], *size).clone()
+    h, w = min(size[0], images.shape[2]), min(size[1], images.shape[3])
+    canvas[:, :, :h, :w] = images[:, :, :h, :w]
+    return canvas
+
+
+def _flipped(batch: Batch, flip: tuple[int, ...]) -> Batch:
+    width = batch.size[1]
+    mirror = batch.to_input.new_tensor(((-1.0, 0.0, width), (0.0, 1.0, 0.0)))
+    linear = mirror[:, :2] @ batch.to_input
+    linear[..., 2] += mirror[:, 2]
+    keypoints = batch.keypoints[:, :, list(flip)]
+    return replace(
+        batch,
+        images=None if batch.images is None else batch.images.flip(-1),
+        keypoints=torch.stack((width - keypoints[..., 0], keypoints[..., 1]), dim=-1),
+        visibility=batch.visibility[:, :, list(flip)],
+        boxes=flip_boxes(batch.boxes, width),
+        content=flip_boxes(batch.content, width),
+        to_input=linear,
+        ignore={name: maps.flip(-1) for name, maps in batch.ignore.items()},
+        instances=None if batch.instances is None else batch.instances.flip(-1),
+    )
+
+
+def flip_boxes(boxes: Tensor, width: float) -> Tensor:
+    """Mirror boxes (..., 4) xyxy in an image of ``width`` px."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack((width - x2, y1, width - x1, y2), dim=-1)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where maps lie."""
+
+    grids: Mapping[str, Grid]  # of each output key that is a map
+    size: tuple[int, int]  # (H, W) input px
+    content: Tensor  # (B, 4) xyxy input px: the image without its padding
+
+    def flipped(self) -> Frame:
+        """The frame of the mirrored input."""
+        return replace(self, content=flip_boxes(self.content, self.size[1]))
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Predicted people of one image, best first, on the host."""
+
+    keypoints: Tensor  # (P, K, 2) float32, NaN = not found
+    keypoint_scores: Tensor  # (P, K) in [0, 1], 0 = not found
+    scores: Tensor  # (P,)
+    boxes: Tensor  # (P, 4) xyxy; around the keypoints where the method finds no boxes
+    labels: Tensor  # (P,) int64
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: Tensor | slice) -> Instances:
+        """Some of the instances, by mask, indices or slice."""
+        return Instances(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @classmethod
+    def empty(cls, keypoints: int) -> Instances:
+        """Nobody, with K = ``keypoints``."""
+        return cls.of_keypoints(torch.zeros(0, keypoints, 2), torch.zeros(0, keypoints), torch.zeros(0))
+
+    @classmethod
+    def of_keypoints(cls, keypoints: Tensor, keypoint_scores: Tensor, scores: Tensor) -> Instances:
+        """Instances whose boxes are drawn around their keypoints."""
+        low = keypoints.nan_to_num(nan=torch.inf).amin(1)
+        high = keypoints.nan_to_num(nan=-torch.inf).amax(1)
+        boxes = torch.cat((low, high), dim=1)
+        return cls(keypoints, keypoint_scores, scores, boxes, torch.zeros(len(scores), dtype=torch.int64))
+
+    @property
+    def areas(self) -> Tensor:
+        """(P,) box areas in px²."""
+        return (self.boxes[:, 2:] - self.boxes[:, :2]).clamp(min=0).prod(1)
+
+    def transform(self, matrix: NDArray[np.float64]) -> Instances:
+        """Move the instances by an affine matrix (2, 3)."""
+        affine = torch.as_tensor(np.asarray(matrix), dtype=torch.float32)
+        return replace(
+            self, keypoints=transform_points(self.keypoints, affine), boxes=transform_boxes(self.boxes, affine)
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found in one image, in the px of ``size``."""
+
+    instances: Instances
+    size: tuple[int, int]  # (H, W) of the frame the instances are in
+    segmentation: Tensor | None = None  # (H, W) float32 probability of the foreground
+    image_id: int | None = None
+
+    def numpy(self) -> dict[str, NDArray[Any]]:
+        """The instances as named numpy arrays."""
+        return {f.name: getattr(self.instances, f.name).numpy() for f in fields(self.instances)}
+
+    def to_coco(self, category_id: int = 1) -> list[dict[str, Any]]:
+        """COCO results; keypoints as COCO's pixel indices (x - 0.5), missing ones as 0, 0, 0."""
+        return [self._record(index, category_id) for index in range(len(self.instances))]
+
+    def _record(self, index: int, category_id: int) -> dict[str, Any]:
+        from bottomup.data.coco import to_indices  # the only place that knows COCO's half pixel
+
+        one = self.instances[index : index + 1]
+        found = one.keypoint_scores[0] > 0
+        points = torch.where(found[:, None], to_indices(one.keypoints[0]).nan_to_num(), 0.0)
+        keypoints = torch.cat((points, torch.where(found, one.keypoint_scores[0], 0.0)[:, None]), dim=1)
+        x1, y1, x2, y2 = one.boxes[0].tolist()
+        return {
+            "image_id": self.image_id,
+            "category_id": category_id,
+            "keypoints": [round(value, 3) for value in keypoints.flatten().tolist()],
+            "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
+            "score": float(one.scores[0]),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the instances as COCO results JSON, whole or not at all."""
+        return write_json(path, self.to_coco())
+
+
+def write_json(path: str | Path, data: Any) -> Path:
+    """Write JSON to a temporary name and rename it, so that a reader sees all of it or none."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial.write_text(json.dumps(data, indent=1))
+    partial.replace(target)
+    return target

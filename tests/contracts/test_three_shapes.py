@@ -1,0 +1,240 @@
+"""Step 0: the contract carries the shapes of all three methods, before any of them exists."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import socket
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from bottomup.assembly import HeadSpec, assemble
+from bottomup.engine.objective import compute_losses
+from bottomup.model import PoseModel
+from bottomup.skeletons import COCO
+from bottomup.types import Batch, Task
+from tests.contracts import dummies as d
+
+TASK = Task(COCO)
+SHAPES = ("feedback", "strides", "pyramids")
+SIDE = {"feedback": (32, 48), "strides": (33, 49), "pyramids": (32, 48)}
+
+
+def build(shape: str, output_stride: int = 8, **wiring: object) -> PoseModel:
+    torch.manual_seed(0)
+    if shape == "feedback":
+        return assemble(d.StackBackbone(), TASK, {"heatmap": d.MapHead}, **wiring)
+    if shape == "strides":
+        long = partial(d.OffsetHead, key="long_offsets", base="short_offsets")
+        heads = {"heatmap": d.MapHead, "short": d.OffsetHead, "long": HeadSpec(long, stage_reduction="sum")}
+        return assemble(d.StrideBackbone(output_stride), TASK, heads, **wiring)
+    heads = {
+        "heatmap": HeadSpec(d.MapHead, neck="keypoints"),
+        "boxes": HeadSpec(d.BoxHead, neck="people", level="all", weight={"class": 1.0, "box": 0.5}),
+        "proposals": HeadSpec(d.ProposalHead, features=False),
+        "candidates": HeadSpec(d.CandidateHead, features=False),
+        "assignment": HeadSpec(d.AssignmentHead, features=False),
+    }
+    necks = {"keypoints": d.SupervisedNeck, "people": d.PeopleNeck}
+    return assemble(d.PyramidBackbone(), TASK, heads, necks=necks, **wiring)
+
+
+def make_batch(size: tuple[int, int], images: int = 4, people: int = 5) -> Batch:
+    rng = np.random.default_rng(0)
+    h, w = size
+    keypoints = torch.tensor(rng.uniform(0, (w, h), (images, people, 17, 2)), dtype=torch.float32)
+    return Batch(
+        size=size,
+        keypoints=keypoints,
+        visibility=torch.full((images, people, 17), 2, dtype=torch.uint8),
+        boxes=torch.cat((keypoints.amin(2), keypoints.amax(2)), -1),
+        areas=torch.full((images, people), 100.0),
+        labels=torch.zeros(images, people, dtype=torch.int64),
+        has_mask=torch.ones(images, people, dtype=torch.bool),
+        present=torch.arange(people)[None] < torch.tensor([5, 3, 0, 1])[:images, None],
+        content=torch.tensor([0.0, 0.0, w, h]).expand(images, 4),
+        image_ids=tuple(range(images)),
+        sizes=(size,) * images,
+        to_input=torch.eye(2, 3, dtype=torch.float64).expand(images, 2, 3),
+        images=torch.tensor(rng.integers(0, 256, (images, 3, h, w)), dtype=torch.uint8),
+    )
+
+
+def training_loss(model: nn.Module, plain: PoseModel, batch: Batch) -> torch.Tensor:
+    return compute_losses(plain, model(batch.images, stages="all"), batch).total
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_training_step_gives_every_trainable_parameter_a_gradient(shape: str) -> None:
+    model = build(shape)
+    total = training_loss(model, model, make_batch(SIDE[shape]))
+    assert total.shape == (4,)
+    total.mean().backward()
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not missing
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_head_runs_once_a_stage(shape: str) -> None:
+    model = build(shape)
+    batch = make_batch(SIDE[shape])
+    outputs = model(batch.images, stages="all")
+    assert len(outputs) == {"feedback": 4, "strides": 2, "pyramids": 5}[shape]
+    for _, stack in model.stacks():
+        assert [head.runs for head in stack.heads] == [1] * len(stack)
+
+
+def test_levels_of_different_strides_are_supervised_on_their_own_grids() -> None:
+    model = build("pyramids")
+    outputs = model(make_batch((32, 48)).images, stages="all")
+    assert [stage["heatmap"].shape[-2:] for stage in outputs] == [(2, 3), (4, 6), (8, 12), (4, 6), (8, 12)]
+    assert "proposals" not in outputs[0]
+
+
+def test_the_last_stage_alone_gives_the_same_prediction() -> None:
+    for shape in SHAPES:
+        model = build(shape).eval()
+        images = make_batch(SIDE[shape]).images
+        for key, maps in model(images)[0].items():
+            torch.testing.assert_close(maps, model(images, stages="all")[-1][key])
+
+
+def test_the_stride_changes_on_the_same_weights() -> None:
+    coarse, fine = build("strides", 16), build("strides", 8)
+    fine.load_state_dict(coarse.state_dict())
+    images = make_batch((33, 49)).images
+    assert coarse(images)[0]["heatmap"].shape[-2:] == (3, 4)
+    assert fine(images)[0]["heatmap"].shape[-2:] == (5, 7)
+    assert fine.side(34) == 41
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_compiled_equals_eager(shape: str) -> None:
+    model = build(shape).eval()
+    images = make_batch(SIDE[shape]).images
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    for stages in ("all", "last"):
+        for eager, fast in zip(model(images, stages=stages), compiled(images, stages=stages), strict=True):
+            for key, maps in eager.items():
+                torch.testing.assert_close(fast[key], maps)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_exported_equals_eager(shape: str) -> None:
+    model = build(shape).eval()
+    images = make_batch(SIDE[shape]).images
+    exported = torch.export.export(model, (images,)).module()
+    for key, maps in model(images)[0].items():
+        torch.testing.assert_close(exported(images)[0][key], maps)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_merging_a_flipped_and_a_scaled_view_keeps_shapes_and_runs_the_rest_once_more(shape: str) -> None:
+    model = build(shape).eval()
+    batch = make_batch(SIDE[shape])
+    h, w = batch.size
+    half = (model.side(h // 2), model.side(w // 2))
+    views, frames = [], []
+    for size, scale, flipped in ((batch.size, 1.0, False), (batch.size, 1.0, True), (half, 0.5, False)):
+        view = batch.view(size, scale, flipped, model.fill, COCO.flip)
+        outputs, frame = model(view.images)[0], model.frame(view)
+        views.append(model.unflip(outputs, frame) if flipped else outputs)
+        frames.append(frame.flipped() if flipped else frame)
+    merged = model.merge(views, frames, frames[0])
+    plain = model(batch.images)[0]
+    assert {key: maps.shape for key, maps in merged.items()} == {key: maps.shape for key, maps in plain.items()}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_merging_a_view_with_itself_changes_nothing(shape: str) -> None:
+    model = build(shape).eval()
+    batch = make_batch(SIDE[shape])
+    outputs, frame = model(batch.images)[0], model.frame(batch)
+    merged = model.merge([outputs, outputs], [frame, frame], frame)
+    for key, maps in outputs.items():
+        torch.testing.assert_close(merged[key], maps)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_frozen_parts_do_not_move(shape: str) -> None:
+    model = build(shape, freeze=["backbone"])
+    before = copy.deepcopy(model.state_dict())
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    training_loss(model.train(), model, make_batch(SIDE[shape])).mean().backward()
+    optimiser.step()
+    after = model.state_dict()
+    moved = {name.split(".")[0] for name in after if not torch.equal(before[name], after[name])}
+    assert "heads" in moved and "backbone" not in moved
+
+
+def test_given_outputs_need_neither_images_nor_backbone() -> None:
+    batch = make_batch((32, 48))
+    model = build("pyramids", trained=["assignment"], given=["candidates", "proposals"])
+    outputs = model(None, given=model.ideal(batch, ["candidates", "proposals"]), stages="all")
+    compute_losses(model, outputs, batch).total.mean().backward()
+    trained = {name.split(".")[1] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"assignment"}
+    assert all(p.grad is not None for p in model.heads["assignment"].parameters())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_resumed_run_is_the_uninterrupted_one(shape: str) -> None:
+    batch = make_batch(SIDE[shape])
+
+    def steps(model: PoseModel, optimiser: torch.optim.Optimizer, count: int) -> None:
+        for _ in range(count):
+            optimiser.zero_grad()
+            training_loss(model, model, batch).mean().backward()
+            optimiser.step()
+
+    whole = build(shape)
+    adam = functools.partial(torch.optim.Adam, lr=1e-3)
+    optimiser = adam(whole.parameters())
+    steps(whole, optimiser, 2)
+    saved = copy.deepcopy((whole.state_dict(), optimiser.state_dict()))
+    steps(whole, optimiser, 2)
+    resumed = build(shape)
+    other = adam(resumed.parameters())
+    resumed.load_state_dict(saved[0])
+    other.load_state_dict(saved[1])
+    steps(resumed, other, 2)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def _one_rank(rank: int, port: int, shape: str, results: dict[int, list[torch.Tensor]]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    model = build(shape).eval()  # batch statistics would differ between 2 x 2 and 4 images
+    model.requires_grad_(True)
+    wrapped = nn.parallel.DistributedDataParallel(model)
+    whole = make_batch(SIDE[shape])
+    part = whole._map(lambda tensor: tensor[2 * rank : 2 * rank + 2])
+    for _ in range(2):  # a second step fails where a parameter got no gradient in the first
+        model.zero_grad()
+        part_ids = Batch(**{**part.__dict__, "image_ids": whole.image_ids[2 * rank : 2 * rank + 2]})
+        training_loss(wrapped, model, part_ids).mean().backward()
+    results[rank] = [p.grad.clone() for p in model.parameters()]
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_two_processes_give_the_gradient_of_one(shape: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with mp.Manager() as manager:
+        results = manager.dict()
+        mp.spawn(_one_rank, (port, shape, results), nprocs=2)
+        gradients = [results[0], results[1]]
+        single = build(shape).eval()
+        training_loss(single, single, make_batch(SIDE[shape])).mean().backward()
+        for rank in (0, 1):
+            for name_and_p, gradient in zip(single.named_parameters(), gradients[rank], strict=True):
+                torch.testing.assert_close(gradient, name_and_p[1].grad, rtol=1e-4, atol=1e-6, msg=name_and_p[0])
