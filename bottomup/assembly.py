@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.model import BACKBONE, HeadStack, PoseModel
 from bottomup.registry import unknown
-from bottomup.stages import Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
+from bottomup.stages import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
 from bottomup.types import Task
 
 
@@ -29,7 +30,12 @@ class HeadSpec:
     weight: float | Mapping[str, float] = 1.0
     stage_reduction: Literal["mean", "sum"] = "mean"
     share_stages: bool = False
-    features: bool = True  # False: it reads earlier heads' outputs only
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the head class reads features."""
+        head = self.build.func if isinstance(self.build, partial) else self.build
+        return bool(getattr(head, "reads_features", True))
 
 
 def assemble(
@@ -47,7 +53,8 @@ def assemble(
     """Build a PoseModel from constructors.
 
     ``trained`` names the heads to train (default: all that define a loss); ``given`` those whose outputs are given (teacher
-    forcing): they are not trained. ``freeze`` names parts that stay as they are. Raises ConfigError, before any forward, for whatever does not fit.
+    forcing): they are not trained. ``freeze`` names parts that stay as they are. Raises ConfigError, before any forward, for
+    whatever does not fit.
     """
     specs = {name: spec if isinstance(spec, HeadSpec) else HeadSpec(spec) for name, spec in heads.items()}
     if not specs:
@@ -76,7 +83,7 @@ def _build_necks(
     default_neck: str | None,
 ) -> dict[str, Neck]:
     """The necks that some head reads."""
-    read = {spec.neck or default_neck for spec in specs.values() if spec.features} - {None, BACKBONE}
+    read = {spec.neck or default_neck for spec in specs.values() if spec.reads_features} - {None, BACKBONE}
     for name in sorted(str(neck) for neck in read):
         if name not in necks:
             raise ConfigError(unknown("neck of this model", name, [BACKBONE, *sorted(necks)]))
@@ -94,7 +101,7 @@ def _build_head(
     before: Mapping[str, HeadStack],
 ) -> HeadStack:
     """One head on every stage of what it reads, checked against the heads before it."""
-    if spec.features:
+    if spec.reads_features:
         reads = spec.neck or default_neck or BACKBONE
         if reads not in stages:
             raise ConfigError(f"head {name!r} reads features, but the model has no backbone; give its outputs instead")
@@ -146,11 +153,11 @@ def _check_head(name: str, stack: HeadStack, before: Mapping[str, HeadStack]) ->
     axes = {key: text for earlier in before.values() for key, text in earlier.last.provides.items()}
     check_requires(f"head {name!r}", stack.last.requires, axes)
     for requirement in requirements(stack.last.requires):
-        key = requirement.choose(axes)
-        if key is not None and len(before[provider[key]]) < len(stack):
+        needed = requirement.choose(axes)
+        if needed is not None and len(before[provider[needed]]) < len(stack):
             raise ConfigError(
-                f"head {name!r} is supervised on {len(stack)} stages but requires {key}, which head {provider[key]!r} provides "
-                f"on {len(before[provider[key]])}; let both read the same neck"
+                f"head {name!r} is supervised on {len(stack)} stages but requires {needed}, which head {provider[needed]!r} "
+                f"provides on {len(before[provider[needed]])}; let both read the same neck"
             )
 
 
@@ -164,8 +171,11 @@ def check_requires(who: str, requires: Mapping[str, str], provided: Mapping[str,
         if key is not None and provided[key] != requirement.axes:
             raise ConfigError(f"{who} requires {key} with axes ({requirement.axes}); this model's has ({provided[key]})")
     if missing:
-        given = ", ".join(provided) or "nothing before it"
-        raise ConfigError(f"{who} requires {', '.join(missing)}; add a head that provides it. This model has {given}")
+        heads = [name for name in HEADS.names() if any(name in keys.split(" or ")[0] for keys in missing)]
+        remedy = f" (heads {', '.join(map(repr, heads))} provide such)" if heads else ""
+        raise ConfigError(
+            f"{who} requires {', '.join(missing)}{remedy}; this model has {', '.join(provided) or 'nothing before it'}"
+        )
 
 
 def _fed_back(backbone: Backbone | None, stacks: Mapping[str, HeadStack]) -> list[str]:

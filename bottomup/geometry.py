@@ -79,9 +79,7 @@ def smallest_side(side: int, grids: list[Grid]) -> int:
     raise ValueError(f"no input side fits the grids {grids}: grids of origin 0.5 and stride / 2 do not mix")
 
 
-def resize(
-    maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int], mode: str = "bilinear"
-) -> Tensor:
+def resize(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int], mode: str = "bilinear") -> Tensor:
     """Resample maps (B, C, h, w) from one grid onto ``shape`` cells of another of the same input; moves no peak."""
     whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=maps.device).expand(len(maps), 4)
     return resample(maps, from_grid, whole, to_grid, whole, shape, mode)
@@ -111,6 +109,15 @@ def resample(
     return sampled.to(maps.dtype)
 
 
+def any_at_cells(pixels: Tensor, grid: Grid) -> Tensor:
+    """Read a boolean pixel map (B, H, W) at cell centres, (B, h, w); a centre between two pixels reads both."""
+    for dim in (1, 2):
+        centres = grid.centres(grid.cells(pixels.shape[dim]), pixels)
+        before, after = (centres.ceil() - 1).long(), centres.floor().long()
+        pixels = pixels.index_select(dim, before) | pixels.index_select(dim, after)
+    return pixels
+
+
 def transform_points(points: Array, matrix: Array) -> Array:
     """Move points (..., 2) by an affine matrix (2, 3)."""
     return points @ matrix[:, :2].T + matrix[:, 2]
@@ -136,7 +143,8 @@ def mirrors(matrix: NDArray[np.float64]) -> bool:
 
 def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of an affine matrix (2, 3)."""
-    return np.linalg.inv(np.vstack((matrix, (0.0, 0.0, 1.0))))[:2]
+    whole: NDArray[np.float64] = np.linalg.inv(np.vstack((matrix, (0.0, 0.0, 1.0))))
+    return whole[:2]
 
 
 def chain(first: NDArray[np.float64], then: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ class Skeleton:
     @cached_property
     def flip(self) -> tuple[int, ...]:
         """For each keypoint the index of its mirror image; an involution."""
-        mirror = {a: b for a, b in self.flip_pairs} | {b: a for a, b in self.flip_pairs}
+        mirror = dict(self.flip_pairs) | {b: a for a, b in self.flip_pairs}
         return tuple(self.keypoints.index(mirror.get(name, name)) for name in self.keypoints)
 
     @cached_property
@@ -103,7 +103,7 @@ class Skeleton:
 
     @classmethod
     def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
-        """Read a COCO category: its name, keypoints and 1-based skeleton; left/right pairs by name; COCO's sigmas if it is COCO's person."""
+        """Read a COCO category: name, keypoints, 1-based skeleton; sides are paired by name; COCO's person is COCO itself."""
         names = tuple(category.get("keypoints") or ())
         if names == COCO.keypoints:
             return COCO
@@ -167,7 +167,8 @@ def _check_flip(skeleton: Skeleton) -> None:
     twice = sorted({name for name in paired if paired.count(name) > 1})
     if twice:
         raise ConfigError(
-            f"skeleton {skeleton.name!r}: flipping twice must change nothing, but {', '.join(twice)} stand in more than one flip pair"
+            f"skeleton {skeleton.name!r}: flipping twice must change nothing, "
+            f"but {', '.join(twice)} stand in more than one flip pair"
         )
 
 
@@ -178,7 +179,8 @@ def _check_tree(skeleton: Skeleton) -> None:
     for parent, child in skeleton.edges:
         if parent not in reached:
             raise ConfigError(
-                f"skeleton {skeleton.name!r}: edge ({parent}, {child}) starts at a keypoint not reached yet; list edges from the root outwards"
+                f"skeleton {skeleton.name!r}: edge ({parent}, {child}) starts at a keypoint not reached yet; "
+                "list edges from the root outwards"
             )
         if child in reached:
             raise ConfigError(f"skeleton {skeleton.name!r}: edge ({parent}, {child}) closes a cycle; edges must form a tree")

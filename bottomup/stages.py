@@ -109,6 +109,7 @@ class Head(nn.Module, ABC):
     requires: dict[str, str]
     grids: dict[str, Grid]  # of the maps it provides
     ignores: frozenset[str] = frozenset()  # which ignore maps its loss reads
+    reads_features: bool = True  # False: it reads earlier heads' outputs only, and exists on the last stage only
     reads_instances: bool = False  # whether encode or ideal reads Batch.instances
     feedback: int = 0  # channels of its maps that a backbone which feeds predictions back may take in
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)
@@ -157,9 +158,7 @@ class Head(nn.Module, ABC):
         """Join unflipped views: resampled onto the first view's grids, then their mean."""
         return {key: torch.stack(self.aligned(key, views, frames, onto)).mean(0) for key in self.provides}
 
-    def aligned(
-        self, key: str, views: list[Outputs], frames: list[Frame], onto: Frame, mode: str = "bilinear"
-    ) -> list[Tensor]:
+    def aligned(self, key: str, views: list[Outputs], frames: list[Frame], onto: Frame, mode: str = "bilinear") -> list[Tensor]:
         """Every view's map ``key`` resampled so that its content lies on that of ``onto``."""
         shape = views[0][key].shape[-2:]
         grid = onto.grids[key]

@@ -118,6 +118,11 @@ class Batch:
         return len(self.image_ids)
 
     @property
+    def most(self) -> int:
+        """The largest number of people in one of the images; people stand before the padding."""
+        return int(self.present.sum(1).max()) if self.present.numel() else 0
+
+    @property
     def labelled(self) -> Tensor:
         """(B, N, K) bool: keypoints of present people that are annotated."""
         return (self.visibility > 0) & self.present[..., None]
@@ -258,7 +263,7 @@ class Instances:
         """Instances whose boxes are drawn around their keypoints."""
         low = keypoints.nan_to_num(nan=torch.inf).amin(1)
         high = keypoints.nan_to_num(nan=-torch.inf).amax(1)
-        boxes = torch.cat((low, high), dim=1)
+        boxes = torch.where((high >= low).all(1, keepdim=True), torch.cat((low, high), dim=1), 0.0)  # nothing found: 0
         return cls(keypoints, keypoint_scores, scores, boxes, torch.zeros(len(scores), dtype=torch.int64))
 
     @property
@@ -269,9 +274,7 @@ class Instances:
     def transform(self, matrix: NDArray[np.float64]) -> Instances:
         """Move the instances by an affine matrix (2, 3)."""
         affine = torch.as_tensor(np.asarray(matrix), dtype=torch.float32)
-        return replace(
-            self, keypoints=transform_points(self.keypoints, affine), boxes=transform_boxes(self.boxes, affine)
-        )
+        return replace(self, keypoints=transform_points(self.keypoints, affine), boxes=transform_boxes(self.boxes, affine))
 
 
 @dataclass(frozen=True)

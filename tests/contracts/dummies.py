@@ -202,6 +202,8 @@ class BoxHead(CountingHead):
 class ProposalHead(CountingHead):
     """(c) No weights: the best R boxes."""
 
+    reads_features = False
+
     def __init__(self, source: Source, task: Task, *, count: int = 4) -> None:
         super().__init__(source, task)
         self.count = count
@@ -219,6 +221,8 @@ class ProposalHead(CountingHead):
 
 class CandidateHead(CountingHead):
     """(c) No weights: the best M cells of each heatmap."""
+
+    reads_features = False
 
     def __init__(self, source: Source, task: Task, *, count: int = 4) -> None:
         super().__init__(source, task)
@@ -240,6 +244,7 @@ class CandidateHead(CountingHead):
 class AssignmentHead(CountingHead):
     """(c) Reads proposals and candidates only; its targets depend on what was proposed."""
 
+    reads_features = False
     matches = True
 
     def __init__(self, source: Source, task: Task) -> None:

@@ -37,9 +37,9 @@ def build(shape: str, output_stride: int = 8, **wiring: object) -> PoseModel:
     heads = {
         "heatmap": HeadSpec(d.MapHead, neck="keypoints"),
         "boxes": HeadSpec(d.BoxHead, neck="people", level="all", weight={"class": 1.0, "box": 0.5}),
-        "proposals": HeadSpec(d.ProposalHead, features=False),
-        "candidates": HeadSpec(d.CandidateHead, features=False),
-        "assignment": HeadSpec(d.AssignmentHead, features=False),
+        "proposals": d.ProposalHead,
+        "candidates": d.CandidateHead,
+        "assignment": d.AssignmentHead,
     }
     necks = {"keypoints": d.SupervisedNeck, "people": d.PeopleNeck}
     return assemble(d.PyramidBackbone(), TASK, heads, necks=necks, **wiring)

@@ -1,0 +1,49 @@
+# Each target sets up what it needs: Python >= 3.11, pip and make are enough.
+
+VENV ?= .venv
+PYTHON ?= python3
+PIP_ARGS ?=
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check --quiet install $(PIP_ARGS)
+INSTALLED := $(VENV)/.bottomup-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(INSTALLED) ## a virtual environment, .venv, with bottomup (editable) and its development tools
+
+demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo
+	$(BIN)/bottomup train experiment=demo output=outputs/demo
+	$(BIN)/bottomup evaluate experiment=demo weights=outputs/demo/best.pt output=outputs/demo/evaluate
+	$(BIN)/bottomup predict experiment=demo weights=outputs/demo/best.pt output=outputs/demo/predict
+
+test: $(INSTALLED) ## all tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(INSTALLED) ## lint, format, types and layering
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layering.py
+
+bench: $(INSTALLED) ## measure the decoders into benchmarks/results
+	$(BIN)/python benchmarks/decode.py
+
+clean: ## remove caches and build products; environments and outputs stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+	find bottomup benchmarks tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian ships venv without ensurepip: there the outer pip puts one into the environment.
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "no '$(PYTHON)' found; name a Python >= 3.11: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("bottomup needs Python >= 3.11, but $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 ..." % v[:2])'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	  || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet $(PIP_ARGS) pip; }
+	@echo "installing bottomup into $(VENV) (PyTorch is large: minutes the first time)"
+	@$(BIN)/python $(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,70 @@
+"""``bottomup train|evaluate|predict|list|doctor|show_targets``: Hydra overrides in, a library call out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from bottomup.compose import load_config
+from bottomup.errors import BottomupError, ConfigError
+from bottomup.registry import unknown
+
+# command -> (module of bottomup.commands, configuration)
+COMMANDS = {
+    "train": ("train", "train"),
+    "evaluate": ("evaluate", "evaluate"),
+    "predict": ("predict", "predict"),
+    "show_targets": ("targets", "train"),
+    "list": ("catalogue", None),
+    "doctor": ("doctor", "evaluate"),
+}
+
+_HELP = """bottomup COMMAND [OVERRIDE ...]
+
+  train         data=… method=… backbone=… output=…      train a model
+  evaluate      weights=… data=… [oracle=[…]]            AP, errors, best and worst images
+  predict       weights=… images=…                       poses of an image, a folder or a glob
+  show_targets  data=… method=…                          what the network is taught, as pictures
+  list          [backbones|heads|…]                      components, options, defaults
+  doctor        [data=…]                                 versions, device, data check
+
+Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr=1e-3 output=outputs/mine`.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 on success, 1 with one readable sentence on a user's error, 2 on a wrong command."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_HELP)
+        return 0 if arguments else 2
+    command, overrides = arguments[0], arguments[1:]
+    try:
+        return _run(command, overrides)
+    except BottomupError as error:
+        if os.environ.get("BOTTOMUP_TRACEBACK"):
+            traceback.print_exc()
+        print(f"bottomup {command}: {_sentence(error)}", file=sys.stderr)
+        return 2 if command not in COMMANDS else 1
+
+
+def _run(command: str, overrides: list[str]) -> int:
+    if command not in COMMANDS:
+        raise ConfigError(unknown("command", command, list(COMMANDS)))
+    module, config_name = COMMANDS[command]
+    config = load_config(config_name, overrides) if config_name else {}
+    importlib.import_module(f"bottomup.commands.{module}").run(config, overrides)
+    return 0
+
+
+def _sentence(error: BottomupError) -> str:
+    """The message; of one that crossed a worker process, its last line."""
+    text = str(error)
+    return text.strip().splitlines()[-1].split(": ", 1)[-1] if "Traceback (most recent call last)" in text else text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the command line does, each from one plain configuration: a module a command."""

@@ -1,0 +1,84 @@
+"""``bottomup evaluate``: AP, per-keypoint AP, an error breakdown, and the best and worst images drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bottomup.commands.setting import checkpoint_of, dataset_of, make_predictor, output_folder, write_config
+from bottomup.data.dataset import Dataset
+from bottomup.errors import ConfigError
+from bottomup.evaluation.coco import keypoint_ap
+from bottomup.evaluation.errors import breakdown
+from bottomup.evaluation.oks import per_image_oks
+from bottomup.evaluation.report import format_table, write_metrics
+from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.registry import unknown
+from bottomup.skeletons import Skeleton
+from bottomup.types import write_json
+from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
+
+
+def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Evaluate as configured; returns what ``metrics.json`` holds."""
+    output = output_folder(config, "evaluate")
+    dataset = dataset_of(config, "val", config["limit"])
+    checkpoint = checkpoint_of(config)
+    predictor = make_predictor(config, checkpoint, dataset.task, overrides)
+    oracle = tuple(config["oracle"])
+    for name in oracle:
+        if name not in predictor.model.heads:
+            raise ConfigError("oracle: " + unknown("head of this model", name, list(predictor.model.heads)))
+    given = {key for name in oracle for key in predictor.model.stack(name).last.provides}
+    if checkpoint is None and predictor.model.decoded - given:
+        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(predictor.model.decoded - given))}")
+    evaluation = evaluate_dataset(
+        predictor,
+        dataset,
+        oracle=oracle,
+        workers=int(config["workers"]),
+        max_people=int(config["max_people"]),
+        progress=True,
+    )
+    metrics = summarise(evaluation, dataset, int(config["max_people"]))
+    write_config(output, config)
+    write_metrics(output, metrics)
+    write_json(output / "predictions.json", [record for prediction in evaluation.predictions for record in prediction.to_coco()])
+    draw_extremes(evaluation, dataset, int(config["pictures"]), output / "pictures")
+    print(format_table(evaluation.metrics))
+    print(format_table(metrics["errors"]))
+    print(f"{output}/metrics.json")
+    return metrics
+
+
+def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
+    """COCO's figures, and below them AP by keypoint and the error breakdown."""
+    skeleton = _skeleton(dataset)
+    judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
+    return {
+        **evaluation.metrics,
+        "images": len(dataset),
+        "keypoints": keypoint_ap(*judged),
+        "errors": breakdown(*judged),
+    }
+
+
+def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: Path) -> None:
+    """Annotated people beside predicted ones, of the best and the worst images by mean OKS."""
+    skeleton = _skeleton(dataset)
+    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton)
+    ranked = sorted(oks, key=lambda image_id: oks[image_id])
+    place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
+    for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):
+        for rank, image_id in enumerate(chosen):
+            index = place[image_id]
+            sample = dataset.sample(index, frozenset())
+            truth = draw_people(sample.image, sample.people, skeleton)
+            found = draw_instances(sample.image, evaluation.predictions[index].instances, skeleton)
+            save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
+
+
+def _skeleton(dataset: Dataset) -> Skeleton:
+    assert dataset.task.skeleton is not None  # evaluate_dataset refuses a data set without
+    return dataset.task.skeleton

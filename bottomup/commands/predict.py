@@ -1,0 +1,57 @@
+"""``bottomup predict``: COCO results and overlays of an image, a folder or a glob."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bottomup.commands.setting import checkpoint_of, make_predictor, output_folder, write_config
+from bottomup.errors import ConfigError
+from bottomup.predictor import Predictor, find_images, read_image
+from bottomup.types import write_json
+from bottomup.visualize import draw_instances, save_png
+
+_CHUNK = 64  # images predicted at once; bounds the memory of a large folder
+
+
+def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Predict as configured; returns ``{"images": …, "instances": …}``."""
+    if not config["images"]:
+        raise ConfigError("images= is missing: give an image, a folder or a glob")
+    checkpoint = checkpoint_of(config)
+    if checkpoint is None:
+        raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
+    paths = [Path(config["images"])] if Path(config["images"]).is_file() else find_images(config["images"])
+    predictor = make_predictor(config, checkpoint, checkpoint.task, overrides)
+    output = output_folder(config, "predict")
+    write_config(output, config)
+    records: list[dict[str, Any]] = []
+    for start in range(0, len(paths), _CHUNK):
+        records += _predict(predictor, paths[start : start + _CHUNK], output / "pictures", bool(config["maps"]))
+    write_json(output / "predictions.json", records)
+    summary = {"images": len(paths), "instances": len(records)}
+    write_json(output / "metrics.json", summary)
+    print(f"{len(records)} people in {len(paths)} images: {output}/predictions.json, {output}/pictures")
+    return summary
+
+
+def _predict(predictor: Predictor, paths: list[Path], folder: Path, maps: bool) -> list[dict[str, Any]]:
+    skeleton = predictor.model.task.skeleton
+    assert skeleton is not None  # checkpoints of pose models carry one
+    records = []
+    for path, prediction in zip(paths, predictor(paths), strict=True):
+        image = read_image(path).transpose(2, 0, 1)
+        save_png(folder / f"{path.stem}.png", draw_instances(image, prediction.instances, skeleton))
+        if maps:
+            draw_maps(predictor, path, folder)
+        records += [record | {"file_name": path.name} for record in prediction.to_coco()]
+    return records
+
+
+def draw_maps(predictor: Predictor, path: Path, folder: Path) -> None:
+    """Heatmaps, tag maps and the tags of the people found, of one image."""
+    from bottomup.visualize import maps_of
+
+    for name, picture in maps_of(predictor, read_image(path)).items():
+        save_png(folder / f"{path.stem}_{name}.png", picture)

@@ -1,0 +1,80 @@
+"""What all commands share: where they write, on what they run, which model a configuration and a checkpoint make."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from bottomup.compose import MODEL_KEYS, compose_dataset, compose_model, merge_overrides, without_pretraining
+from bottomup.data.dataset import Dataset
+from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
+from bottomup.errors import ConfigError
+from bottomup.predictor import Predictor
+from bottomup.types import Task
+
+
+def output_folder(config: Mapping[str, Any], command: str) -> Path:
+    """``output``, or outputs/<command>/<time>."""
+    now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    folder = Path(config.get("output") or Path("outputs") / command / now)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.yaml``, whole or not at all."""
+    partial = folder / f".config.yaml.{os.getpid()}"
+    partial.write_text(yaml.safe_dump(dict(config), sort_keys=False))
+    partial.replace(folder / "config.yaml")
+
+
+def device_of(config: Mapping[str, Any]) -> str:
+    """``device``, or cuda where there is one; ConfigError where the one asked for is not there."""
+    device = str(config.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device not in ("cpu", "cuda"):
+        raise ConfigError(f"device is cpu or cuda, got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but torch finds no CUDA device; run `bottomup doctor`, or use device=cpu")
+    return device
+
+
+def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None) -> Dataset:
+    """The data set for "train" or "val": ``data.split``, else ``data.<purpose>_split``."""
+    data = dict(config["data"])
+    if not data.get("name"):
+        raise ConfigError("no data set; choose one with data=synthetic or data=coco data.root=FOLDER")
+    split = data.pop("split", None) or data.get(f"{purpose}_split") or purpose
+    return compose_dataset(data, str(split), limit)
+
+
+def checkpoint_of(config: Mapping[str, Any]) -> Checkpoint | None:
+    """The checkpoint that ``weights`` names."""
+    return load_checkpoint(config["weights"]) if config.get("weights") else None
+
+
+def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, task: Task, overrides: Sequence[str]) -> Predictor:
+    """The predictor of a checkpoint, with the command line's options on top; without one, of an untrained model."""
+    model_config = {key: config[key] for key in MODEL_KEYS if key in config}
+    if checkpoint is not None:
+        model_config = merge_overrides(checkpoint.config, config, overrides)
+        task = checkpoint.task
+    model, decoder = compose_model(without_pretraining(model_config) if checkpoint else model_config, task)
+    if checkpoint is not None:
+        load_weights(model, checkpoint.weights, str(config["weights"]))
+    return Predictor(
+        model,
+        decoder,
+        input_size=model_config["input_size"],
+        side=model_config["side"],
+        scales=config["scales"],
+        flip=config["flip"],
+        batch_size=config["batch_size"],
+        precision=config["precision"],
+        device=device_of(config),
+    )

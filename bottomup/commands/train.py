@@ -1,0 +1,147 @@
+"""``bottomup train``: read, augment, train, validate, keep the best."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bottomup.commands.setting import dataset_of, device_of, output_folder, write_config
+from bottomup.compose import MODEL_KEYS, compose_model
+from bottomup.data.augment import Augment
+from bottomup.data.dataset import Dataset
+from bottomup.data.loader import Order, TrainingSet, training_batches
+from bottomup.engine.checkpoint import initialise, load_checkpoint
+from bottomup.engine.distributed import Ranks, ranks
+from bottomup.engine.settings import Settings, Validation
+from bottomup.engine.trainer import Trainer
+from bottomup.errors import CheckpointError
+from bottomup.evaluation.run import evaluate_dataset
+from bottomup.model import PoseModel
+from bottomup.predictor import Predictor
+from bottomup.stages import Decoder
+from bottomup.types import Batch, write_json
+from bottomup.visualize import contact_sheet, draw_instances
+
+
+def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, float]:
+    """Train as configured; returns the last validation's figures."""
+    output = output_folder(config, "train")
+    with ranks(device_of(config)) as place:
+        torch.manual_seed(config["seed"])
+        trainer = make_trainer(config, output, place)
+        if config["resume"]:
+            _resume(trainer, output)
+        if place.first:
+            write_config(output, config)
+            describe(trainer.model, int(config["input_size"]))
+        metrics = trainer.fit()
+        if place.first:
+            write_json(
+                output / "metrics.json",
+                {"last": metrics, "best": {config_best(config): trainer.best, "step": trainer.best_step}},
+            )
+        return metrics
+
+
+def config_best(config: Mapping[str, Any]) -> str:
+    """The validation figure that chooses the best checkpoint."""
+    return str(config["engine"].get("best", "AP"))
+
+
+def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Trainer:
+    """Everything that a training run consists of, wired."""
+    dataset = dataset_of(config, "train", config["limit"])
+    model, decoder = compose_model(config, dataset.task)
+    if config["init"]:
+        _initialise(model, config["init"])
+    settings = Settings.of(config["engine"])
+    side = model.side(int(config["input_size"]))
+    augment = Augment((side, side), model.fill.tolist(), _flip_order(dataset), **config["augment"])
+    samples = TrainingSet(dataset, augment, model.ignores, int(config["seed"]))
+    order = Order(dataset, settings.batch_size, int(config["seed"]))
+
+    def batches(first_step: int) -> Iterator[Batch]:
+        return training_batches(
+            samples,
+            order,
+            micro_batch=settings.micro_batch(place.world),
+            max_people=int(config["data"].get("max_people") or 30),
+            first_step=first_step,
+            rank=place.rank,
+            world=place.world,
+            workers=int(config["workers"]),
+            pin_memory=place.device.type == "cuda",
+        )
+
+    validate = partial(_validate, config, decoder, place) if settings.validate_every else None
+    model_config = {key: config[key] for key in MODEL_KEYS if key in config}
+    return Trainer(
+        model, batches, settings, output, config=model_config, validate=validate, given=tuple(config["given"]), ranks=place
+    )
+
+
+def _flip_order(dataset: Dataset) -> tuple[int, ...]:
+    return dataset.task.skeleton.flip if dataset.task.skeleton else ()
+
+
+def _resume(trainer: Trainer, output: Path) -> None:
+    last = output / "last.pt"
+    if not last.is_file():
+        raise CheckpointError(f"resume=true, but there is no {last}; give the output= folder of the interrupted run")
+    trainer.resume(last)
+
+
+def _initialise(model: PoseModel, path: str) -> None:
+    rest = initialise(model, load_checkpoint(path).weights)
+    total = len(model.state_dict())
+    print(
+        f"init={path}: {total - len(rest)} of {total} tensors taken over; the rest start anew: {', '.join(rest) or 'none'}",
+        file=sys.stderr,
+    )
+
+
+def describe(model: PoseModel, input_size: int) -> None:
+    """Print parameters and the multiply-adds of one image."""
+    side = model.side(input_size)
+    counter = FlopCounterMode(display=False)
+    mode = model.training
+    with counter, torch.no_grad():
+        model.eval()(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=model.get_buffer("mean").device), stages="all")
+    model.train(mode)
+    parameters = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    gigamacs = counter.get_total_flops() / 2e9
+    size = f"{parameters / 1e6:.2f} M parameters ({trained / 1e6:.2f} M trained)"
+    print(f"{size}, {gigamacs:.2f} GMACs at {side}x{side}", file=sys.stderr)
+
+
+def _validate(config: Mapping[str, Any], decoder: Decoder, place: Ranks, model: PoseModel) -> Validation:
+    """AP on the validation split, and overlays of its first images."""
+    options = config["validation"]
+    dataset = dataset_of(
+        {**config, "data": {key: value for key, value in config["data"].items() if key != "split"}}, "val", options["limit"]
+    )
+    precision = config["engine"]["precision"]
+    predictor = Predictor(
+        model,
+        decoder,
+        input_size=config["input_size"],
+        side=config["side"],
+        flip=options["flip"],
+        precision=precision,
+        device=place.device,
+    )
+    evaluation = evaluate_dataset(predictor, dataset, workers=int(config["workers"]))
+    skeleton = dataset.task.skeleton
+    pictures = {}
+    if skeleton is not None:
+        shown = range(min(4, len(dataset)))
+        drawn = [draw_instances(dataset.sample(i, frozenset()).image, evaluation.predictions[i].instances, skeleton) for i in shown]
+        pictures["val"] = contact_sheet(drawn, columns=2)
+    return Validation({key: value for key, value in evaluation.metrics.items() if isinstance(value, float)}, pictures)

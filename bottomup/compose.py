@@ -1,0 +1,241 @@
+"""Configurations become components; only ``load_config`` knows Hydra."""
+
+from __future__ import annotations
+
+import importlib.resources
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bottomup.assembly import HeadSpec, assemble
+from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.subset import Subset
+from bottomup.errors import BottomupError, ConfigError
+from bottomup.model import PoseModel
+from bottomup.registry import Registry, unknown
+from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
+from bottomup.types import Task
+
+if TYPE_CHECKING:
+    from bottomup.predictor import Predictor
+
+T = TypeVar("T")
+
+_WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
+MODEL_KEYS = (
+    "method",
+    "backbone",
+    "necks",
+    "heads",
+    "decoder",
+    "given",
+    "freeze",
+    "input_size",
+    "side",
+)  # what a checkpoint carries
+
+
+def compose_model(config: Mapping[str, Any], task: Task) -> tuple[PoseModel, Decoder]:
+    """Build the model and the decoder that a configuration describes; ConfigError for whatever does not fit.
+
+    Reads ``backbone`` (with its own ``neck``), ``necks``, ``heads``, ``decoder``, ``given`` and ``freeze``.
+    """
+    backbone_options = dict(config.get("backbone") or {})
+    neck_options = {name: dict(options) for name, options in (config.get("necks") or {}).items()}
+    own_neck = backbone_options.pop("neck", None)
+    default_neck = None
+    if own_neck:
+        default_neck = "preset"
+        neck_options = {default_neck: dict(own_neck)} | neck_options
+    decoder = build(DECODERS, config.get("decoder") or {}, "decoder", task)()
+    model = assemble(
+        build(BACKBONES, backbone_options, "backbone")() if backbone_options else None,
+        task,
+        {name: _head_spec(name, options or {}) for name, options in (config.get("heads") or {}).items()},
+        necks={name: _neck(name, options) for name, options in neck_options.items()},
+        default_neck=default_neck,
+        decoder=decoder,
+        given=config.get("given") or (),
+        freeze=config.get("freeze") or (),
+    )
+    return model, decoder
+
+
+def _head_spec(name: str, options: Mapping[str, Any]) -> HeadSpec:
+    wiring = {key: value for key, value in options.items() if key in _WIRING and key != "name"}
+    if isinstance(wiring.get("level"), list):
+        wiring["level"] = tuple(wiring["level"])
+    if wiring.get("stage_reduction", "mean") not in ("mean", "sum"):
+        raise ConfigError(f"heads.{name}: " + unknown("stage_reduction", wiring["stage_reduction"], ["mean", "sum"]))
+    own = {key: value for key, value in options.items() if key not in _WIRING}
+    head = _component(HEADS, str(options.get("name", name)))
+    check_options(f"heads.{name}", head, own, extra=_WIRING)
+    return HeadSpec(partial(head, **own), **wiring)
+
+
+def _neck(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    settings = dict(options)
+    neck = _component(NECKS, str(settings.pop("name", name)))
+    check_options(f"necks.{name}", neck, settings)
+    return partial(neck, **settings)
+
+
+def build(registry: Registry[T], options: Mapping[str, Any], where: str, *wiring: object) -> Callable[[], T]:
+    """A constructor call of the component that ``options["name"]`` names, its options checked."""
+    settings = dict(options)
+    if "name" not in settings:
+        raise ConfigError(f"{where}: no `name`; known {registry.kind}s: {', '.join(registry.names())}")
+    component = _component(registry, str(settings.pop("name")))
+    check_options(where, component, settings)
+    return partial(component, *wiring, **settings)
+
+
+def _component(registry: Registry[T], name: str) -> type[T]:
+    return registry[name]
+
+
+def check_options(where: str, component: type, options: Mapping[str, Any], extra: Sequence[str] = ()) -> None:
+    """Raise ConfigError for a misspelt option, or one that is missing."""
+    parameters = inspect.signature(component).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{where}: " + unknown("option", option, [*known, *extra]))
+    required = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    missing = [option for option in required if option not in options]
+    if missing:
+        raise ConfigError(f"{where}: {component.__name__} needs {', '.join(missing)}")
+
+
+def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = None) -> Dataset:
+    """Build a data set; ``split`` is passed on, ``limit`` keeps the first images."""
+    settings = {key: value for key, value in options.items() if key not in ("train_split", "val_split", "max_people")}
+    dataset = build(DATASETS, settings | {"split": split}, "data")()
+    return dataset if limit is None else Subset(dataset, range(min(limit, len(dataset))))
+
+
+# ---- Hydra ---------------------------------------------------------------------------------------------------------------
+
+
+def config_folder() -> Path:
+    """Where the YAML files lie: in the installed package, or beside it in a checkout."""
+    packaged = Path(str(importlib.resources.files("bottomup"))) / "configs"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "configs"
+
+
+def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Compose the configuration of a command with Hydra overrides into plain data."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            composed = compose(command, overrides=list(overrides))
+            plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_hydra_message(error)) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _hydra_message(error: BaseException) -> str:
+    """Hydra's own words, on few lines, without its help texts."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("Set the environment", "full_key", "object_type", "Config search"))]
+    cause = error.__cause__
+    detail = (
+        f" ({str(cause).splitlines()[0]})" if cause is not None and str(cause) and str(cause).splitlines()[0] not in kept else ""
+    )
+    return "; ".join(kept[:3]) + detail + _nearest_choice(kept)
+
+
+def _nearest_choice(lines: list[str]) -> str:
+    """Where a group's choice is misspelt, the nearest ones: Hydra lists all without judging."""
+    import difflib
+    import re
+
+    found = re.search(r"Could not find '(\w+)/([\w-]+)'", " ".join(lines)) or re.search(
+        r"In '.*': Could not find '(\w+)/([\w-]+)'", " ".join(lines)
+    )
+    if not found:
+        return ""
+    known = sorted(path.stem for path in (config_folder() / found[1]).glob("*.yaml"))
+    near = difflib.get_close_matches(found[2], known, n=1)
+    return f"; did you mean {found[1]}={near[0]}?" if near else ""
+
+
+def merge_overrides(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A checkpoint's model configuration with what the user said on the command line on top.
+
+    ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of the saved model, ``decoder=NAME`` the whole part.
+    """
+    merged = {key: _copy(value) for key, value in saved.items()}
+    for override in overrides:
+        key = override.lstrip("+~").split("=", 1)[0]
+        parts = key.split("@")[0].replace("/", ".").split(".")
+        if parts[0] not in MODEL_KEYS:
+            continue
+        if parts == ["method"] and saved.get("method") != composed.get("method"):
+            raise ConfigError(f"the checkpoint holds {saved.get('method')!r}, not {composed.get('method')!r}; leave method= out")
+        target, source = merged, composed
+        for part in parts[:-1]:
+            target, source = target.setdefault(part, {}), source[part]
+        if parts[-1] in source and parts != ["method"]:
+            target[parts[-1]] = _copy(source[parts[-1]])
+    return merged
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(entry) for key, entry in value.items()}
+    return [_copy(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+# ---- by name -------------------------------------------------------------------------------------------------------------
+
+
+def available() -> list[str]:
+    """The methods that ``load`` knows."""
+    return sorted(path.stem for path in (config_folder() / "method").glob("*.yaml"))
+
+
+def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), device: str = "cpu", **options: Any) -> Predictor:
+    """A ready predictor: ``load("associative_embedding", weights="best.pt")("photo.jpg").instances.keypoints``.
+
+    ``weights`` is a checkpoint of a training run; ``overrides`` are Hydra overrides of its configuration; other options go to
+    the Predictor (flip, scales, batch_size, …). Raises ConfigError for an unknown method, CheckpointError for a bad file.
+    """
+    from bottomup.engine.checkpoint import load_checkpoint, load_weights
+    from bottomup.predictor import Predictor
+
+    if method not in available():
+        raise ConfigError(unknown("method", method, available()))
+    checkpoint = load_checkpoint(weights)
+    composed = load_config("predict", [f"method={method}", *overrides])
+    config = merge_overrides(checkpoint.config, composed, [f"method={method}", *overrides])
+    model, decoder = compose_model(without_pretraining(config), checkpoint.task)
+    load_weights(model, checkpoint.weights, str(weights))
+    options = {"input_size": config["input_size"], "side": config["side"]} | options
+    return Predictor(model, decoder, device=device, **options)
+
+
+def without_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's configuration for weights that come from a checkpoint: nothing is loaded twice."""
+    backbone = {key: value for key, value in (config.get("backbone") or {}).items() if key not in ("pretrained", "weights")}
+    return {**config, "backbone": backbone}
+
+
+__all__ = [
+    "MODEL_KEYS",
+    "BottomupError",
+    "available",
+    "compose_dataset",
+    "compose_model",
+    "load",
+    "load_config",
+    "merge_overrides",
+]

@@ -1,0 +1,290 @@
+"""Samples moved into the network's input frame: drawn at random for training, letterboxed for evaluation.
+
+Augmentation goes through albumentations, behind the pixel convention: it counts from pixel centres, so points enter as
+x - 0.5 and leave as x + 0.5 (``Grid.cornered(1)``). The corners of the image travel through all transforms, and the affine
+``to_input`` that they undergo moves the people; where it mirrors, keypoints swap sides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks a server for its latest version on import otherwise
+import albumentations as A
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid, area_scale, chain, invert, pixel_matrix
+from bottomup.registry import unknown
+from bottomup.types import IGNORE_MAPS, Sample
+
+_PIXELS = Grid.cornered(1)  # index j is the pixel whose centre is j + 0.5
+_PADDING = 1 << IGNORE_MAPS.index("padding")
+_AFFINE_ERROR = 0.05  # px; albumentations computes in float32
+_MIN_SCALE = 0.6  # below, the image is first shrunk by areas, as a linear warp alone would skip pixels
+
+
+class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
+    """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
+
+    At scale 1 the ``side`` ("long" or "short") of the image is as long as the canvas's. ``translate`` is the largest shift as a
+    fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image. ``fill`` paints what lies outside.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        rotate: float,
+        scale: tuple[float, float],
+        side: str,
+        translate: float,
+        flip: float,
+        crop: bool,
+        fill: tuple[int, int, int],
+    ) -> None:
+        super().__init__(p=1.0)
+        self.size, self.rotate, self.scale, self.side = size, rotate, scale, side
+        self.translate, self.flip, self.crop, self.fill = translate, flip, crop, fill
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the affine matrix (2, 3), image px -> canvas px, continuous."""
+        h, w = params["shape"][:2]
+        draw = self.py_random.uniform
+        base = (max if self.side == "long" else min)(self.size) / (max if self.side == "long" else min)(h, w)
+        factor = base * draw(*self.scale)
+        angle = np.deg2rad(draw(-self.rotate, self.rotate))
+        mirror = -1.0 if self.py_random.random() < self.flip else 1.0
+        cos, sin = factor * np.cos(angle), factor * np.sin(angle)
+        linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+        centre = np.array(self.size[::-1]) / 2
+        if self.crop:
+            room = np.abs(np.array((w, h)) * factor - self.size[::-1]) / 2
+            centre = centre + [draw(-room[0], room[0]), draw(-room[1], room[1])]
+        else:
+            reach = self.translate * max(self.size)
+            centre = centre + [draw(-reach, reach), draw(-reach, reach)]
+        shift = centre - linear @ np.array((w / 2, h / 2))
+        return {"matrix": np.column_stack((linear, shift))}
+
+    def apply(self, img: NDArray[np.uint8], matrix: NDArray[np.float64], **_: Any) -> NDArray[np.uint8]:
+        """The image (H, W, 3) on the canvas."""
+        return warp_image(img, matrix, self.size, self.fill)
+
+    def apply_to_mask(self, mask: NDArray[Any], matrix: NDArray[np.float64], **_: Any) -> NDArray[Any]:
+        """Ignore flags (uint8, padding marked outside) or an instance map (int16), by nearest pixels."""
+        outside = _PADDING if mask.dtype == np.uint8 else 0
+        return warp_map(mask, matrix, self.size, outside)
+
+    def apply_to_keypoints(self, keypoints: NDArray[Any], matrix: NDArray[np.float64], **_: Any) -> NDArray[Any]:
+        """Points as pixel indices."""
+        index_matrix = pixel_matrix(matrix)
+        moved = keypoints.copy()
+        moved[:, :2] = keypoints[:, :2] @ index_matrix[:, :2].T + index_matrix[:, 2]
+        return moved
+
+
+def warp_image(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int], fill: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Move an image (H, W, 3) by an affine matrix (2, 3) of continuous px onto a canvas of ``size`` (H, W)."""
+    shrink = area_scale(matrix) ** 0.5
+    if shrink < _MIN_SCALE:
+        image, scaling = shrink_image(image, (round(image.shape[0] * shrink), round(image.shape[1] * shrink)))
+        matrix = chain(invert(scaling), matrix)
+    warped = cv2.warpAffine(
+        image,
+        pixel_matrix(matrix),
+        size[::-1],
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=tuple(fill),
+    )
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int], outside: int) -> NDArray[Any]:
+    """As ``warp_image`` for a map (H, W) of flags or labels: nearest pixels."""
+    return cv2.warpAffine(
+        pixels,
+        pixel_matrix(matrix),
+        size[::-1],
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(outside,),
+    )
+
+
+def shrink_image(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Resize an image (H, W, 3) to ``size`` (at least 1 px), and the affine (2, 3) that did it."""
+    h, w = max(1, size[0]), max(1, size[1])
+    smaller = h * w < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    scaling = np.array([[w / image.shape[1], 0.0, 0.0], [0.0, h / image.shape[0], 0.0]])
+    return np.asarray(resized, dtype=np.uint8), scaling
+
+
+class Augment:
+    """Random views of training images, a function of the sample and a seed.
+
+    ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``.
+    ``rotate`` in degrees; ``scale`` the range of factors on the ``side`` that fits the input at 1; ``translate`` a fraction of
+    the input side, or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` any
+    albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order after the warp.
+    Keypoints that leave the input become unlabelled, people whose box leaves it are dropped.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        fill: Sequence[int],
+        flip_order: tuple[int, ...],
+        *,
+        rotate: float = 30.0,
+        scale: Sequence[float] = (0.75, 1.25),
+        side: Literal["long", "short"] = "long",
+        translate: float = 40 / 512,
+        flip: float = 0.5,
+        crop: bool = False,
+        transforms: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        if side not in ("long", "short"):
+            raise ConfigError("augment: " + unknown("side", side, ["long", "short"]))
+        if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
+            raise ConfigError(f"augment: scale should be a range [low, high] of positive factors, got {list(scale)}")
+        if not 0 <= flip <= 1 or rotate < 0 or translate < 0:
+            raise ConfigError(f"augment: flip lies in [0, 1], rotate and translate are >= 0, got {flip}, {rotate}, {translate}")
+        self.flip_order = flip_order
+        warp = Warp(size, rotate, (scale[0], scale[1]), side, translate, flip, crop, (fill[0], fill[1], fill[2]))
+        keypoints = A.KeypointParams(format="xy", remove_invisible=False)
+        self.compose = A.Compose([warp, *map(_albumentation, transforms)], keypoint_params=keypoints, additional_targets={"instances": "mask"})
+
+    def __call__(self, sample: Sample, seed: int) -> Sample:
+        """The sample in input px, drawn by ``seed``."""
+        self.compose.set_random_seed(seed % 2**32)
+        h, w = sample.image.shape[1:]
+        corners = np.array(((0.0, 0.0), (w, 0.0), (0.0, h), (w, h)))
+        moved = self.compose(
+            image=np.ascontiguousarray(sample.image.transpose(1, 2, 0)),
+            mask=_flags(sample),
+            **({} if sample.instances is None else {"instances": sample.instances}),
+            keypoints=corners - _PIXELS.origin,
+        )
+        matrix = _affine(corners, np.asarray(moved["keypoints"], dtype=np.float64)[:, :2] + _PIXELS.origin)
+        image = np.ascontiguousarray(moved["image"].transpose(2, 0, 1))
+        augmented = replace(
+            sample,
+            image=image,
+            people=sample.people.transform(matrix, self.flip_order),
+            ignore=_unflags(moved["mask"], {*sample.ignore, "padding"}),
+            instances=moved.get("instances"),
+            to_input=chain(sample.to_input, matrix),
+            content=(0.0, 0.0, float(image.shape[2]), float(image.shape[1])),
+        )
+        return inside_only(augmented)
+
+
+def _albumentation(options: Mapping[str, Any]) -> A.BasicTransform:
+    settings = dict(options)
+    name = str(settings.pop("name", ""))
+    transform = getattr(A, name, None)
+    if not (isinstance(transform, type) and issubclass(transform, A.BasicTransform)):
+        known = [
+            entry for entry in dir(A) if isinstance(getattr(A, entry), type) and issubclass(getattr(A, entry), A.BasicTransform)
+        ]
+        raise ConfigError("augment: " + unknown("albumentations transform", name, known))
+    try:
+        return transform(**settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"augment: {name} does not take {settings}: {error}") from error
+
+
+def _flags(sample: Sample) -> NDArray[np.uint8]:
+    """All ignore maps as bits of one, so that they are warped once."""
+    flags = np.zeros(sample.image.shape[1:], np.uint8)
+    for name, pixels in sample.ignore.items():
+        flags |= pixels.astype(np.uint8) << IGNORE_MAPS.index(name)
+    return flags
+
+
+def _unflags(flags: NDArray[np.uint8], names: set[str]) -> dict[str, NDArray[np.bool_]]:
+    return {name: (flags >> index & 1).astype(bool) for index, name in enumerate(IGNORE_MAPS) if name in names}
+
+
+def _affine(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine (2, 3) that moved four corners; ConfigError where none did."""
+    homogeneous = np.column_stack((before, np.ones(4)))
+    whole = len(after) == 4  # a transform may drop points that it cannot follow
+    solution = np.linalg.lstsq(homogeneous, after if whole else before, rcond=None)[0]
+    if not whole or np.abs(homogeneous @ solution - after).max() > _AFFINE_ERROR:
+        raise ConfigError("augment: a transform bends the image; only affine transforms and those of colour keep keypoints exact")
+    return np.asarray(solution.T)
+
+
+def inside_only(sample: Sample) -> Sample:
+    """Unlabel keypoints outside the image, clip boxes to it, and drop people of whom nothing is left."""
+    h, w = sample.image.shape[1:]
+    people = sample.people
+    x, y = people.keypoints[..., 0], people.keypoints[..., 1]
+    inside = (x >= 0) & (x < w) & (y >= 0) & (y < h) & (people.visibility > 0)
+    low = np.clip(people.boxes[:, :2], 0, (w, h))
+    high = np.clip(people.boxes[:, 2:], 0, (w, h))
+    people = replace(
+        people,
+        keypoints=np.where(inside[..., None], people.keypoints, 0).astype(np.float32),
+        visibility=np.where(inside, people.visibility, 0).astype(np.uint8),
+        boxes=np.concatenate((low, high), axis=1).astype(np.float32),
+    )
+    return select_people(replace(sample, people=people), np.flatnonzero((high > low).all(1)))
+
+
+def select_people(sample: Sample, index: NDArray[np.int64]) -> Sample:
+    """Keep some people, in the order given; the instance map is renumbered with them."""
+    if np.array_equal(index, np.arange(len(sample.people))):
+        return sample
+    instances = sample.instances
+    if instances is not None:
+        renumber = np.zeros(len(sample.people) + 2, np.int16)  # the last entry is index -1: inside several
+        renumber[-1] = -1
+        renumber[index + 1] = np.arange(1, len(index) + 1)
+        instances = renumber[instances]
+    return replace(sample, people=sample.people[index], instances=instances)
+
+
+def letterbox(
+    sample: Sample,
+    side_length: int,
+    accept: Callable[[int], int],
+    fill: Sequence[int],
+    side: Literal["long", "short", "square"] = "long",
+) -> Sample:
+    """Resize the ``side`` of a sample to ``side_length`` px and pad right and below to sides that the model accepts.
+
+    The padded shape depends on the image alone; "square" resizes the long side and pads to a square.
+    """
+    h, w = sample.image.shape[1:]
+    scale = side_length / (min(h, w) if side == "short" else max(h, w))
+    image, matrix = shrink_image(sample.image.transpose(1, 2, 0), (round(h * scale), round(w * scale)))
+    inner = image.shape[:2]
+    size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
+    canvas = np.empty((*size, 3), np.uint8)
+    canvas[:] = np.asarray(fill, np.uint8)
+    canvas[: inner[0], : inner[1]] = image
+    flags = warp_map(_flags(sample), matrix, inner, 0)
+    padded = np.full(size, _PADDING, np.uint8)
+    padded[: inner[0], : inner[1]] = flags
+    instances = None if sample.instances is None else warp_map(sample.instances, matrix, size, 0)
+    return replace(
+        sample,
+        image=np.ascontiguousarray(canvas.transpose(2, 0, 1)),
+        people=sample.people.transform(matrix, ()),
+        ignore=_unflags(padded, {*sample.ignore, "padding"}),
+        instances=instances,
+        to_input=chain(sample.to_input, matrix),
+        content=(0.0, 0.0, float(inner[1]), float(inner[0])),
+    )

@@ -1,0 +1,227 @@
+"""Samples become batches: for training in a drawn order that can be resumed anywhere, for evaluation in buckets of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from bottomup.data.augment import Augment, select_people
+from bottomup.data.dataset import Dataset
+from bottomup.errors import ConfigError
+from bottomup.types import Batch, Sample
+
+Position = tuple[int, int]  # (epoch, index in the data set)
+
+
+def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
+    """Samples of one shape as a batch, people padded to ``max_people`` (None: to the most that one image has).
+
+    Where an image has more, the largest stay, as they carry most of the supervision.
+    """
+    if max_people is not None:
+        samples = [_largest(sample, max_people) for sample in samples]
+    count = max_people if max_people is not None else max(len(sample.people) for sample in samples)
+    names = samples[0].ignore.keys()
+    return Batch(
+        size=(samples[0].image.shape[1], samples[0].image.shape[2]),
+        keypoints=_padded([sample.people.keypoints for sample in samples], count),
+        visibility=_padded([sample.people.visibility for sample in samples], count),
+        boxes=_padded([sample.people.boxes for sample in samples], count),
+        areas=_padded([sample.people.areas for sample in samples], count),
+        labels=_padded([sample.people.labels for sample in samples], count),
+        has_mask=_padded([sample.people.has_mask for sample in samples], count),
+        present=_padded([np.ones(len(sample.people), bool) for sample in samples], count),
+        content=torch.tensor([_content(sample) for sample in samples], dtype=torch.float32),
+        image_ids=tuple(sample.image_id for sample in samples),
+        sizes=tuple(sample.size for sample in samples),
+        to_input=torch.from_numpy(np.stack([sample.to_input for sample in samples])),
+        ignore={name: torch.from_numpy(np.stack([sample.ignore[name] for sample in samples])) for name in names},
+        images=torch.from_numpy(np.stack([sample.image for sample in samples])),
+        instances=_instances(samples),
+    )
+
+
+def _largest(sample: Sample, count: int) -> Sample:
+    if len(sample.people) <= count:
+        return sample
+    index = np.sort(np.argsort(-sample.people.areas, kind="stable")[:count])
+    return select_people(sample, index)
+
+
+def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:
+    padded = np.zeros((len(arrays), count, *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(padded)
+
+
+def _content(sample: Sample) -> tuple[float, float, float, float]:
+    return sample.content or (0.0, 0.0, float(sample.image.shape[2]), float(sample.image.shape[1]))
+
+
+def _instances(samples: list[Sample]) -> Tensor | None:
+    maps = [sample.instances for sample in samples if sample.instances is not None]
+    return torch.from_numpy(np.stack(maps)) if len(maps) == len(samples) else None
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order images are drawn: a function of seed and position alone, whatever the ranks and workers.
+
+    One step draws ``batch_size`` images over all ranks and accumulation steps; micro-batches cut it in order, so that any
+    way of cutting sees the same images.
+    """
+
+    dataset: Dataset
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch < 1:
+            raise ConfigError(f"a step draws {self.batch_size} images, but the data set has {len(self.dataset)}; lower batch_size")
+
+    @property
+    def draws(self) -> int:
+        """Images drawn in an epoch."""
+        weights = self.dataset.weights
+        return len(self.dataset) if weights is None else int(sum(weights))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole steps in an epoch; the remainder, another one each time, is left out."""
+        return self.draws // self.batch_size
+
+    def epoch(self, epoch: int) -> NDArray[np.int64]:
+        """The order of one epoch, (draws,) indices."""
+        rng = np.random.default_rng((self.seed, epoch))
+        if self.dataset.weights is None:
+            return rng.permutation(len(self.dataset))
+        edges = np.cumsum(self.dataset.weights)
+        return rng.permutation(np.searchsorted(edges, rng.random() + np.arange(self.draws), side="right") % len(edges))
+
+    def positions(self, first_step: int, rank: int, world: int, micro_batch: int) -> Iterator[list[Position]]:
+        """Micro-batches of one rank from a step on, without end."""
+        step = first_step
+        while True:
+            epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
+            order = self.epoch(epoch)
+            for start in range(step_in_epoch * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
+                drawn = order[start : start + self.batch_size]
+                for chunk in range(rank, self.batch_size // micro_batch, world):
+                    yield [(epoch, int(index)) for index in drawn[chunk * micro_batch : (chunk + 1) * micro_batch]]
+                step += 1
+
+
+class TrainingSet(TorchDataset[Sample]):
+    """Augmented samples by (epoch, index); the randomness is a function of (seed, epoch, image id)."""
+
+    def __init__(self, dataset: Dataset, augment: Augment, maps: frozenset[str], seed: int) -> None:
+        self.dataset, self.augment, self.maps, self.seed = dataset, augment, maps - {"padding"}, seed
+
+    def __getitem__(self, position: Position) -> Sample:
+        """The sample of one position, in input px."""
+        epoch, index = position
+        key = (self.seed, epoch, self.dataset.image_ids[index])
+        drawn = int(np.random.SeedSequence(key).generate_state(1)[0])
+        return self.augment(self.dataset.sample(index, self.maps), drawn)
+
+
+class _Collate:
+    """``collate`` with a fixed N, picklable for the workers."""
+
+    def __init__(self, max_people: int) -> None:
+        self.max_people = max_people
+
+    def __call__(self, samples: list[Sample]) -> Batch:
+        return collate(samples, self.max_people)
+
+
+class _Batches(torch.utils.data.Sampler[list[Position]]):
+    """The order of one rank as a batch sampler."""
+
+    def __init__(self, order: Order, first_step: int, rank: int, world: int, micro_batch: int) -> None:
+        self.order, self.args = order, (first_step, rank, world, micro_batch)
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        return self.order.positions(*self.args)
+
+
+def one_thread(_: int) -> None:
+    """Give a worker one thread: there is a worker for every core already."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def training_batches(
+    samples: TrainingSet,
+    order: Order,
+    *,
+    micro_batch: int,
+    max_people: int,
+    first_step: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 2,
+    pin_memory: bool = False,
+) -> Iterator[Batch]:
+    """Micro-batches of one rank from step ``first_step`` on, without end; workers stay alive between epochs."""
+    loader = DataLoader(
+        samples,
+        batch_sampler=_Batches(order, first_step, rank, world, micro_batch),
+        num_workers=workers,
+        collate_fn=_Collate(max_people),
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=one_thread,
+    )
+    return iter(loader)
+
+
+class _Prepared(TorchDataset[tuple[int, Sample]]):
+    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str]) -> None:
+        self.dataset, self.prepare, self.maps = dataset, prepare, maps - {"padding"}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[int, Sample]:
+        return index, self.prepare(self.dataset.sample(index, self.maps))
+
+
+def first(items: list[tuple[int, Sample]]) -> tuple[int, Sample]:
+    """The only item of a batch of one."""
+    return items[0]
+
+
+def prepared_samples(
+    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int
+) -> Iterator[tuple[int, Sample]]:
+    """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
+    loader: DataLoader[tuple[int, Sample]] = DataLoader(
+        _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=one_thread
+    )
+    return iter(loader)
+
+
+def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[tuple[list[int], Batch]]:
+    """Batches of equal shapes, with the indices of their samples; batched = single, as shapes depend on the image alone."""
+    waiting: dict[tuple[int, ...], list[tuple[int, Sample]]] = {}
+    for index, sample in samples:
+        bucket = waiting.setdefault(sample.image.shape, [])
+        bucket.append((index, sample))
+        if len(bucket) == batch_size:
+            yield _release(waiting.pop(sample.image.shape))
+    for bucket in waiting.values():
+        yield _release(bucket)
+
+
+def _release(bucket: list[tuple[int, Sample]]) -> tuple[list[int], Batch]:
+    return [index for index, _ in bucket], collate([sample for _, sample in bucket])

@@ -1,0 +1,122 @@
+"""Checkpoints: plain tensors and plain data, written whole or not at all, refused by name where foreign or broken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bottomup.errors import CheckpointError
+from bottomup.skeletons import Skeleton
+from bottomup.types import Task
+from bottomup.version import __version__
+
+_FORMAT = "bottomup checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: enough to rebuild the model, and to go on training where ``training`` is there."""
+
+    config: dict[str, Any]  # of the model: backbone, necks, heads, decoder, and how images enter
+    task: Task
+    model: dict[str, Tensor]
+    average: dict[str, Tensor] | None
+    training: dict[str, Any] | None  # optimiser, schedule, scaler, average's count, random state, progress
+    versions: dict[str, str]
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged weights where there are any, else the model's."""
+        return self.average or self.model
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
+    """Write to a temporary name, flush, rename."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    data = {
+        "format": _FORMAT,
+        "config": checkpoint.config,
+        "task": task_to_dict(checkpoint.task),
+        "model": checkpoint.model,
+        "average": checkpoint.average,
+        "training": checkpoint.training,
+        "versions": checkpoint.versions,
+    }
+    with partial.open("wb") as file:
+        torch.save(data, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
+    return target
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU; CheckpointError says what is wrong with the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; give the .pt file of a training run (best.pt or last.pt)")
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen types for broken files
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
+        ) from error
+    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+        raise CheckpointError(f"{path}: not a bottomup checkpoint; foreign weights load through `backbone.weights=` or `init=`")
+    return Checkpoint(
+        config=data["config"],
+        task=task_from_dict(data["task"]),
+        model=data["model"],
+        average=data["average"],
+        training=data["training"],
+        versions=data["versions"],
+    )
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load every tensor; CheckpointError names the first ones that do not fit."""
+    own = model.state_dict()
+    missing = [name for name in own if name not in weights]
+    extra = [name for name in weights if name not in own]
+    wrong = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    if missing or extra or wrong:
+        faults = [f"{name}: {tuple(weights[name].shape)} in the file, {tuple(own[name].shape)} in the model" for name in wrong]
+        faults += [f"{name} missing" for name in missing] + [f"{name} not in the model" for name in extra]
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise CheckpointError(
+            f"{source} is of another model: {'; '.join(faults[:3])}{more}. To take over what matches, use init={source}"
+        )
+    model.load_state_dict(dict(weights))
+
+
+def initialise(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Load the tensors whose name and shape match (transfer to another skeleton); return the names of the model's others."""
+    own = model.state_dict()
+    matching = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    model.load_state_dict(matching, strict=False)
+    return [name for name in own if name not in matching]
+
+
+def task_to_dict(task: Task) -> dict[str, Any]:
+    """A task as plain data."""
+    return {"skeleton": task.skeleton.to_dict() if task.skeleton else None, "categories": list(task.categories)}
+
+
+def task_from_dict(data: Mapping[str, Any]) -> Task:
+    """The inverse of ``task_to_dict``."""
+    skeleton = Skeleton.from_dict(data["skeleton"]) if data["skeleton"] else None
+    return Task(skeleton, tuple(data["categories"]))
+
+
+def versions() -> dict[str, str]:
+    """The versions that wrote a file."""
+    return {"bottomup": __version__, "torch": str(torch.__version__)}

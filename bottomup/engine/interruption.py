@@ -1,0 +1,72 @@
+"""What ends a run early: a signal, or a loss that is not finite."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bottomup.engine.objective import Losses
+from bottomup.errors import TrainingError
+from bottomup.types import Batch, write_json
+
+
+class Interruption:
+    """Turns Ctrl-C and SIGTERM into a question that the loop asks after each step."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch the signals inside this context; only the main thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(_: int, __: Any) -> None:
+            self.asked = True
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class LossWatch:
+    """Stops a run whose loss is not finite, with the images and terms saved.
+
+    It looks at each loss one step late, when it is computed anyway, so that looking does not make the device wait.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self.path = folder / f"non_finite_rank{rank}.json"
+        self._last: tuple[Tensor, tuple[int, ...], dict[str, Tensor], int] | None = None
+
+    def __call__(self, losses: Losses, batch: Batch, step: int) -> None:
+        """Check the loss before this one and remember this one."""
+        self.check()
+        self._last = (losses.total.detach(), batch.image_ids, losses.terms, step)
+
+    def check(self) -> None:
+        """Raise TrainingError where the remembered loss is not finite."""
+        if self._last is None or bool(self._last[0].isfinite().all()):
+            return
+        total, image_ids, terms, step = self._last
+        images = [
+            {"image_id": image_id, "total": str(total[row].item())} | {name: str(term[row].item()) for name, term in terms.items()}
+            for row, image_id in enumerate(image_ids)
+        ]
+        write_json(self.path, {"step": step, "images": images})
+        bad = [image_id for row, image_id in enumerate(image_ids) if not total[row].isfinite()]
+        raise TrainingError(
+            f"the loss of images {bad} is not finite at step {step}; their terms are in {self.path}. "
+            "Lower engine.optimiser.lr, clip gradients (engine.clip=1) or train in fp32"
+        )

@@ -1,0 +1,126 @@
+"""Optimisers, learning rates and averages of weights; all of torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from bottomup.errors import ConfigError
+from bottomup.registry import unknown
+
+_OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+_SCHEDULES = ("constant", "step", "cosine", "plateau")
+_AVERAGES = ("ema", "polyak")
+
+
+def make_optimiser(
+    model: nn.Module,
+    *,
+    name: str = "adam",
+    lr: float = 2e-4,
+    groups: Mapping[str, Mapping[str, float]] | None = None,
+    **options: Any,
+) -> torch.optim.Optimizer:
+    """An optimiser ("sgd", "adam", "adamw") over all trainable parameters.
+
+    ``groups`` maps prefixes of parameter names to their own ``lr_scale`` and ``weight_decay``, e.g.
+    ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser.
+    """
+    if name not in _OPTIMISERS:
+        raise ConfigError(unknown("optimiser", name, list(_OPTIMISERS)))
+    groups = groups or {}
+    members: dict[str, list[nn.Parameter]] = {}
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            prefixes = [prefix for prefix in groups if parameter_name.startswith(prefix)]
+            members.setdefault(max(prefixes, key=len, default=""), []).append(parameter)
+    for prefix in groups:
+        if prefix not in members:
+            raise ConfigError(f"engine.optimiser.groups: no trainable parameter's name starts with {prefix!r}")
+    if not members:
+        raise ConfigError("nothing to train: every part of the model is frozen")
+    parameter_groups = [{"params": parameters, **_group(prefix, groups, lr)} for prefix, parameters in members.items()]
+    try:
+        return _OPTIMISERS[name](parameter_groups, lr=lr, **options)  # type: ignore[call-arg]  # each takes lr
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
+
+
+def _group(prefix: str, groups: Mapping[str, Mapping[str, float]], lr: float) -> dict[str, float]:
+    settings = dict(groups.get(prefix, {}))
+    return {"lr": lr * settings.pop("lr_scale", 1.0), **settings}
+
+
+@dataclass
+class Factor:
+    """The learning rate's factor at a step: plain fields, so that a checkpoint holds it.
+
+    "constant"; "step": times ``gamma`` at each of ``milestones`` (steps); "cosine": to ``floor`` at ``steps``; "plateau":
+    times ``gamma`` where ``patience`` validations brought nothing better. The first ``warmup`` steps rise linearly.
+    """
+
+    name: str = "constant"
+    steps: int = 0
+    warmup: int = 0
+    milestones: list[int] = field(default_factory=list)
+    gamma: float = 0.1
+    floor: float = 0.0
+    patience: int = 3
+    scale: float = 1.0
+    best: float = -math.inf
+    waited: int = 0
+
+    def __call__(self, step: int) -> float:
+        """The factor of the step after ``step`` finished ones."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.name == "step":
+            return rise * float(self.gamma ** sum(step >= milestone for milestone in self.milestones))
+        if self.name == "cosine":
+            done = min(1.0, step / max(1, self.steps))
+            return rise * (self.floor + (1 - self.floor) * (1 + math.cos(math.pi * done)) / 2)
+        return rise * self.scale
+
+    def observe(self, score: float) -> None:
+        """Take note of a validation's score; only "plateau" reacts."""
+        if self.name != "plateau":
+            return
+        self.waited = 0 if score > self.best else self.waited + 1
+        self.best = max(self.best, score)
+        if self.waited > self.patience:
+            self.scale, self.waited = self.scale * self.gamma, 0
+
+
+def make_schedule(
+    optimiser: torch.optim.Optimizer, steps: int, *, name: str = "constant", **options: Any
+) -> tuple[LambdaLR, Factor]:
+    """A learning-rate schedule over ``steps`` steps; options as in Factor."""
+    if name not in _SCHEDULES:
+        raise ConfigError(unknown("schedule", name, list(_SCHEDULES)))
+    known = ["warmup", "milestones", "gamma", "floor", "patience"]
+    for option in options:
+        if option not in known:
+            raise ConfigError("engine.schedule: " + unknown("option", option, known))
+    if isinstance(options.get("milestones"), Sequence):
+        options["milestones"] = [int(milestone) for milestone in options["milestones"]]
+    factor = Factor(name=name, steps=steps, **options)
+    return LambdaLR(optimiser, factor), factor
+
+
+def make_average(model: nn.Module, *, name: str, decay: float = 0.999) -> AveragedModel:
+    """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights."""
+    if name not in _AVERAGES:
+        raise ConfigError(unknown("average", name, list(_AVERAGES)))
+    average_of = get_ema_multi_avg_fn(decay) if name == "ema" else None
+    average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
+    return average.requires_grad_(False)

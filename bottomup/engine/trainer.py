@@ -1,0 +1,276 @@
+"""The one training loop; read ``Trainer.fit``."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
+from bottomup.engine.distributed import Ranks
+from bottomup.engine.interruption import Interruption, LossWatch
+from bottomup.engine.log import Log
+from bottomup.engine.objective import Losses, compute_losses
+from bottomup.engine.optim import make_average, make_optimiser, make_schedule
+from bottomup.engine.settings import PRECISIONS, Settings, Validation
+from bottomup.errors import CheckpointError, TrainingError
+from bottomup.model import PoseModel
+from bottomup.types import Batch
+
+
+class Trainer:
+    """Trains a PoseModel.
+
+    ``batches(first_step)`` gives endless micro-batches of this rank from a step on; ``validate(model)`` judges a model in
+    evaluation mode; ``given`` names heads whose ideal outputs are given; hooks ``on_step(trainer, figures)`` and
+    ``on_validate(trainer, metrics)`` are called on the first rank. ``config`` goes into the checkpoints.
+    """
+
+    def __init__(
+        self,
+        model: PoseModel,
+        batches: Callable[[int], Iterator[Batch]],
+        settings: Settings,
+        output: str | Path,
+        *,
+        config: Mapping[str, Any] | None = None,
+        validate: Callable[[PoseModel], Validation] | None = None,
+        given: tuple[str, ...] = (),
+        ranks: Ranks | None = None,
+        on_step: Callable[[Trainer, dict[str, float]], None] | None = None,
+        on_validate: Callable[[Trainer, dict[str, float]], None] | None = None,
+    ) -> None:
+        self.settings, self.output, self.config = settings, Path(output), dict(config or {})
+        self.ranks = ranks or Ranks()
+        self.batches, self.validate, self.given = batches, validate, given
+        self.on_step, self.on_validate = on_step, on_validate
+        self.model = model.to(self.ranks.device)
+        if settings.channels_last:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.settings.micro_batch(self.ranks.world)  # refuses what does not divide
+        self.optimiser = make_optimiser(self.model, **settings.optimiser)
+        self.schedule, self.factor = make_schedule(self.optimiser, settings.steps, **settings.schedule)
+        self.average = make_average(self.model, **settings.average) if settings.average else None
+        self.scaler = torch.amp.GradScaler(self.ranks.device.type, enabled=settings.precision == "fp16")
+        self.step = 0
+        self.best: float | None = None
+        self.best_step = 0
+        self.last_metrics: dict[str, float] = {}
+        self.interruption = Interruption()
+        self.watch = LossWatch(self.output, self.ranks.rank)
+        self.forward = self._forward()
+
+    def _forward(self) -> nn.Module:
+        """The model as it is called in training: compiled, then wrapped for several ranks."""
+        model: nn.Module = self.model
+        if self.settings.compile:
+            model = torch.compile(model)  # type: ignore[assignment]
+        if self.ranks.world > 1:
+            device = [self.ranks.device] if self.ranks.device.type == "cuda" else None
+            model = nn.parallel.DistributedDataParallel(model, device_ids=device)
+        return model
+
+    # ---- the loop ------------------------------------------------------------------------------------------------------
+
+    def fit(self) -> dict[str, float]:
+        """Train to the last step; return the last validation's figures. Ctrl-C ends with a checkpoint and TrainingError."""
+        batches = self.batches(self.step)
+        if self._resumed_rng is not None:  # after the workers' start, which draws a number
+            _restore_random_state(self._resumed_rng, self.ranks.device)
+        log = Log(self.output, self.step, self.settings.steps, self.settings.tensorboard) if self.ranks.first else None
+        try:
+            with self.interruption.caught():
+                while self.step < self.settings.steps:
+                    self._advance(batches, log)
+                    if self._due(self.settings.validate_every) or (self.validate and self.step == self.settings.steps):
+                        self._run_validation(log)
+                    stop = self._should_stop()
+                    if stop or self._due(self.settings.checkpoint_every) or self.step == self.settings.steps:
+                        self.save("last.pt")
+                    if stop:
+                        raise TrainingError(f"interrupted at step {self.step}; continue with resume=true output={self.output}")
+            self.watch.check()
+        finally:
+            if log is not None:
+                log.close()
+        return self.last_metrics
+
+    def _advance(self, batches: Iterator[Batch], log: Log | None) -> None:
+        """One optimiser step."""
+        began = time.perf_counter()
+        self.model.train()
+        parts = [
+            self._backward(next(batches), last=part == self.settings.accumulate - 1) for part in range(self.settings.accumulate)
+        ]
+        if self.settings.clip is not None:
+            self.scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.settings.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.schedule.step()
+        self.step += 1
+        if self.average is not None and self.step > self.settings.average_from:
+            self.average.update_parameters(self.model)
+        self._report(parts, began, log)
+
+    def _backward(self, batch: Batch, last: bool) -> Losses:
+        """Forward and backward of one micro-batch; ranks exchange gradients with the last."""
+        batch = batch.to(self.ranks.device)
+        assert batch.images is not None
+        images = batch.images
+        if self.settings.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        waits = isinstance(self.forward, nn.parallel.DistributedDataParallel) and not last
+        with self.forward.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
+            given = self.model.ideal(batch, self.given) if self.given else None
+            with self.autocast():
+                outputs = self.forward(images, given=given, stages="all")
+            losses = compute_losses(self.model, outputs, batch)
+            self.watch(losses, batch, self.step)
+            self.scaler.scale(losses.total.mean() / self.settings.accumulate).backward()
+        return losses
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The autocast of the chosen precision."""
+        precision = PRECISIONS[self.settings.precision]
+        return torch.autocast(self.ranks.device.type, precision, enabled=precision is not torch.float32)
+
+    def _report(self, parts: list[Losses], began: float, log: Log | None) -> None:
+        rate = self.settings.batch_size / (time.perf_counter() - began)
+        figures = None
+        if self._due(self.settings.log_every) or self.step == 1:
+            figures = self._figures(parts) | {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate}
+        if log is not None:
+            log.advance(rate, figures["loss"] if figures else None)
+            if figures:
+                log.scalars(self.step, figures)
+                if self.on_step:
+                    self.on_step(self, figures)
+
+    def _figures(self, parts: list[Losses]) -> dict[str, float]:
+        """The mean of losses and metrics over the images of all parts and ranks."""
+        columns = {"loss": torch.cat([part.total.detach() for part in parts])}
+        for name in parts[0].terms:
+            columns[f"loss/{name}"] = torch.cat([part.terms[name] for part in parts])
+        for name in parts[0].metrics:
+            columns[name] = torch.cat([part.metrics[name] for part in parts])
+        means = self.ranks.mean(torch.stack([column.nanmean() for column in columns.values()]))
+        return dict(zip(columns, means.tolist(), strict=True))
+
+    # ---- stopping -----------------------------------------------------------------------------------------------------------
+
+    def _should_stop(self) -> bool:
+        if self.ranks.world == 1:
+            return self.interruption.asked
+        return self._due(10) and self.ranks.any(self.interruption.asked)  # ranks must agree, but need not ask at every step
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+    # ---- validation and checkpoints ------------------------------------------------------------------------------------
+
+    @property
+    def averaged(self) -> PoseModel:
+        """The averaged model where there is one, else the model."""
+        if self.average is not None and int(self.average.n_averaged) > 0:
+            module = self.average.module
+            assert isinstance(module, PoseModel)
+            return module
+        return self.model
+
+    def _run_validation(self, log: Log | None) -> None:
+        """Judge on the first rank; the others wait."""
+        if self.validate is None:
+            return
+        if self.ranks.first and log is not None:
+            with torch.no_grad():
+                found = self.validate(self.averaged.eval())
+            self.last_metrics = found.metrics
+            log.scalars(self.step, {f"val/{name}": value for name, value in found.metrics.items()})
+            log.pictures(self.step, found.pictures)
+            score = found.metrics.get(self.settings.best, float("nan"))
+            log.say(f"step {self.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in list(found.metrics.items())[:6]))
+            if self.best is None or score > self.best:
+                self.best, self.best_step = score, self.step
+                self.save("best.pt", training=False)
+            self.factor.observe(score)
+            if self.on_validate:
+                self.on_validate(self, found.metrics)
+        self._share_plateau()
+
+    def _share_plateau(self) -> None:
+        """What the first rank learned of the plateau, all ranks know."""
+        if self.ranks.world > 1:
+            state = [self.factor.__dict__]
+            torch.distributed.broadcast_object_list(state, src=0)
+            self.factor.__dict__.update(state[0])
+
+    def save(self, name: str, training: bool = True) -> None:
+        """Write a checkpoint on the first rank; ``training`` adds what resuming needs."""
+        if not self.ranks.first:
+            return
+        self.watch.check()
+        averaged = self.averaged
+        checkpoint = Checkpoint(
+            config=self.config,
+            task=self.model.task,
+            model=self.model.state_dict(),
+            average=averaged.state_dict() if averaged is not self.model else None,
+            training=self._training_state() if training else None,
+            versions=versions(),
+        )
+        save_checkpoint(self.output / name, checkpoint)
+
+    def _training_state(self) -> dict[str, Any]:
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average_count": int(self.average.n_averaged) if self.average is not None else 0,
+            "random": _random_state(self.ranks.device),
+            "progress": {
+                "step": self.step,
+                "best": self.best,
+                "best_step": self.best_step,
+                "last_metrics": self.last_metrics,
+            },
+        }
+
+    _resumed_rng: dict[str, torch.Tensor] | None = None
+
+    def resume(self, path: str | Path) -> None:
+        """Go on from a checkpoint exactly: model, optimiser, schedule, scaler, average, random state, position."""
+        checkpoint = load_checkpoint(path)
+        state = checkpoint.training
+        if state is None:
+            raise CheckpointError(f"{path} holds weights alone; resume from last.pt, or start anew with init={path}")
+        load_weights(self.model, checkpoint.model, str(path))
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.n_averaged.fill_(state["average_count"])
+            load_weights(self.average.module, checkpoint.average or checkpoint.model, str(path))
+        progress = state["progress"]
+        self.step, self.best, self.best_step = progress["step"], progress["best"], progress["best_step"]
+        self.last_metrics = progress["last_metrics"]
+        self._resumed_rng = state["random"]
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

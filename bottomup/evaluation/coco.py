@@ -1,0 +1,93 @@
+"""Average precision and recall of keypoints, as COCO defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from pycocotools.cocoeval import COCOeval
+
+from bottomup.evaluation.oks import match, silence
+from bottomup.evaluation.records import Record, Records, read_records
+from bottomup.skeletons import Skeleton
+from bottomup.types import Prediction
+
+# name -> (which of COCOeval's tables, OKS threshold or all ten, area range)
+_METRICS: dict[str, tuple[str, float | None, str]] = {
+    "AP": ("precision", None, "all"),
+    "AP50": ("precision", 0.5, "all"),
+    "AP75": ("precision", 0.75, "all"),
+    "APM": ("precision", None, "medium"),
+    "APL": ("precision", None, "large"),
+    "AR": ("recall", None, "all"),
+    "AR50": ("recall", 0.5, "all"),
+    "AR75": ("recall", 0.75, "all"),
+    "ARM": ("recall", None, "medium"),
+    "ARL": ("recall", None, "large"),
+}
+
+
+def evaluate_keypoints(
+    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+) -> dict[str, float]:
+    """COCO's ten keypoint metrics, in [0, 1]: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL.
+
+    ``predictions`` are in image px, each with its ``image_id``; ``ground_truth`` is a COCO dictionary, and every image it
+    lists counts, predicted or not (see ``records.subset``). OKS uses the skeleton's sigmas and the annotated areas. Of each
+    image the ``max_people`` best instances count. APM and the like are over people of 32² to 96² px², APL of more; an
+    unmatched instance falls under them by the area of its box. A metric over a range without annotated people is NaN:
+    undefined, not zero (null in JSON, see ``report.write_metrics``). Raises DataError as ``records.read_records`` does.
+
+    Source: COCO's keypoint evaluation, by pycocotools, but for its ``summarize``, which knows only 20 people per image.
+    """
+    return _metrics(match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people))
+
+
+def keypoint_ap(
+    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+) -> dict[str, float]:
+    """The AP of each keypoint alone: keypoint name -> AP as if the skeleton had no other keypoint.
+
+    People whose keypoint is not labelled are ignored, instances that did not find it do not count, and instances are ranked
+    by their score as a whole. NaN where nobody's is labelled. Arguments and errors as of ``evaluate_keypoints``.
+    """
+    records = read_records(predictions, ground_truth, skeleton)
+    return {
+        name: _metrics(match(_narrow(records, index), (sigma,), max_people, areas=("all",)))["AP"]
+        for index, (name, sigma) in enumerate(zip(skeleton.keypoints, skeleton.sigmas, strict=True))
+    }
+
+
+def _metrics(evaluation: COCOeval) -> dict[str, float]:
+    """The metrics of the area ranges that were evaluated."""
+    with silence():
+        evaluation.accumulate()
+    known = evaluation.params.areaRngLbl
+    return {
+        name: _mean(evaluation, table, threshold, known.index(area))
+        for name, (table, threshold, area) in _METRICS.items()
+        if area in known
+    }
+
+
+def _mean(evaluation: COCOeval, table: str, threshold: float | None, area: int) -> float:
+    values = evaluation.eval[table][..., 0, area, 0]  # (thresholds, recalls) or (thresholds,): one category, one limit
+    if threshold is not None:
+        values = values[np.isclose(evaluation.params.iouThrs, threshold)]
+    defined = values[values > -1]  # -1 stands for nobody to find
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def _narrow(records: Records, index: int) -> Records:
+    """The records as if their skeleton had only keypoint ``index``."""
+    people = [_one(person, index) for person in records.people]
+    for person in people:
+        person["num_keypoints"] = int(person["keypoints"][2] > 0)
+    instances = [_one(instance, index) for instance in records.instances]
+    return replace(records, people=people, instances=[instance for instance in instances if any(instance["keypoints"])])
+
+
+def _one(record: Record, index: int) -> Record:
+    return {**record, "keypoints": record["keypoints"][3 * index : 3 * index + 3]}

@@ -1,0 +1,139 @@
+"""Annotated people and predicted instances as COCO records: what every measure starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bottomup.errors import DataError
+from bottomup.skeletons import Skeleton
+from bottomup.types import Prediction
+
+Record = dict[str, Any]
+
+CATEGORY = 1  # of every record here; the annotation file's own id is resolved on reading
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is compared, as COCO records in image px.
+
+    Ids are renumbered from 1: pycocotools takes an id of 0 for unmatched and one of two equal ids for absent.
+    """
+
+    image_ids: list[int]
+    people: list[Record]
+    instances: list[Record]
+
+
+def read_records(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton) -> Records:
+    """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
+
+    Only annotations of the category that has the skeleton's keypoints count. DataError where an annotation lacks what OKS
+    needs, where a prediction has no image of its own in ``ground_truth``, and where a score is not finite.
+    """
+    image_ids = [image["id"] for image in ground_truth["images"]]
+    category, listed = _category(ground_truth, skeleton), set(image_ids)
+    people = [
+        _person(annotation, number, skeleton)
+        for number, annotation in enumerate(ground_truth["annotations"], start=1)
+        if annotation["image_id"] in listed and annotation.get("category_id") == category
+    ]
+    return Records(image_ids, people, _instances(predictions, listed, skeleton))
+
+
+def subset(ground_truth: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:
+    """The ground truth of some of the images: what is not predicted must not count as missed."""
+    wanted = set(image_ids)
+    return {
+        **ground_truth,
+        "images": [image for image in ground_truth["images"] if image["id"] in wanted],
+        "annotations": [entry for entry in ground_truth["annotations"] if entry["image_id"] in wanted],
+    }
+
+
+def ignored(person: Record) -> bool:
+    """Whether a person is left out of every count: a crowd, or nobody's keypoints."""
+    return bool(person["iscrowd"]) or person["num_keypoints"] == 0
+
+
+def by_image(records: Iterable[Record]) -> dict[int, list[Record]]:
+    """Records grouped by their image, in the order given: the order of the axes of ``COCOeval.ious``."""
+    groups: dict[int, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record["image_id"], []).append(record)
+    return groups
+
+
+def _category(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> int:
+    """The id of the one category whose keypoints these are."""
+    categories = ground_truth["categories"]
+    with_keypoints = [category for category in categories if category.get("keypoints")] or categories
+    same_names = [category for category in with_keypoints if tuple(category.get("keypoints", ())) == skeleton.keypoints]
+    found = with_keypoints if len(with_keypoints) == 1 else same_names
+    if len(found) != 1:
+        names = [category.get("name") for category in categories]
+        raise DataError(
+            f"ground truth: one category should have the keypoints of skeleton {skeleton.name!r}, but {len(found)} of "
+            f"{names} have; keep the annotations of one"
+        )
+    return int(found[0]["id"])
+
+
+def _person(annotation: Mapping[str, Any], number: int, skeleton: Skeleton) -> Record:
+    keypoints = annotation.get("keypoints") or [0] * (3 * len(skeleton))
+    _check_annotation(annotation, keypoints, skeleton)
+    return {
+        "id": number,
+        "image_id": annotation["image_id"],
+        "category_id": CATEGORY,
+        "keypoints": list(keypoints),
+        "num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3]),
+        "area": annotation["area"],
+        "bbox": annotation["bbox"],
+        "iscrowd": int(annotation.get("iscrowd") or 0),
+    }
+
+
+def _check_annotation(annotation: Mapping[str, Any], keypoints: list[float], skeleton: Skeleton) -> None:
+    name = f"annotation {annotation.get('id')}"
+    if annotation.get("area") is None:
+        raise DataError(f"{name} has no `area`; OKS is scaled by the area of the person's segment in px²: add it")
+    if annotation.get("bbox") is None:
+        raise DataError(f"{name} has no `bbox`; it should be [x, y, width, height] in px: add it")
+    if len(keypoints) != 3 * len(skeleton):
+        raise DataError(
+            f"{name} has {len(keypoints)} keypoint numbers, skeleton {skeleton.name!r} needs {3 * len(skeleton)} "
+            f"(x, y, visibility each); name the skeleton that the file was made with"
+        )
+
+
+def _instances(predictions: Iterable[Prediction], image_ids: set[int], skeleton: Skeleton) -> list[Record]:
+    ordered, seen = [], set()
+    for prediction in predictions:
+        if prediction.image_id not in image_ids:
+            raise DataError(
+                f"a prediction is of image {prediction.image_id}, which the ground truth does not list; "
+                "evaluate against the annotations of the images that were predicted"
+            )
+        if prediction.image_id in seen:
+            raise DataError(f"image {prediction.image_id} is predicted twice; give each image once")
+        seen.add(prediction.image_id)
+        ordered.append(prediction)
+    records = [record for prediction in ordered for record in prediction.to_coco(CATEGORY)]
+    return [_instance(record, number, skeleton) for number, record in enumerate(records, start=1)]
+
+
+def _instance(record: Record, number: int, skeleton: Skeleton) -> Record:
+    if len(record["keypoints"]) != 3 * len(skeleton):
+        raise DataError(
+            f"image {record['image_id']}: an instance has {len(record['keypoints']) // 3} keypoints, skeleton "
+            f"{skeleton.name!r} has {len(skeleton)}; evaluate with the skeleton of the model"
+        )
+    if not math.isfinite(record["score"]):
+        raise DataError(f"image {record['image_id']}: an instance has score {record['score']}; is the model's output finite?")
+    width, height = record["bbox"][2:]
+    area = width * height if math.isfinite(width * height) else 0.0  # nothing found: an infinite box
+    return {**record, "id": number, "area": area}

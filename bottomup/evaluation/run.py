@@ -1,0 +1,50 @@
+"""A predictor judged on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from bottomup.data.dataset import Dataset
+from bottomup.errors import ConfigError
+from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.predictor import Predictor
+from bottomup.types import Prediction
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The predictions in the data set's order, its annotations and the figures."""
+
+    predictions: list[Prediction]
+    ground_truth: dict[str, object]
+    metrics: dict[str, float]
+
+
+def evaluate_dataset(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    oracle: Sequence[str] = (),
+    workers: int = 0,
+    max_people: int = 20,
+    progress: bool = False,
+) -> Evaluation:
+    """COCO keypoint AP and AR of a predictor; ``oracle`` names heads replaced by their ideal outputs."""
+    skeleton = dataset.task.skeleton
+    if skeleton is None:
+        raise ConfigError("the data set has no keypoints to evaluate")
+    if predictor.model.task.skeleton is None or predictor.model.task.skeleton.keypoints != skeleton.keypoints:
+        raise ConfigError(
+            f"the model finds {predictor.model.task.skeleton and predictor.model.task.skeleton.name!r} keypoints, the data set has "
+            f"{skeleton.name!r}; map them with data=concat and keypoints:"
+        )
+    found: dict[int, Prediction] = {}
+    stream = predictor.predict_dataset(dataset, oracle, workers)
+    for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
+        found[index] = prediction
+    predictions = [found[index] for index in range(len(dataset))]
+    ground_truth = dataset.ground_truth()
+    return Evaluation(predictions, ground_truth, evaluate_keypoints(predictions, ground_truth, skeleton, max_people))

@@ -1,0 +1,73 @@
+"""Segmentation: for each category, the probability that a pixel belongs to any of its instances."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import any_at_cells
+from bottomup.registry import unknown
+from bottomup.shapes import check_shape
+from bottomup.stages import HEADS, Head, Source
+from bottomup.types import Batch, Features, Outputs, Targets, Task
+
+
+@HEADS.register
+class Segmentation(Head):
+    """The union of all instance masks.
+
+    ``criterion`` is "mse" on linear maps (Associative Embedding §3.4, the heatmap of foreground) or "logistic" on logits
+    (PersonLab §3.2). Crowds, people without a mask and padding are left out of the loss.
+    """
+
+    ignores = frozenset({"crowd", "unmasked", "padding"})
+    reads_instances = True
+
+    def __init__(self, source: Source, task: Task, *, criterion: Literal["mse", "logistic"] = "logistic") -> None:
+        super().__init__(source, task)
+        if criterion not in ("mse", "logistic"):
+            raise ConfigError("head segmentation: " + unknown("criterion", criterion, ["mse", "logistic"]))
+        self.key = "segmentation" if criterion == "mse" else "segmentation_logits"
+        channels = len(task.categories)
+        self.conv = nn.Conv2d(source.level.channels, channels, 1)
+        self.provides = {self.key: "B C h w"}
+        self.grids = {self.key: source.level.grid}
+        self.feedback = channels
+
+    def forward(self, features: Features, outputs: Outputs) -> Outputs:
+        """(B, C, h, w) float32: linear ("mse") or before the sigmoid ("logistic")."""
+        (maps,) = features.values()
+        return {self.key: self.conv(maps).float()}
+
+    def encode(self, batch: Batch, outputs: Outputs) -> Targets:
+        """The masks at cell centres, and the cells that the loss counts."""
+        counted = ~any_at_cells(batch.ignored(self.ignores), self.grids[self.key])
+        return {"mask": self._masks(batch), "counted": counted}
+
+    def _masks(self, batch: Batch) -> Tensor:
+        """(B, C, h, w) float32; a pixel inside several instances belongs to the categories of all of them."""
+        if batch.instances is None:
+            raise ValueError("head segmentation reads Batch.instances; load the data with the map 'instances'")
+        pixels = batch.instances.long()
+        labels = F.pad(batch.labels, (1, 0))  # index n + 1
+        label = labels.gather(1, pixels.clamp(min=0).flatten(1)).view_as(pixels)
+        inside = [((pixels > 0) & (label == category)) | (pixels < 0) for category in range(len(self.task.categories))]
+        return torch.stack([any_at_cells(mask, self.grids[self.key]) for mask in inside], dim=1).float()
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """The criterion's mean over categories and cells, 0 where ignored."""
+        check_shape(self.key, outputs[self.key], "B C h w", {"C": len(self.task.categories)})
+        if self.key == "segmentation":
+            error = (outputs[self.key] - targets["mask"]).square()
+        else:
+            error = F.binary_cross_entropy_with_logits(outputs[self.key], targets["mask"], reduction="none")
+        return {"mask": (error * targets["counted"][:, None]).mean((1, 2, 3))}
+
+    def ideal(self, batch: Batch) -> Outputs:
+        """The masks themselves; as logits, ±20."""
+        masks = self._masks(batch)
+        return {self.key: masks if self.key == "segmentation" else (masks * 2 - 1) * 20.0}

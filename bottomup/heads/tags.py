@@ -1,0 +1,136 @@
+"""Tags: one embedding for each keypoint and cell; equal within a person, different between people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bottomup.errors import ConfigError
+from bottomup.ops.targets import nearest_keypoints
+from bottomup.registry import unknown
+from bottomup.shapes import check_shape
+from bottomup.stages import HEADS, Head, Source
+from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
+
+_IDEAL_SPACING = 10.0  # between the tags of two people; far beyond any threshold on tag distance
+
+# The push term of one image from the similarities (B, N, N) of all ordered pairs, and how many people (B,) there are.
+_PUSH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "n2": lambda similar, n: similar.sum((1, 2)) / n.clamp(min=1) ** 2,  # the paper: n = n' is one of the pairs
+    "n2_minus_n": lambda similar, n: (similar.sum((1, 2)) - n) / (n * (n - 1)).clamp(min=1),
+    "pairs": lambda similar, n: 0.5 * (similar.sum((1, 2)) - n) / (n * (n - 1)).clamp(min=1),  # pose-ae-train
+}
+
+
+@HEADS.register
+class Tags(Head):
+    """Associative embeddings, Associative Embedding §3.3, loss L_g.
+
+    ``dim`` is D, the tag size (the paper: 1). ``push`` is the normaliser of the push term: "n2" as published, over all N²
+    pairs with n = n' among them; "n2_minus_n" without; "pairs" half of that, as pose-ae-train. The paper leaves sigma open:
+    2 sigma² = 1, as pose-ae-train. ``pull`` is "sum" over a person's keypoints as published, or their "mean" as
+    pose-ae-train. ``distance`` says what the distance of two tag vectors is: "l2" their euclidean distance, "rms" that
+    divided by √D; it judges here and, of concatenated views, must be the decoder's.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        task: Task,
+        *,
+        dim: int = 1,
+        push: Literal["n2", "n2_minus_n", "pairs"] = "n2",
+        pull: Literal["sum", "mean"] = "sum",
+        distance: Literal["l2", "rms"] = "l2",
+    ) -> None:
+        super().__init__(source, task)
+        for option, value, known in (
+            ("push", push, list(_PUSH)),
+            ("pull", pull, ["sum", "mean"]),
+            ("distance", distance, ["l2", "rms"]),
+        ):
+            if value not in known:
+                raise ConfigError("head tags: " + unknown(f"{option} option", value, known))
+        if dim < 1 or not task.keypoints:
+            raise ConfigError(f"head tags needs dim >= 1 and a skeleton, got dim {dim} and {task.keypoints} keypoints")
+        self.dim, self.push, self.pull, self.distance = dim, push, pull, distance
+        self.conv = nn.Conv2d(source.level.channels, task.keypoints * dim, 1)
+        self.provides = {"tags": "B K D h w"}
+        self.grids = {"tags": source.level.grid}
+        self.feedback = task.keypoints * dim
+
+    def forward(self, features: Features, outputs: Outputs) -> Outputs:
+        """(B, K, D, h, w) tags, float32."""
+        (maps,) = features.values()
+        return {"tags": self.conv(maps).float().unflatten(1, (-1, self.dim))}
+
+    def encode(self, batch: Batch, outputs: Outputs) -> Targets:
+        """Where the tags are read: the cell of every labelled keypoint inside the map."""
+        grid = self.grids["tags"]
+        h, w = grid.shape(batch.size)
+        cells = grid.nearest(batch.keypoints)  # (B, N, K, 2)
+        x, y = cells.unbind(-1)
+        read = batch.labelled & (x >= 0) & (x < w) & (y >= 0) & (y < h)
+        return {"cells": torch.where(read, y * w + x, 0), "read": read}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """``pull``: squared distance of tags to their person's mean; ``push``: exp(-squared distance) between means."""
+        tags, read = self._read(outputs, targets)
+        mean = _mean(tags, read)  # (B, N, D)
+        spread = self._squared(tags - mean[:, :, None]) * read  # (B, N, K)
+        if self.pull == "mean":
+            spread = spread / read.sum(2, keepdim=True).clamp(min=1)
+        someone = read.any(2)  # (B, N)
+        people = someone.sum(1).float()
+        pull = spread.sum((1, 2)) / people.clamp(min=1)
+        both = someone[:, :, None] & someone[:, None, :]
+        similar = torch.exp(-self._squared(mean[:, :, None] - mean[:, None, :])) * both  # (B, N, N)
+        return {"pull": pull, "push": _PUSH[self.push](similar, people)}
+
+    def metrics(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Mean tag distance ``within`` people (to their mean) and ``between`` people's means; a collapse shows at once."""
+        tags, read = self._read(outputs, targets)
+        mean = _mean(tags, read)
+        within = self._squared(tags - mean[:, :, None]).sqrt()
+        between = self._squared(mean[:, :, None] - mean[:, None, :]).sqrt()
+        someone = read.any(2)
+        pairs = (someone[:, :, None] & someone[:, None, :]).triu(diagonal=1)
+        return {"within": _masked_mean(within, read), "between": _masked_mean(between, pairs)}
+
+    def _read(self, outputs: Outputs, targets: Targets) -> tuple[Tensor, Tensor]:
+        """The tags (B, N, K, D) at the people's keypoints, and which of them are read (B, N, K)."""
+        check_shape("tags", outputs["tags"], "B K D h w", {"K": self.task.keypoints, "D": self.dim})
+        flat = outputs["tags"].flatten(3)  # (B, K, D, hw)
+        index = targets["cells"].transpose(1, 2)[:, :, None].expand(-1, -1, self.dim, -1)  # (B, K, D, N)
+        return flat.gather(3, index).permute(0, 3, 1, 2), targets["read"]
+
+    def _squared(self, difference: Tensor) -> Tensor:
+        squares = difference.square()
+        return squares.sum(-1) if self.distance == "l2" else squares.mean(-1)
+
+    def ideal(self, batch: Batch) -> Outputs:
+        """Every cell holds the tag of the person whose keypoint is nearest."""
+        person = nearest_keypoints(batch, self.grids["tags"]).person.float() * _IDEAL_SPACING
+        return {"tags": person[:, :, None].expand(-1, -1, self.dim, -1, -1)}
+
+    def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
+        """Concatenate the views' tags (§3.3); they are never averaged, as each view counts people anew.
+
+        With "l2" they are divided by √views, so that equal views are as far apart as one.
+        """
+        tags = self.aligned("tags", views, frames, onto, mode="nearest")
+        scale = len(tags) ** -0.5 if self.distance == "l2" else 1.0
+        return {"tags": torch.cat(tags, dim=2) * scale}
+
+
+def _mean(tags: Tensor, read: Tensor) -> Tensor:
+    """The reference embedding (B, N, D) of each person: the mean of its keypoints' tags."""
+    return (tags * read[..., None]).sum(2) / read.sum(2, keepdim=True).clamp(min=1)
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """(B,) mean where ``mask``; NaN where an image has nothing."""
+    return (values * mask).sum((1, 2)) / torch.where(mask.any(2).any(1), mask.sum((1, 2)), torch.nan)

@@ -1,0 +1,186 @@
+"""Images to predictions in image px: reading, letterboxing, views (flip, scales), batches of equal shapes, input order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bottomup.data.augment import letterbox
+from bottomup.data.dataset import Dataset
+from bottomup.data.loader import buckets, prepared_samples
+from bottomup.errors import ConfigError, DataError
+from bottomup.geometry import invert
+from bottomup.model import PoseModel
+from bottomup.stages import Decoder
+from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample
+
+Image = str | Path | NDArray[np.uint8]
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Predictor:
+    """Runs a model and its decoder on images.
+
+    ``input_size`` is the length in px to which the ``side`` ("long", "short" or "square": padded to a square) of an image is
+    resized. ``scales`` are factors of it: maps of all scales are merged onto the first. ``flip`` adds the mirrored view of each.
+    """
+
+    def __init__(
+        self,
+        model: PoseModel,
+        decoder: Decoder,
+        *,
+        input_size: int = 512,
+        side: Literal["long", "short", "square"] = "long",
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        batch_size: int = 8,
+        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if not scales or min(scales) <= 0:
+            raise ConfigError(f"scales should be positive factors of input_size, got {list(scales)}")
+        if precision not in _PRECISIONS or side not in ("long", "short", "square"):
+            raise ConfigError(f"precision is one of {list(_PRECISIONS)}, side of long, short, square; got {precision!r}, {side!r}")
+        self.model = model.to(device).to(memory_format=torch.channels_last).eval()
+        self.decoder, self.device = decoder, torch.device(device)
+        self.input_size, self.side, self.scales, self.flip = input_size, side, tuple(scales), flip
+        self.batch_size, self.precision = batch_size, _PRECISIONS[precision]
+
+    def __call__(self, images: Image | Sequence[Image]) -> Any:
+        """One Prediction for one image (path or (H, W, 3) uint8 RGB); a list, in order, for a list, a folder or a glob."""
+        if isinstance(images, np.ndarray) or (isinstance(images, (str, Path)) and Path(images).is_file()):
+            return self.predict([images])[0]
+        return self.predict(find_images(images) if isinstance(images, (str, Path)) else images)
+
+    def predict(self, images: Sequence[Image]) -> list[Prediction]:
+        """Predict on several images, in order."""
+        prepare = self._letterbox()
+        samples = ((index, prepare(_sample(image, index, self.model.task.keypoints))) for index, image in enumerate(images))
+        found = dict(self._run(samples, ()))
+        return [found[index] for index in range(len(images))]
+
+    def predict_dataset(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Prediction]]:
+        """Predict on every image of a data set, with its index, as batches fill.
+
+        ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions.
+        """
+        maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
+        return self._run(prepared_samples(dataset, self._letterbox(), frozenset(maps), workers), oracle)
+
+    def _letterbox(self) -> Any:
+        side_length = round(self.input_size * max(self.scales))
+        fill = self.model.fill.tolist()
+        return partial(letterbox, side_length=side_length, accept=self.model.side, fill=fill, side=self.side)
+
+    def _run(self, samples: Iterable[tuple[int, Sample]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
+        for indices, batch in buckets(samples, self.batch_size):
+            yield from zip(indices, self.predict_batch(batch, oracle), strict=True)
+
+    @torch.inference_mode()
+    def predict_batch(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Prediction]:
+        """Predict on a letterboxed batch; predictions in image px."""
+        outputs, frame = self.outputs(batch.to(self.device), oracle)
+        largest = max(self.scales)
+        per_image = zip(self.decoder(outputs, frame), batch.to_input.numpy(), batch.sizes, batch.image_ids, strict=True)
+        scale = self.scales[0] / largest
+        rounded = (round(batch.size[0] * scale) / batch.size[0], round(batch.size[1] * scale) / batch.size[1])
+        return [
+            to_image(prediction, _scaled(to_input, rounded), size, image_id, frame, row)
+            for row, (prediction, to_input, size, image_id) in enumerate(per_image)
+        ]
+
+    def outputs(self, batch: Batch, oracle: Sequence[str] = ()) -> tuple[Outputs, Frame]:
+        """The merged outputs of all views and the frame they lie in: the first scale's."""
+        views: list[Outputs] = []
+        frames: list[Frame] = []
+        for scale in self.scales:
+            for flipped in (False, True) if self.flip else (False,):
+                view = self._view(batch, scale / max(self.scales), flipped)
+                outputs, frame = self._forward(view, oracle), self.model.frame(view)
+                views.append(self.model.unflip(outputs, frame) if flipped else outputs)
+                frames.append(frame.flipped() if flipped else frame)
+        if len(views) == 1:
+            return views[0], frames[0]
+        return self.model.merge(views, frames, frames[0]), frames[0]
+
+    def _view(self, batch: Batch, scale: float, flipped: bool) -> Batch:
+        size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))
+        skeleton = self.model.task.skeleton
+        return batch.view(size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
+
+    def _forward(self, batch: Batch, oracle: Sequence[str]) -> Outputs:
+        given = self.model.ideal(batch, oracle) if oracle else None
+        images = None if batch.images is None else batch.images.contiguous(memory_format=torch.channels_last)
+        lower = self.precision is not torch.float32
+        with torch.autocast(self.device.type, self.precision) if lower else contextlib.nullcontext():
+            result: Outputs = self.model(images, given=given)[0]
+        return result
+
+
+def _scaled(to_input: NDArray[np.float64], scale: tuple[float, float]) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = to_input * np.array([[scale[1]], [scale[0]]])
+    return scaled
+
+
+def to_image(
+    prediction: Prediction, to_input: NDArray[np.float64], size: tuple[int, int], image_id: int, frame: Frame, row: int
+) -> Prediction:
+    """Move a prediction from input px back to image px."""
+    segmentation = prediction.segmentation
+    if segmentation is not None:
+        segmentation = _to_image_size(segmentation, frame.content[row], size)
+    instances = prediction.instances.transform(invert(to_input))
+    return replace(prediction, instances=instances, size=size, segmentation=segmentation, image_id=image_id)
+
+
+def _to_image_size(segmentation: Tensor, content: Tensor, size: tuple[int, int]) -> Tensor:
+    x1, y1, x2, y2 = (round(value) for value in content.tolist())
+    inner = segmentation[None, None, y1:y2, x1:x2]
+    return F.interpolate(inner, size, mode="bilinear", align_corners=False)[0, 0]
+
+
+def find_images(where: str | Path) -> list[Path]:
+    """The images of a folder or a glob, sorted; DataError where there is none."""
+    path = Path(where)
+    found = path.iterdir() if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else iter(())
+    images = sorted(entry for entry in found if entry.suffix.lower() in _SUFFIXES)
+    if not images:
+        raise DataError(f"{where}: no such image, folder or glob with images ({', '.join(sorted(_SUFFIXES))})")
+    return images
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """An image file as (H, W, 3) uint8 RGB, turned upright by its EXIF; DataError where it is none."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path}: {'not readable as an image' if Path(path).is_file() else 'no such file'}")
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _sample(image: Image, index: int, keypoints: int) -> Sample:
+    pixels = image if isinstance(image, np.ndarray) else read_image(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {pixels.shape} {pixels.dtype}")
+    return Sample(
+        image=pixels.transpose(2, 0, 1),
+        people=People.empty(keypoints),
+        ignore={},
+        instances=None,
+        image_id=index,
+        size=(pixels.shape[0], pixels.shape[1]),
+        to_input=np.eye(2, 3),
+    )

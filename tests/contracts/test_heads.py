@@ -1,0 +1,169 @@
+"""What every head must keep to, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+
+from bottomup.geometry import Grid
+from bottomup.heads.heatmap import Heatmap
+from bottomup.heads.segmentation import Segmentation
+from bottomup.heads.tags import Tags
+from bottomup.skeletons import COCO
+from bottomup.stages import HEADS, Head, Level, Source
+from bottomup.types import Frame, Task
+from tests.scenes import make_batch
+
+GRIDS = {"centred": Grid.centred(4), "cornered": Grid.cornered(8)}
+SIZES = {"centred": (96, 128), "cornered": (97, 129)}
+BUILD: dict[str, Callable[[Source, Task], Head]] = {
+    "heatmap": Heatmap,
+    "tags": Tags,
+    "tags 3-D": partial(Tags, dim=3, distance="rms", push="pairs", pull="mean"),
+    "segmentation": Segmentation,
+    "segmentation mse": partial(Segmentation, criterion="mse"),
+}
+heads = pytest.mark.parametrize("name", BUILD)
+grids = pytest.mark.parametrize("grid", GRIDS)
+
+
+def make_head(name: str, grid: str = "centred") -> Head:
+    torch.manual_seed(0)
+    return BUILD[name](Source({"stack": Level(8, GRIDS[grid])}), Task(COCO))
+
+
+def predict(head: Head, grid: str, images: int) -> dict[str, torch.Tensor]:
+    h, w = GRIDS[grid].shape(SIZES[grid])
+    return head({"stack": torch.randn(images, 8, h, w, generator=torch.Generator().manual_seed(1))}, {})
+
+
+def test_all_registered_heads_are_tested_here() -> None:
+    assert {name.split()[0] for name in BUILD} == set(HEADS.names()) & {"heatmap", "tags", "segmentation"}
+
+
+@heads
+@grids
+def test_outputs_have_the_declared_keys_axes_and_sizes(name: str, grid: str) -> None:
+    head = make_head(name, grid)
+    outputs = predict(head, grid, 2)
+    assert outputs.keys() == head.provides.keys() == head.grids.keys()
+    for key, maps in outputs.items():
+        assert maps.dim() == len(head.provides[key].split())
+        assert maps.shape[-2:] == head.grids[key].shape(SIZES[grid])
+        assert maps.dtype == torch.float32
+    ideal = head.ideal(make_batch([2, 0], SIZES[grid]))
+    assert {key: maps.shape for key, maps in ideal.items()} == {key: maps.shape for key, maps in outputs.items()}
+
+
+@heads
+def test_fed_back_channels_are_those_it_predicts(name: str) -> None:
+    head = make_head(name)
+    assert head.feedback == sum(maps.flatten(1, -3).shape[1] for maps in predict(head, "centred", 1).values())
+
+
+@heads
+def test_a_loss_is_one_finite_number_an_image_and_reaches_the_weights(name: str) -> None:
+    head = make_head(name)
+    batch = make_batch([3, 1, 0])
+    losses = head.loss(predict(head, "centred", 3), head.encode(batch, {}))
+    for term in losses.values():
+        assert term.shape == (3,) and term.dtype == torch.float32 and term.isfinite().all()
+    sum(term.sum() for term in losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+
+
+@heads
+def test_an_image_without_people_gives_a_connected_loss(name: str) -> None:
+    head = make_head(name)
+    losses = head.loss(predict(head, "centred", 2), head.encode(make_batch([0, 0]), {}))
+    assert all(term.requires_grad and term.isfinite().all() for term in losses.values())
+
+
+@heads
+def test_losses_of_a_batch_are_those_of_its_images(name: str) -> None:
+    head = make_head(name)
+    outputs = predict(head, "centred", 3)
+    whole = head.loss(outputs, head.encode(make_batch([3, 1, 2]), {}))
+    for row in range(3):
+        batch = make_batch([3, 1, 2])
+        one = head.encode(batch, {})
+        single = head.loss({key: maps[row : row + 1] for key, maps in outputs.items()}, {key: t[row : row + 1] for key, t in one.items()})
+        for term, values in whole.items():
+            torch.testing.assert_close(values[row : row + 1], single[term])
+
+
+@heads
+@grids
+def test_a_flipped_view_of_the_ideal_is_the_ideal(name: str, grid: str) -> None:
+    head = make_head(name, grid)
+    batch = make_batch([3, 2], SIZES[grid])
+    mirrored = batch.view(batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip)
+    frame = Frame(head.grids, mirrored.size, mirrored.content)
+    ideal, undone = head.ideal(batch), head.flip(head.ideal(mirrored), frame)
+    for key, maps in ideal.items():
+        equal = torch.isclose(undone[key], maps, atol=1e-4).float().mean()
+        assert equal > 0.995  # a cell as near to one keypoint as to another may go to either
+
+
+@heads
+def test_merging_equal_views_changes_no_shape_but_the_tag_size(name: str) -> None:
+    head = make_head(name)
+    batch = make_batch([2])
+    frame = Frame(head.grids, batch.size, batch.content)
+    ideal = head.ideal(batch)
+    for key, maps in head.merge([ideal, ideal], [frame, frame], frame).items():
+        if key == "tags":
+            assert maps.shape[2] == 2 * ideal[key].shape[2]
+        else:
+            torch.testing.assert_close(maps, ideal[key])
+
+
+def test_a_heatmap_peaks_at_the_keypoint_exactly() -> None:
+    """The gaussian of a keypoint between cells has its log-parabola's vertex there: no half pixel is lost."""
+    head = make_head("heatmap")
+    batch = make_batch([1])
+    maps = head.ideal(batch)["heatmap"][0]  # (K, h, w)
+    for k in range(17):
+        x, y = batch.keypoints[0, 0, k].tolist()
+        row, column = divmod(int(maps[k].argmax()), maps.shape[-1])
+        for true, cell, line in ((x, column, maps[k, row]), (y, row, maps[k, :, column])):
+            if 0 < cell < len(line) - 1:
+                before, here, after = line[cell - 1 : cell + 2].log()
+                vertex = cell + 0.5 * (before - after) / (before - 2 * here + after)
+                assert abs(float(head.grids["heatmap"].to_input(vertex)) - true) < 0.02
+
+
+def test_ignored_cells_do_not_count() -> None:
+    head = make_head("heatmap")
+    batch = make_batch([2])
+    batch.ignore["crowd"] = torch.zeros(1, 96, 128, dtype=torch.bool)
+    batch.ignore["crowd"][:, :48] = True
+    targets = head.encode(batch, {})
+    maps = {"heatmap": targets["heatmap"].clone()}
+    maps["heatmap"][:, :, :12] += 5.0
+    assert head.loss(maps, targets)["mse"].item() == 0
+    maps["heatmap"][:, :, 12:] += 5.0
+    assert head.loss(maps, targets)["mse"].item() > 1
+
+
+@pytest.mark.parametrize("distance", ["l2", "rms"])
+def test_tags_pull_within_and_push_between(distance: str) -> None:
+    head = Tags(Source({"stack": Level(8, GRIDS["centred"])}), Task(COCO), dim=2, distance=distance)  # type: ignore[arg-type]
+    batch = make_batch([3])
+    targets = head.encode(batch, {})
+    apart = head.ideal(batch)
+    losses, figures = head.loss(apart, targets), head.metrics(apart, targets)
+    assert losses["pull"].item() == pytest.approx(0, abs=1e-6)
+    assert losses["push"].item() == pytest.approx(1 / 3, abs=1e-6)  # the paper's diagonal: n = n'
+    assert figures["within"].item() < 1e-3 < 9 < figures["between"].item()
+    collapsed = {"tags": torch.zeros_like(apart["tags"])}
+    assert head.loss(collapsed, targets)["push"].item() == pytest.approx(1)
+    assert head.metrics(collapsed, targets)["between"].item() == 0
+
+
+def test_a_misspelt_option_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean 'pairs'"):
+        Tags(Source({"stack": Level(8, GRIDS["centred"])}), Task(COCO), push="pair")  # type: ignore[arg-type]

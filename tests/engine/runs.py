@@ -1,0 +1,84 @@
+"""A training run of seconds, whole or killed, for the tests of the engine; run as a script it trains until it ends or dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from bottomup.assembly import HeadSpec, assemble
+from bottomup.backbones.hourglass import Hourglass
+from bottomup.data.augment import Augment
+from bottomup.data.loader import Order, TrainingSet, training_batches
+from bottomup.engine.distributed import Ranks
+from bottomup.engine.settings import Settings, Validation
+from bottomup.engine.trainer import Trainer
+from bottomup.heads.heatmap import Heatmap
+from bottomup.heads.tags import Tags
+from bottomup.model import PoseModel
+from bottomup.skeletons import COCO
+from bottomup.types import Batch, Task
+from tests.scenes import Scenes
+
+OPTIONS = {
+    "steps": 14,
+    "batch_size": 4,
+    "accumulate": 2,
+    "optimiser": {"name": "adam", "lr": 1e-3},
+    "schedule": {"name": "plateau", "warmup": 3, "patience": 0},
+    "average": {"name": "ema", "decay": 0.9},
+    "checkpoint_every": 4,
+    "validate_every": 3,
+    "log_every": 2,
+    "clip": 1.0,
+    "tensorboard": False,
+}
+
+
+def make_model() -> PoseModel:
+    torch.manual_seed(0)
+    heads = {"heatmap": HeadSpec(partial(Heatmap, sigma=8.0)), "tags": HeadSpec(partial(Tags, dim=1), weight={"pull": 0.1, "push": 1.0})}
+    return assemble(Hourglass(stacks=2, levels=2, channels=8, growth=4), Task(COCO), heads)
+
+
+def make_trainer(output: Path, ranks: Ranks | None = None, workers: int = 0, **options: object) -> Trainer:
+    ranks = ranks or Ranks()
+    settings = Settings.of(OPTIONS | options)
+    model = make_model()
+    samples = TrainingSet(Scenes(11), Augment((64, 64), (0, 0, 0), COCO.flip), model.ignores, seed=3)
+    order = Order(samples.dataset, settings.batch_size, seed=3)
+
+    def batches(first_step: int) -> Iterator[Batch]:
+        micro = settings.micro_batch(ranks.world)
+        return training_batches(
+            samples, order, micro_batch=micro, max_people=4, first_step=first_step, rank=ranks.rank, world=ranks.world, workers=workers
+        )
+
+    return Trainer(model, batches, settings, output, validate=judge, ranks=ranks)
+
+
+def judge(model: PoseModel) -> Validation:
+    """A figure of the weights that also draws random numbers, as a validation's data loader does."""
+    noise = float(torch.rand(()))
+    return Validation({"AP": float(sum(p.abs().mean() for p in model.parameters())) + 0 * noise})
+
+
+if __name__ == "__main__":
+    folder, die_at, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    torch.set_num_threads(1)
+
+    trainer = make_trainer(folder, workers=workers, log_every=1)
+
+    def kill(trainer: Trainer, figures: dict[str, float]) -> None:
+        if trainer.step == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    trainer.on_step = kill
+    if (folder / "last.pt").is_file():
+        trainer.resume(folder / "last.pt")
+    trainer.fit()

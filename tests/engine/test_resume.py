@@ -1,0 +1,96 @@
+"""Nothing is lost: a killed run goes on exactly, Ctrl-C ends with a checkpoint, a bad loss stops with its images."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.errors import CheckpointError, TrainingError
+from tests.engine.runs import make_trainer
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(folder: Path, die_at: int) -> int:
+    command = [sys.executable, "-m", "tests.engine.runs", str(folder), str(die_at), "2"]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120).returncode
+
+
+def assert_same(a: Any, b: Any, where: str = "") -> None:
+    """Equal to the last bit, through all of two checkpoints."""
+    assert type(a) is type(b), where
+    if isinstance(a, Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b), where
+        for index, (one, other) in enumerate(zip(a, b, strict=True)):
+            assert_same(one, other, f"{where}/{index}")
+    else:
+        assert a == b, where
+
+
+def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) -> None:
+    assert run(tmp_path / "whole", die_at=-1) == 0
+    for die_at in (6, 7, 13):  # between checkpoints (every 4), in the middle of epochs of 2 steps
+        assert run(tmp_path / "killed", die_at) == -9
+    assert run(tmp_path / "killed", die_at=-1) == 0
+    whole, killed = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "killed"))
+    assert whole.average is not None and whole.training is not None
+    for part in ("model", "average", "training"):
+        assert_same(getattr(whole, part), getattr(killed, part), part)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_an_interrupted_run_ends_with_a_checkpoint(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, steps=1000, log_every=1)
+
+    def interrupt(trainer: Any, figures: dict[str, float]) -> None:
+        trainer.interruption.asked = trainer.step == 5
+
+    trainer.on_step = interrupt
+    with pytest.raises(TrainingError, match="resume=true"):
+        trainer.fit()
+    state = load_checkpoint(tmp_path / "last.pt").training
+    assert state is not None and state["progress"]["step"] == 5
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_images(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, steps=20, optimiser={"name": "sgd", "lr": 1e30}, schedule={"name": "constant"}, clip=None)
+    with pytest.raises(TrainingError, match="not finite"):
+        trainer.fit()
+    report = json.loads((tmp_path / "non_finite_rank0.json").read_text())
+    assert report["images"] and "heatmap/mse" in report["images"][0]
+    assert not (tmp_path / "last.pt").exists() or all(
+        tensor.isfinite().all() for tensor in load_checkpoint(tmp_path / "last.pt").model.values()
+    )
+
+
+def test_broken_and_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "none.pt")
+    trainer = make_trainer(tmp_path, steps=1)
+    trainer.fit()
+    whole = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"cut\.pt.*cut short"):
+        load_checkpoint(tmp_path / "cut.pt")
+    torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(CheckpointError, match="not a bottomup checkpoint"):
+        load_checkpoint(tmp_path / "foreign.pt")
+    trainer.save("best.pt", training=False)
+    with pytest.raises(CheckpointError, match="weights alone"):
+        make_trainer(tmp_path, steps=1).resume(tmp_path / "best.pt")

@@ -1,0 +1,116 @@
+"""Augmentation keeps to the pixel convention: what the image shows and what the annotations say stay one thing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bottomup.data.augment import Augment, letterbox
+from bottomup.errors import ConfigError
+from bottomup.geometry import transform_points
+from bottomup.skeletons import COCO
+from bottomup.types import Sample
+from tests.scenes import make_sample
+
+GREY = (124, 116, 104)
+
+
+def make_augment(**options: object) -> Augment:
+    still = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0}
+    return Augment((128, 128), GREY, COCO.flip, **(still | options))  # type: ignore[arg-type]
+
+
+def spots(seed: int = 0) -> Sample:
+    """A black image with one soft white spot, exactly at the first person's nose."""
+    sample = make_sample(seed, (128, 160), people=1)
+    people = replace(sample.people, keypoints=sample.people.keypoints.copy())
+    people.keypoints[0, 0] = np.random.default_rng(seed).uniform((60, 45), (100, 85))
+    y, x = np.mgrid[0.5:128, 0.5:160]
+    px, py = people.keypoints[0, 0]
+    glow = 255 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 18)
+    return replace(sample, image=np.repeat(glow[None], 3, 0).round().astype(np.uint8), people=people)
+
+
+def centroid(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    weight = image[0].astype(float)
+    y, x = np.mgrid[0.5 : weight.shape[0], 0.5 : weight.shape[1]]
+    return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"flip": 1.0},
+        {"rotate": 40.0},
+        {"scale": (0.7, 1.4)},
+        {"scale": (0.3, 0.5)},
+        {"translate": 0.1},
+        {"side": "short"},
+        {"crop": True, "side": "short"},
+        {"transforms": [{"name": "HorizontalFlip", "p": 1.0}]},
+        {"transforms": [{"name": "Affine", "rotate": 20, "p": 1.0}]},
+    ],
+)
+def test_the_picture_of_a_keypoint_moves_with_the_keypoint(options: dict[str, object]) -> None:
+    augment = make_augment(**options)
+    augment.compose.transforms[0].fill = (0, 0, 0)
+    for seed in range(4):
+        moved = augment(spots(), seed)
+        visible = moved.people.visibility[0, 0] > 0 if len(moved.people) else False
+        if visible and moved.people.keypoints[0, 0].min() > 10 and moved.people.keypoints[0, 0].max() < 118:
+            assert np.abs(centroid(moved.image) - moved.people.keypoints[0, 0]).max() < 0.1
+
+
+def test_flipping_swaps_left_and_right() -> None:
+    sample = make_sample(1, (128, 128), people=2)
+    moved = make_augment(flip=1.0)(sample, 0)
+    expected = sample.people.keypoints[:, COCO.flip].copy()
+    expected[..., 0] = 128 - expected[..., 0]
+    np.testing.assert_allclose(moved.people.keypoints, expected, atol=1e-3)
+
+
+def test_to_input_moves_the_original_keypoints() -> None:
+    sample = make_sample(2, (96, 128), people=2)
+    moved = make_augment(rotate=30, scale=(0.6, 0.8))(sample, 3)
+    expected = transform_points(sample.people.keypoints.astype(np.float64), moved.to_input)
+    np.testing.assert_allclose(moved.people.keypoints, expected, atol=2e-3)
+
+
+def test_the_same_seed_draws_the_same_view() -> None:
+    sample = make_sample(3, people=2)
+    augment = make_augment(rotate=30, scale=(0.5, 1.5), flip=0.5, transforms=[{"name": "ColorJitter", "p": 1.0}])
+    first, other, again = augment(sample, 7), augment(sample, 8), augment(sample, 7)
+    np.testing.assert_array_equal(first.image, again.image)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_what_leaves_the_input_is_unlabelled_and_padding_is_marked() -> None:
+    sample = make_sample(4, (96, 128), people=3)
+    moved = make_augment(scale=(2.0, 2.0))(sample, 0)
+    labelled = moved.people.visibility > 0
+    inside = ((moved.people.keypoints >= 0) & (moved.people.keypoints < 128)).all(-1)
+    assert inside[labelled].all() and not labelled.all()
+    small = make_augment(scale=(0.5, 0.5))(sample, 0)
+    assert small.ignore["padding"].mean() == pytest.approx(1 - 64 * 48 / 128**2, abs=0.02)
+
+
+def test_a_bending_transform_is_refused() -> None:
+    with pytest.raises(ConfigError, match="bends"):
+        make_augment(transforms=[{"name": "OpticalDistortion", "distort_limit": 0.9, "p": 1.0}])(make_sample(0, people=1), 0)
+    with pytest.raises(ConfigError, match="did you mean"):
+        make_augment(transforms=[{"name": "ColorJiter"}])
+
+
+@pytest.mark.parametrize("side", ["long", "short", "square"])
+def test_letterboxing_keeps_the_picture_of_a_keypoint(side: str) -> None:
+    sample = spots(5)
+    boxed = letterbox(sample, 96, lambda length: -(-length // 32) * 32, (0, 0, 0), side)  # type: ignore[arg-type]
+    assert boxed.image.shape[1] % 32 == boxed.image.shape[2] % 32 == 0
+    assert np.abs(centroid(boxed.image) - boxed.people.keypoints[0, 0]).max() < 0.1
+    assert boxed.content is not None
+    content_pixels = boxed.content[2] * boxed.content[3]
+    assert boxed.ignore["padding"].sum() == boxed.image[0].size - content_pixels

@@ -1,0 +1,83 @@
+"""The order of training images, and batches of equal shapes."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from bottomup.data.augment import Augment
+from bottomup.data.loader import Order, TrainingSet, buckets, collate, training_batches
+from bottomup.errors import ConfigError
+from bottomup.skeletons import COCO
+from tests.scenes import Scenes, make_sample
+
+
+def test_an_epoch_shows_every_image_once_and_every_epoch_another_order() -> None:
+    order = Order(Scenes(12), 4, seed=0)
+    steps = list(islice(order.positions(0, 0, 1, 4), 6))
+    first, second = sum(steps[:3], []), sum(steps[3:], [])
+    assert sorted(index for _, index in first) == sorted(index for _, index in second) == list(range(12))
+    assert [index for _, index in first] != [index for _, index in second]
+
+
+@pytest.mark.parametrize(("world", "micro"), [(1, 8), (2, 4), (1, 4), (4, 1), (2, 2)])
+def test_a_step_shows_the_same_images_however_it_is_cut(world: int, micro: int) -> None:
+    order = Order(Scenes(20), 8, seed=1)
+    parts = 8 // (world * micro)
+    drawn = [list(islice(order.positions(3, rank, world, micro), parts)) for rank in range(world)]
+    union = sorted(position for rank in drawn for part in rank for position in part)
+    whole = next(order.positions(3, 0, 1, 8))
+    assert union == sorted(whole)
+
+
+def test_starting_in_the_middle_continues_the_order() -> None:
+    order = Order(Scenes(20), 4, seed=1)
+    assert list(islice(order.positions(0, 0, 1, 4), 12))[7:] == list(islice(order.positions(7, 0, 1, 4), 5))
+
+
+def test_weights_draw_images_more_often() -> None:
+    dataset = Scenes(4)
+    dataset.weights = [3.0, 1.0, 0.5, 0.5]
+    order = Order(dataset, 1, seed=0)
+    drawn = np.bincount(np.concatenate([order.epoch(epoch) for epoch in range(40)]), minlength=4)
+    assert order.draws == 5
+    np.testing.assert_allclose(drawn / 40, dataset.weights, atol=0.2)
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(ConfigError, match="lower batch_size"):
+        Order(Scenes(3), 8, seed=0)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_do_not_depend_on_the_number_of_workers(workers: int) -> None:
+    def batches(count: int) -> list[torch.Tensor]:
+        samples = TrainingSet(Scenes(12), Augment((64, 64), (0, 0, 0), COCO.flip), frozenset({"crowd"}), seed=5)
+        order = Order(samples.dataset, 4, seed=5)
+        made = training_batches(samples, order, micro_batch=4, max_people=4, workers=count)
+        return [batch.images for batch in islice(made, 5) if batch.images is not None]
+
+    for one, other in zip(batches(0), batches(workers), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_largest_people_stay() -> None:
+    sample = make_sample(0, people=5)
+    sample.people.areas[:] = [5, 1, 4, 2, 3]
+    batch = collate([sample], max_people=3)
+    assert batch.areas.tolist() == [[5, 4, 3]]
+    assert batch.instances is not None and batch.instances.max() == 3
+    assert (batch.instances == 2).sum() == (sample.instances == 3).sum()
+
+
+def test_buckets_hold_equal_shapes_and_lose_nothing() -> None:
+    sizes = [(32, 64), (64, 32), (32, 64), (32, 64), (64, 64)]
+    samples = [(index, make_sample(index, size)) for index, size in enumerate(sizes)]
+    made = list(buckets(samples, 2))
+    assert sorted(index for indices, _ in made for index in indices) == [0, 1, 2, 3, 4]
+    for indices, batch in made:
+        assert all(sizes[index] == batch.size for index in indices)
+        assert list(batch.image_ids) == indices
