@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
+_COMPONENTS = ("backbone", "necks", "heads", "decoder", "data", "augment", "engine")  # parts whose options are checked when built
 MODEL_KEYS = (
     "method",
     "backbone",
@@ -134,12 +135,18 @@ def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(command, overrides=list(overrides))
+            composed = compose(command, overrides=[_as_option(override) for override in overrides])
             plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_hydra_message(error)) from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _as_option(override: str) -> str:
+    """Let ``decoder.window=5`` set an option that no YAML lists: the component checks its options, with better words."""
+    part, dot, _ = override.partition("=")[0].partition(".")
+    return f"++{override}" if dot and part in _COMPONENTS else override
 
 
 def _hydra_message(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bottomup.data.augment import letterbox
 from bottomup.data.dataset import Dataset
-from bottomup.data.loader import buckets, prepared_samples
+from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import invert
 from bottomup.model import PoseModel
@@ -102,6 +102,16 @@ class Predictor:
             to_image(prediction, _scaled(to_input, rounded), size, image_id, frame, row)
             for row, (prediction, to_input, size, image_id) in enumerate(per_image)
         ]
+
+    @torch.inference_mode()
+    def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
+        """One image as the network sees it, (3, H, W) in input px, with the merged outputs and where they lie."""
+        sample = self._letterbox()(_sample(image, 0, self.model.task.keypoints))
+        batch = collate([sample]).to(self.device)
+        view = self._view(batch, self.scales[0] / max(self.scales), flipped=False)
+        outputs, frame = self.outputs(batch)
+        assert view.images is not None
+        return view.images[0].cpu().numpy(), outputs, frame
 
     def outputs(self, batch: Batch, oracle: Sequence[str] = ()) -> tuple[Outputs, Frame]:
         """The merged outputs of all views and the frame they lie in: the first scale's."""

@@ -26,7 +26,9 @@ def make_people(rng: np.random.Generator, count: int, size: tuple[int, int], lab
     visibility = np.where(rng.random((count, 17)) < labelled, 2, 0).astype(np.uint8)
     keypoints *= (visibility > 0)[..., None]
     boxes = np.tile(np.array([[0, 0, w, h]], np.float32), (count, 1))
-    return People(keypoints, visibility, boxes, np.full(count, h * w / 4, np.float32), np.zeros(count, np.int64), np.ones(count, bool))
+    return People(
+        keypoints, visibility, boxes, np.full(count, h * w / 4, np.float32), np.zeros(count, np.int64), np.ones(count, bool)
+    )
 
 
 def make_sample(seed: int, size: tuple[int, int] = (96, 128), people: int | None = None, labelled: float = 1.0) -> Sample:

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from bottomup.commands.setting import checkpoint_of, make_predictor, output_folder, write_config
 from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.ops.sampling import gather_maps
 from bottomup.predictor import Predictor, find_images, read_image
-from bottomup.types import write_json
-from bottomup.visualize import draw_instances, save_png
+from bottomup.types import Instances, write_json
+from bottomup.visualize import draw_heatmap, draw_instances, draw_strongest, draw_tags, plot_tags, save_png
 
 _CHUNK = 64  # images predicted at once; bounds the memory of a large folder
 
@@ -50,8 +57,23 @@ def _predict(predictor: Predictor, paths: list[Path], folder: Path, maps: bool) 
 
 
 def draw_maps(predictor: Predictor, path: Path, folder: Path) -> None:
-    """Heatmaps, tag maps and the tags of the people found, of one image."""
-    from bottomup.visualize import maps_of
+    """Heatmaps, tag maps and the tags of the people found, of one image (Associative Embedding Figs 4 and 7)."""
+    image, outputs, frame = predictor.maps(read_image(path))
+    skeleton = predictor.model.task.skeleton
+    assert skeleton is not None
+    if not {"heatmap", "tags"} <= outputs.keys():
+        return
+    heatmap, tags, grid = outputs["heatmap"][0], outputs["tags"][0], frame.grids["heatmap"]
+    save_png(folder / f"{path.stem}_heatmap.png", draw_heatmap(image, heatmap, grid, skeleton))
+    save_png(folder / f"{path.stem}_heatmap_strongest.png", draw_strongest(image, heatmap, grid))
+    save_png(folder / f"{path.stem}_tags.png", draw_tags(image, tags, heatmap, grid, skeleton))
+    (prediction,) = predictor.decoder(outputs, frame)
+    save_png(folder / f"{path.stem}_tag_plot.png", plot_tags(tags_of(prediction.instances, tags, grid), skeleton))
 
-    for name, picture in maps_of(predictor, read_image(path)).items():
-        save_png(folder / f"{path.stem}_{name}.png", picture)
+
+def tags_of(instances: Instances, tags: Tensor, grid: Grid) -> NDArray[np.float32]:
+    """The tags (P, K, D) at the keypoints of instances in input px, of maps (K, D, h, w); NaN where none was found."""
+    cells = grid.nearest(instances.keypoints.nan_to_num()).transpose(0, 1)  # (K, P, 2)
+    read = gather_maps(tags[None].cpu(), cells[None])[0].transpose(0, 1)
+    found = (instances.keypoint_scores > 0)[..., None]
+    return np.asarray(torch.where(found, read, torch.nan))

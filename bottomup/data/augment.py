@@ -162,7 +162,9 @@ class Augment:
         self.flip_order = flip_order
         warp = Warp(size, rotate, (scale[0], scale[1]), side, translate, flip, crop, (fill[0], fill[1], fill[2]))
         keypoints = A.KeypointParams(format="xy", remove_invisible=False)
-        self.compose = A.Compose([warp, *map(_albumentation, transforms)], keypoint_params=keypoints, additional_targets={"instances": "mask"})
+        self.compose = A.Compose(
+            [warp, *map(_albumentation, transforms)], keypoint_params=keypoints, additional_targets={"instances": "mask"}
+        )
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """The sample in input px, drawn by ``seed``."""

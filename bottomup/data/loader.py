@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -154,8 +155,9 @@ class _Batches(torch.utils.data.Sampler[list[Position]]):
         return self.order.positions(*self.args)
 
 
-def one_thread(_: int) -> None:
-    """Give a worker one thread: there is a worker for every core already."""
+def start_worker(_: int) -> None:
+    """Give a worker one thread, as there are others, and leave Ctrl-C to the main process, which still needs its batches."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
@@ -180,7 +182,7 @@ def training_batches(
         collate_fn=_Collate(max_people),
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        worker_init_fn=one_thread,
+        worker_init_fn=start_worker,
     )
     return iter(loader)
 
@@ -206,7 +208,7 @@ def prepared_samples(
 ) -> Iterator[tuple[int, Sample]]:
     """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
     loader: DataLoader[tuple[int, Sample]] = DataLoader(
-        _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=one_thread
+        _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=start_worker
     )
     return iter(loader)
 

@@ -90,7 +90,9 @@ def test_losses_of_a_batch_are_those_of_its_images(name: str) -> None:
     for row in range(3):
         batch = make_batch([3, 1, 2])
         one = head.encode(batch, {})
-        single = head.loss({key: maps[row : row + 1] for key, maps in outputs.items()}, {key: t[row : row + 1] for key, t in one.items()})
+        single = head.loss(
+            {key: maps[row : row + 1] for key, maps in outputs.items()}, {key: t[row : row + 1] for key, t in one.items()}
+        )
         for term, values in whole.items():
             torch.testing.assert_close(values[row : row + 1], single[term])
 

@@ -42,7 +42,10 @@ OPTIONS = {
 
 def make_model() -> PoseModel:
     torch.manual_seed(0)
-    heads = {"heatmap": HeadSpec(partial(Heatmap, sigma=8.0)), "tags": HeadSpec(partial(Tags, dim=1), weight={"pull": 0.1, "push": 1.0})}
+    heads = {
+        "heatmap": HeadSpec(partial(Heatmap, sigma=8.0)),
+        "tags": HeadSpec(partial(Tags, dim=1), weight={"pull": 0.1, "push": 1.0}),
+    }
     return assemble(Hourglass(stacks=2, levels=2, channels=8, growth=4), Task(COCO), heads)
 
 
@@ -56,7 +59,14 @@ def make_trainer(output: Path, ranks: Ranks | None = None, workers: int = 0, **o
     def batches(first_step: int) -> Iterator[Batch]:
         micro = settings.micro_batch(ranks.world)
         return training_batches(
-            samples, order, micro_batch=micro, max_people=4, first_step=first_step, rank=ranks.rank, world=ranks.world, workers=workers
+            samples,
+            order,
+            micro_batch=micro,
+            max_people=4,
+            first_step=first_step,
+            rank=ranks.rank,
+            world=ranks.world,
+            workers=workers,
         )
 
     return Trainer(model, batches, settings, output, validate=judge, ranks=ranks)
@@ -72,7 +82,7 @@ if __name__ == "__main__":
     folder, die_at, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
 
-    trainer = make_trainer(folder, workers=workers, log_every=1)
+    trainer = make_trainer(folder, workers=workers, log_every=1, steps=int(sys.argv[4]) if len(sys.argv) > 4 else OPTIONS["steps"])
 
     def kill(trainer: Trainer, figures: dict[str, float]) -> None:
         if trainer.step == die_at:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ ROOT = Path(__file__).parents[2]
 
 def run(folder: Path, die_at: int) -> int:
     command = [sys.executable, "-m", "tests.engine.runs", str(folder), str(die_at), "2"]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120).returncode
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120
+    ).returncode
 
 
 def assert_same(a: Any, b: Any, where: str = "") -> None:
@@ -53,6 +57,19 @@ def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) ->
         assert_same(getattr(whole, part), getattr(killed, part), part)
     steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
+
+
+def test_ctrl_c_ends_with_a_checkpoint_though_workers_hear_it_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.engine.runs", str(tmp_path), "-1", "2", "100000"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "last.pt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0 and "continue with resume=true" in errors
+    assert load_checkpoint(tmp_path / "last.pt").training is not None
 
 
 def test_an_interrupted_run_ends_with_a_checkpoint(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.scenes import Scenes, make_sample
 def test_an_epoch_shows_every_image_once_and_every_epoch_another_order() -> None:
     order = Order(Scenes(12), 4, seed=0)
     steps = list(islice(order.positions(0, 0, 1, 4), 6))
-    first, second = sum(steps[:3], []), sum(steps[3:], [])
+    first, second = [p for step in steps[:3] for p in step], [p for step in steps[3:] for p in step]
     assert sorted(index for _, index in first) == sorted(index for _, index in second) == list(range(12))
     assert [index for _, index in first] != [index for _, index in second]
 

@@ -1,0 +1,39 @@
+"""Any timm network as a pyramid C2…C5."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bottomup.backbones.timm_network import TimmNetwork, normalisation_named
+from bottomup.geometry import Grid
+from bottomup.stages import BACKBONES, Backbone, Level, Predict
+from bottomup.types import Features
+
+
+@BACKBONES.register
+class Pyramid(Backbone):
+    """C2…C5 (strides 4 to 32) of any timm network.
+
+    ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or torchvision's layout.
+    ``frozen_batch_norm`` keeps the statistics of batch norm.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: str = "resnet50",
+        pretrained: bool = False,
+        weights: str | None = None,
+        frozen_batch_norm: bool = False,
+        normalisation: str = "imagenet",
+    ) -> None:
+        super().__init__()
+        self.network = TimmNetwork(network, pretrained=pretrained, weights=weights, frozen_batch_norm=frozen_batch_norm)
+        self.normalisation = normalisation_named(normalisation)
+        grids = {level: Grid.centred(stride) for level, stride in self.network.strides.items()}
+        self.stages = [{level: Level(self.network.channels[level], grid) for level, grid in grids.items()}]
+        self.coarsest = grids["C5"]
+
+    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+        """One stage of four levels."""
+        return [self.network(images)]

@@ -1,0 +1,255 @@
+"""COCO keypoint annotations and the many files in their format; the only place besides geometry that knows their half pixel.
+
+COCO's keypoints are indices of pixels; ``from_indices`` puts them on the pixels' centres (x + 0.5), ``to_indices`` takes
+them back. Boxes, areas and polygons are continuous already and stay as they are.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml  # type: ignore[import-untyped, unused-ignore]
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from bottomup.data.coco_records import (
+    Record,
+    choose_category,
+    cropped_mask,
+    fault,
+    mask_rle,
+    people_by_image,
+    read_file,
+    read_images,
+)
+from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.errors import ConfigError, DataError
+from bottomup.geometry import Array
+from bottomup.skeletons import SKELETONS, Skeleton, skeleton_named
+from bottomup.types import People, Sample, Task
+
+
+def to_indices(points: Array) -> Array:
+    """Continuous points (..., 2) as COCO's pixel indices."""
+    return points - 0.5
+
+
+def from_indices(points: Array) -> Array:
+    """COCO's pixel indices (..., 2) as continuous points, the pixels' centres."""
+    return points + 0.5
+
+
+@DATASETS.register
+class Coco(Dataset):
+    """People of a COCO keypoint file.
+
+    ``root`` and ``split`` stand for root/annotations/person_keypoints_<split>.json (or .json.gz) and root/<split>/<file_name>;
+    ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in. Without an image folder, people and
+    ground truth can be read, samples cannot. ``category`` names one of the file's (None: the only one); ``skeleton`` is a
+    built-in name, a YAML file, a mapping, or None for the category's own. ``only_people`` drops images in which nobody has a
+    labelled keypoint.
+
+    Who has keypoints is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and neck);
+    ``ground_truth`` keeps that number, as evaluation goes by it. Crowds are in no People. Everything else that a file may
+    lack or have wrong stands in ``coco_records``; raises DataError naming the file, the record and the field.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        split: str = "val",
+        annotations: str | None = None,
+        images: str | None = None,
+        category: str | None = "person",
+        skeleton: str | Mapping[str, Any] | None = None,
+        only_people: bool = False,
+    ) -> None:
+        self.path = _annotation_path(root, split, annotations)
+        self.folder = _image_folder(root, split, images)
+        data = read_file(self.path)
+        self._category = choose_category(data, category, self.path)
+        self.skeleton = _skeleton(skeleton, self._category, self.path)
+        self.task = Task(self.skeleton, (str(self._category["name"]),))
+        listed = read_images(data, self.path)
+        groups = people_by_image(data, listed, self._category, self.skeleton, self.path)
+        if only_people:
+            listed = {image_id: image for image_id, image in listed.items() if any(map(_labelled, _people(groups[image_id])))}
+        self.image_ids = list(listed)
+        self._images = list(listed.values())
+        # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
+        self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
+
+    def people(self, index: int) -> People:
+        """The people of one image, in image px, without reading it."""
+        return to_people(_people(self._annotations(index)), len(self.skeleton))
+
+    def sample(self, index: int, maps: frozenset[str]) -> Sample:
+        """Read one image, its people and the wanted maps, in image px."""
+        image, records = self._images[index], self._annotations(index)
+        people = _people(records)
+        regions = {
+            "crowd": [record for record in records if record["iscrowd"]],
+            "unannotated": [person for person in people if not _labelled(person)],
+            "unmasked": [person for person in people if "segmentation" not in person],
+        }
+        return Sample(
+            image=self._read_image(image),
+            people=to_people(people, len(self.skeleton)),
+            ignore={name: covered(regions[name], image) for name in regions if name in maps},
+            instances=instance_map(people, image) if "instances" in maps else None,
+            image_id=image["id"],
+            size=(image["height"], image["width"]),
+            to_input=np.eye(2, 3),
+        )
+
+    def ground_truth(self) -> dict[str, Any]:
+        """The chosen category's annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads."""
+        return {
+            "info": {"description": str(self.path)},
+            "images": [dict(image) for image in self._images],
+            "annotations": [record for index in range(len(self)) for record in self._annotations(index)],
+            "categories": [{**self._category, "keypoints": list(self.skeleton.keypoints)}],
+        }
+
+    def _annotations(self, index: int) -> list[Record]:
+        return pickle.loads(self._records[index])  # type: ignore[no-any-return]
+
+    def _read_image(self, image: Record) -> NDArray[np.uint8]:
+        if self.folder is None:
+            raise DataError(f"{self.path}: image {image['id']} has no folder to be read from; set `images` (or `root`)")
+        path = self.folder / image["file_name"]
+        if not path.is_file():
+            raise DataError(
+                f"{path}: no such file, but {self.path} lists it as image {image['id']}; set `images` to the folder that has it"
+            )
+        pixels = read_image(path)
+        size, stated = pixels.shape[1:], (image["height"], image["width"])
+        if size != stated:
+            raise DataError(
+                f"{path}: should be {stated[1]} x {stated[0]} px (width x height) as image {image['id']} of {self.path}, but is "
+                f"{size[1]} x {size[0]}; use the images that the annotations were made on"
+            )
+        return pixels
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image file as (3, H, W) RGB, its stored pixels: annotations refer to them, so EXIF orientation is ignored."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise DataError(f"{path}: should be an image that OpenCV reads, such as JPEG or PNG; was it copied or downloaded whole?")
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.uint8)
+
+
+def read_skeleton(given: str | Mapping[str, Any]) -> Skeleton:
+    """A skeleton by its built-in name, from a YAML file, or from a mapping."""
+    if not isinstance(given, str):
+        return Skeleton.from_dict(given)
+    if not given.endswith((".yaml", ".yml")):
+        return skeleton_named(given)
+    try:
+        data = yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"skeleton {given}: should be a YAML file, but {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"skeleton {given}: should be a mapping with name and keypoints, got {type(data).__name__}")
+    return Skeleton.from_dict(data)
+
+
+def to_people(records: list[Record], keypoints: int) -> People:
+    """Complete COCO records of one category as People, their keypoints continuous; unlabelled ones lie at (0, 0)."""
+    triples = np.array([record["keypoints"] for record in records], np.float32).reshape(-1, keypoints, 3)
+    visibility = triples[..., 2].astype(np.uint8)
+    points = np.where(visibility[..., None] > 0, from_indices(triples[..., :2]), np.float32(0))
+    boxes = np.array([record["bbox"] for record in records], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return People(
+        keypoints=points,
+        visibility=visibility,
+        boxes=boxes.astype(np.float32),
+        areas=np.array([record["area"] for record in records], np.float32),
+        labels=np.zeros(len(records), np.int64),
+        has_mask=np.array(["segmentation" in record for record in records], bool),
+    )
+
+
+def covered(records: list[Record], image: Record) -> NDArray[np.bool_]:
+    """The pixels (H, W) of all records: their masks, else every pixel that their boxes touch."""
+    pixels = np.zeros((image["height"], image["width"]), bool)
+    masks = [mask_rle(record["segmentation"], image) for record in records if "segmentation" in record]
+    if masks:
+        pixels |= coco_mask.decode(coco_mask.merge(masks)).astype(bool)
+    for record in records:
+        if "segmentation" not in record:
+            x, y, width, height = record["bbox"]
+            paint_box(pixels, (x, y, x + width, y + height))
+    return pixels
+
+
+def paint_box(pixels: NDArray[np.bool_], box: tuple[float, float, float, float]) -> None:
+    """Set every pixel (H, W) that a box xyxy touches."""
+    x1, y1 = (max(0, int(np.floor(low))) for low in box[:2])
+    x2, y2 = (max(0, int(np.ceil(high))) for high in box[2:])
+    pixels[y1:y2, x1:x2] = True
+
+
+def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
+    """Whose mask each pixel (H, W) lies in: n + 1 for person n alone, -1 for several, 0 for nobody."""
+    owners = np.zeros((image["height"], image["width"]), np.int16)
+    for number, person in enumerate(people, start=1):
+        if "segmentation" in person:
+            inside, window = cropped_mask(person["segmentation"], image)
+            owners[window] = np.where(inside, np.where(owners[window] == 0, number, -1), owners[window])
+    return owners
+
+
+def _people(records: list[Record]) -> list[Record]:
+    return [record for record in records if not record["iscrowd"]]
+
+
+def _labelled(record: Record) -> bool:
+    return any(record["keypoints"][2::3])
+
+
+def _annotation_path(root: str | None, split: str, annotations: str | None) -> Path:
+    if annotations is not None:
+        return Path(annotations.replace("{split}", split)).expanduser()
+    if root is None:
+        raise ConfigError(
+            "data set 'coco' needs `root`, the folder with annotations/person_keypoints_<split>.json, or `annotations`, a file"
+        )
+    path = Path(root).expanduser() / "annotations" / f"person_keypoints_{split}.json"
+    zipped = path.with_name(path.name + ".gz")
+    return zipped if zipped.exists() and not path.exists() else path
+
+
+def _image_folder(root: str | None, split: str, images: str | None) -> Path | None:
+    if images is not None:
+        return Path(images.replace("{split}", split)).expanduser()
+    return None if root is None else Path(root).expanduser() / split
+
+
+def _skeleton(given: str | Mapping[str, Any] | None, category: Record, path: Path) -> Skeleton:
+    """The skeleton that was asked for, else the built-in one of the category's keypoint names, else the category's own."""
+    names, where = category.get("keypoints") or [], f"{path}: category {category['name']!r}"
+    if given is not None:
+        skeleton = read_skeleton(given)
+        if sorted(names) == sorted(skeleton.keypoints) and list(skeleton.keypoints) != names:
+            expected = f"in the order of skeleton {skeleton.name!r}, {', '.join(skeleton.keypoints)}"
+            raise fault(where, "keypoints", ", ".join(names), expected, "leave `skeleton` out to read the file's own")
+        return skeleton
+    for built_in in SKELETONS.values():
+        if list(built_in.keypoints) == names:
+            return built_in
+    if not names:
+        raise fault(where, "keypoints", names, "the names of its keypoints", "set `skeleton`")
+    for edge in category.get("skeleton") or []:
+        if not all(end in range(1, len(names) + 1) for end in edge):
+            raise fault(where, "skeleton", edge, f"pairs of numbers from 1 to {len(names)}", "set `skeleton`, or correct the file")
+    return Skeleton.from_coco_category(category)

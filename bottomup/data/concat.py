@@ -1,0 +1,187 @@
+"""Several data sets as one, each mapped onto a common skeleton and drawn as often as asked."""
+
+from __future__ import annotations
+
+import bisect
+import inspect
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bottomup.data.coco import paint_box, read_skeleton
+from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.errors import ConfigError
+from bottomup.skeletons import Skeleton
+from bottomup.types import People, Sample, Task
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One of the sets: keypoint ``sources[i]`` of its people becomes keypoint ``targets[i]``."""
+
+    dataset: Dataset
+    weight: float
+    targets: list[int]
+    sources: list[int]
+
+
+@DATASETS.register
+class Concat(Dataset):
+    """The images of all ``sets``, in order.
+
+    Each set is the ``name`` of a registered data set with its options, and may say ``weight`` (how often one of its images is
+    drawn in an epoch, default 1) and ``keypoints`` (target name: source name; default: equal names). ``skeleton`` (a built-in
+    name, a YAML file or a mapping; default: the first set's) is the target; ``split`` goes to every set that does not say its
+    own. Images are numbered from 1 in order, whatever their ids in the sets.
+
+    Target keypoints without a source are unlabelled in all people of that set, who thus train only what they have: losses at
+    labelled keypoints (tags, offsets) skip the rest, while a heatmap, as at any unlabelled keypoint, learns that nothing is
+    there. People left without any keypoint join the "unannotated" map by their boxes.
+
+    Raises ConfigError for unknown options or keypoints, and where a set shares no keypoint with the target.
+    """
+
+    def __init__(
+        self, *, sets: Sequence[Mapping[str, Any]], skeleton: str | Mapping[str, Any] | None = None, split: str = "val"
+    ) -> None:
+        if not sets:
+            raise ConfigError("data set 'concat' needs at least one of `sets`, each with the name of a data set and its options")
+        opened = [_open(entry, f"sets[{number}]", split) for number, entry in enumerate(sets)]
+        first = opened[0].task
+        target = first.skeleton if skeleton is None else read_skeleton(skeleton)
+        self.task = Task(target, first.categories)
+        self._members = [
+            _member(dataset, entry, self.task, f"sets[{number}]")
+            for number, (dataset, entry) in enumerate(zip(opened, sets, strict=True))
+        ]
+        self._ends = list(itertools.accumulate(len(dataset) for dataset in opened))
+        self.image_ids = list(range(1, self._ends[-1] + 1))
+        self.weights = _weights(self._members)
+
+    def sample(self, index: int, maps: frozenset[str]) -> Sample:
+        """Read one image with its people's keypoints mapped, in its own px."""
+        member, local = self._locate(index)
+        sample = member.dataset.sample(local, maps)
+        people = self._mapped(sample.people, member)
+        lost = sample.people.visibility.any(1) & ~people.visibility.any(1)
+        ignore = dict(sample.ignore)
+        if "unannotated" in ignore and lost.any():
+            ignore["unannotated"] = ignore["unannotated"].copy()
+            for box in people.boxes[lost]:
+                paint_box(ignore["unannotated"], tuple(box))
+        return replace(sample, people=people, ignore=ignore, image_id=self.image_ids[index])
+
+    def people(self, index: int) -> People:
+        """The people of one image with their keypoints mapped."""
+        member, local = self._locate(index)
+        return self._mapped(member.dataset.people(local), member)
+
+    def ground_truth(self) -> dict[str, Any]:
+        """All annotations with mapped keypoints; images and annotations are numbered from 1."""
+        images: list[Record] = []
+        annotations: list[Record] = []
+        parts = [member.dataset.ground_truth() for member in self._members]
+        categories = [dict(category) for category in parts[0]["categories"]]
+        for member, part in zip(self._members, parts, strict=True):
+            pairs = zip(part["categories"], categories, strict=True)
+            category_ids = {source["id"]: target["id"] for source, target in pairs}
+            image_ids = dict(zip(member.dataset.image_ids, self.image_ids[len(images) :], strict=False))
+            listed = {image["id"]: image for image in part["images"]}
+            images += [listed[source] | {"id": number} for source, number in image_ids.items()]
+            for record in part["annotations"]:
+                ids = {
+                    "id": len(annotations) + 1,
+                    "image_id": image_ids[record["image_id"]],
+                    "category_id": category_ids[record["category_id"]],
+                }
+                annotations.append(record | ids | self._mapped_record(record, member))
+        if self.task.skeleton is not None:
+            for category in categories:
+                category["keypoints"] = list(self.task.skeleton.keypoints)
+        info = {"description": " + ".join(str(part.get("info", {}).get("description", "")) for part in parts)}
+        return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+
+    def _locate(self, index: int) -> tuple[_Member, int]:
+        index = range(len(self))[index]
+        number = bisect.bisect_right(self._ends, index)
+        return self._members[number], index - (self._ends[number - 1] if number else 0)
+
+    def _mapped(self, people: People, member: _Member) -> People:
+        keypoints = np.zeros((len(people), self.task.keypoints, 2), np.float32)
+        visibility = np.zeros((len(people), self.task.keypoints), np.uint8)
+        keypoints[:, member.targets] = people.keypoints[:, member.sources]
+        visibility[:, member.targets] = people.visibility[:, member.sources]
+        return replace(people, keypoints=keypoints, visibility=visibility)
+
+    def _mapped_record(self, record: Record, member: _Member) -> Record:
+        if not record.get("keypoints") or self.task.skeleton is None:
+            return {}
+        triples: list[list[float]] = [[0, 0, 0] for _ in range(self.task.keypoints)]
+        for target, source in zip(member.targets, member.sources, strict=True):
+            triples[target] = record["keypoints"][3 * source : 3 * source + 3]
+        labelled = sum(triple[2] > 0 for triple in triples)
+        counted = record.get("num_keypoints", labelled)  # 0 stays 0: the set's own evaluation leaves this person out
+        return {"keypoints": [value for triple in triples for value in triple], "num_keypoints": labelled if counted else 0}
+
+
+def _open(entry: Mapping[str, Any], where: str, split: str) -> Dataset:
+    """Build the data set of one entry; ConfigError for a misspelt or missing option."""
+    options = {key: value for key, value in entry.items() if key not in ("name", "weight", "keypoints")}
+    if "name" not in entry:
+        raise ConfigError(f"{where}: no `name`; known {DATASETS.kind}s: {', '.join(DATASETS.names())}")
+    component = DATASETS[entry["name"]]
+    signature = inspect.signature(component)
+    if "split" in signature.parameters:
+        options.setdefault("split", split)
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {component.__name__}: {error}; its options are {', '.join(signature.parameters)}") from None
+    return component(**options)
+
+
+def _member(dataset: Dataset, entry: Mapping[str, Any], task: Task, where: str) -> _Member:
+    weight = entry.get("weight", 1.0)
+    if not isinstance(weight, int | float) or not (0 < weight < math.inf):
+        raise ConfigError(f"{where}: `weight` should be a positive number of draws per image and epoch, got {weight!r}")
+    categories = dataset.task.categories
+    if categories != task.categories and not len(categories) == len(task.categories) == 1:
+        raise ConfigError(
+            f"{where}: has categories {', '.join(categories)}, the first set {', '.join(task.categories)}; join sets of the same"
+        )
+    targets, sources = _mapping(task.skeleton, dataset.task.skeleton, entry.get("keypoints"), where)
+    return _Member(dataset, float(weight), targets, sources)
+
+
+def _mapping(
+    target: Skeleton | None, source: Skeleton | None, stated: Mapping[str, str] | None, where: str
+) -> tuple[list[int], list[int]]:
+    """Indices of the target's keypoints and of their sources."""
+    if target is None and not stated:
+        return [], []
+    if target is None or source is None:
+        raise ConfigError(f"{where}: keypoints need a skeleton on both sides; the {'target' if target is None else 'set'} has none")
+    pairs = stated or {name: name for name in target.keypoints if name in source.keypoints}
+    if not pairs:
+        raise ConfigError(
+            f"{where}: skeletons {target.name!r} ({', '.join(target.keypoints)}) and {source.name!r} "
+            f"({', '.join(source.keypoints)}) share no keypoint; say `keypoints`, target name: source name"
+        )
+    try:
+        return [target.index(name) for name in pairs], [source.index(name) for name in pairs.values()]
+    except ConfigError as error:
+        raise ConfigError(f"{where}: `keypoints` are target name: source name; {error}") from None
+
+
+def _weights(members: list[_Member]) -> list[float] | None:
+    """Per image; None where every image is drawn once."""
+    each = [
+        member.weight * own for member in members for own in member.dataset.weights or itertools.repeat(1.0, len(member.dataset))
+    ]
+    return None if set(each) <= {1.0} else each

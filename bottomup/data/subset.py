@@ -1,0 +1,36 @@
+"""Some of the images of a data set: ``limit``, folds, a quick look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bottomup.data.dataset import Dataset
+from bottomup.types import People, Sample
+
+
+class Subset(Dataset):
+    """The images of ``dataset`` at ``indices``, in that order; IndexError where there is no such image."""
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, list(indices)
+        self.task = dataset.task
+        self.image_ids = [dataset.image_ids[index] for index in self.indices]
+        self.weights = None if dataset.weights is None else [dataset.weights[index] for index in self.indices]
+
+    def sample(self, index: int, maps: frozenset[str]) -> Sample:
+        """Read one image, in its own px."""
+        return self.dataset.sample(self.indices[index], maps)
+
+    def people(self, index: int) -> People:
+        """The people of one image, in its own px."""
+        return self.dataset.people(self.indices[index])
+
+    def ground_truth(self) -> dict[str, Any]:
+        """The annotations of these images alone: what is not predicted must not count as missed."""
+        whole, wanted = self.dataset.ground_truth(), set(self.image_ids)
+        return {
+            **whole,
+            "images": [image for image in whole["images"] if image["id"] in wanted],
+            "annotations": [record for record in whole["annotations"] if record["image_id"] in wanted],
+        }

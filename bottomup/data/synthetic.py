@@ -1,0 +1,202 @@
+"""``data=synthetic``: drawn people with exact keypoints, masks and boxes; no file is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from bottomup.data.coco import to_indices
+from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.figures import PARTS, Figure, make_figure, paint, visibility
+from bottomup.errors import ConfigError
+from bottomup.registry import unknown
+from bottomup.skeletons import COCO
+from bottomup.types import People, Sample, Task
+
+_SPLITS = {"train": 0, "val": 1, "test": 2}
+_ATTEMPTS = 12  # images drawn before one with a hidden person is kept without that person
+_FEWEST_KEYPOINTS = 3
+_REACH = 0.2  # in heights: how far apart the pelvises of two overlapping people stand
+_SMALLEST_SHARE = 0.25  # of a person's own silhouette that must stay visible
+
+
+@DATASETS.register
+class Synthetic(Dataset):
+    """Articulated people before textured backgrounds, COCO's keypoints; every image a function of (seed, split, index).
+
+    ``size`` is the side of the square images in px; ``people`` the range of their number; ``height`` the range of their
+    standing height as a fraction of the side; ``overlap`` the share of people placed close before or behind another;
+    ``inside`` how far (in heights) a pelvis keeps from the border.
+    """
+
+    def __init__(
+        self,
+        *,
+        split: str = "train",
+        images: int | None = None,
+        size: int = 128,
+        people: Sequence[int] = (1, 3),
+        height: Sequence[float] = (0.5, 0.95),
+        overlap: float = 0.2,
+        inside: float = 0.3,
+        seed: int = 0,
+    ) -> None:
+        if split not in _SPLITS:
+            raise ConfigError("data synthetic: " + unknown("split", split, list(_SPLITS)))
+        if len(people) != 2 or not 1 <= people[0] <= people[1] or len(height) != 2 or not 0 < height[0] <= height[1]:
+            raise ConfigError(f"data synthetic: people and height are ranges [low, high], got {list(people)} and {list(height)}")
+        self.task = Task(COCO)
+        self.split, self.size, self.seed = split, size, seed
+        self.number, self.height, self.overlap, self.inside = tuple(people), tuple(height), overlap, inside
+        count = images if images is not None else 20000 if split == "train" else 300
+        self.image_ids = list(range(1, count + 1))
+
+    def sample(self, index: int, maps: frozenset[str]) -> Sample:
+        """Draw one image with its people."""
+        image, figures, labels = self._scene(index)
+        people, instances = _annotate(figures, labels)
+        nothing = np.zeros((self.size, self.size), bool)
+        return Sample(
+            image=np.ascontiguousarray(image.transpose(2, 0, 1)),
+            people=people,
+            ignore=dict.fromkeys(maps - {"instances", "padding"}, nothing),
+            instances=instances if "instances" in maps else None,
+            image_id=self.image_ids[index],
+            size=(self.size, self.size),
+            to_input=np.eye(2, 3),
+        )
+
+    def people(self, index: int) -> People:
+        """The people of one image; it is drawn, as who covers whom decides what is visible."""
+        return self.sample(index, frozenset()).people
+
+    def ground_truth(self) -> dict[str, Any]:
+        """All images' annotations in COCO's format, masks as compressed RLE."""
+        return self._ground_truth
+
+    @cached_property
+    def _ground_truth(self) -> dict[str, Any]:
+        images, annotations = [], []
+        for index, image_id in enumerate(self.image_ids):
+            sample = self.sample(index, frozenset({"instances"}))
+            images.append(
+                {"id": image_id, "width": self.size, "height": self.size, "file_name": f"{self.split}_{image_id:06d}.png"}
+            )
+            for n in range(len(sample.people)):
+                annotations.append(_record(sample, n, len(annotations) + 1))
+        category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": []}
+        return {"images": images, "annotations": annotations, "categories": [category]}
+
+    def _scene(self, index: int) -> tuple[NDArray[np.uint8], list[Figure], NDArray[np.int16]]:
+        rng = np.random.default_rng((self.seed, _SPLITS[self.split], index))
+        number = int(rng.integers(self.number[0], self.number[1] + 1))
+        for attempt in range(_ATTEMPTS):
+            image = _background(rng, self.size)
+            labels = np.zeros((self.size, self.size), np.int16)
+            figures = self._cast(rng, number)
+            areas = []
+            for person, figure in enumerate(figures):
+                paint(figure, image, labels, person)
+                areas.append(int((labels - 1 >= person * PARTS).sum()))  # nothing nearer is painted yet
+            if _all_seen(figures, labels, areas) or attempt == _ATTEMPTS - 1:
+                break
+        noise = rng.integers(0, 24, (self.size, self.size, 1), dtype=np.uint8)
+        return cv2.subtract(image, np.repeat(noise, 3, axis=2)), figures, labels
+
+    def _cast(self, rng: np.random.Generator, number: int) -> list[Figure]:
+        """People far to near: taller ones are nearer."""
+        low, high = self.height
+        heights = np.sort(low + (high - low) * rng.random(number) ** 1.5)
+        centres: list[tuple[float, float, float]] = []
+        for height in (heights * self.size).tolist():
+            centres.append((*self._place(rng, height, centres), height))
+        return [make_figure(rng, (x, y), height) for x, y, height in centres]
+
+    def _place(self, rng: np.random.Generator, height: float, placed: list[tuple[float, float, float]]) -> tuple[float, float]:
+        margin = min(self.inside * height, 0.48 * self.size)
+        low, high = margin, self.size - margin
+        if placed and rng.random() < self.overlap:
+            x, y, other = placed[-1]  # the closest in height, so that boxes overlap well
+            reach = _REACH * (height + other) / 2
+            angle = 2 * np.pi * rng.random()
+            x, y = x + reach * (0.6 + 0.8 * rng.random()) * np.cos(angle), y + 0.5 * reach * np.sin(angle)
+            return float(np.clip(x, low, high)), float(np.clip(y, low, high))
+        tries = low + (high - low) * rng.random((4, 2))
+        if not placed:
+            return float(tries[0, 0]), float(tries[0, 1])
+        apart = np.abs(tries[:, None] - np.array(placed)[None, :, :2]).max(-1).min(1)
+        best = int(apart.argmax())
+        return float(tries[best, 0]), float(tries[best, 1])
+
+
+def _background(rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
+    """Smooth colour noise, with bars and discs that a limb or a head could be taken for."""
+    tone, spread = rng.integers(60, 200, 3), rng.integers(20, 60, (6, 6, 1))
+    coarse = (tone + (rng.random((6, 6, 3)) - 0.5) * spread * (1, 1.5, 2)).clip(0, 255).astype(np.uint8)
+    image = np.asarray(
+        cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR_EXACT), dtype=np.uint8
+    )  # the same on every CPU
+    for x1, y1, x2, y2, *colour, width in rng.integers(0, 256, (int(rng.integers(2, 7)), 8)).tolist():
+        start, end = (x1 * size // 256, y1 * size // 256), (x2 * size // 256, y2 * size // 256)
+        thickness = max(1, size * width // 2600)
+        if width % 3:
+            cv2.line(image, start, end, colour, thickness, cv2.LINE_AA)
+        else:
+            cv2.circle(image, start, thickness * 2, colour, -1, cv2.LINE_AA)
+    return image
+
+
+def _all_seen(figures: list[Figure], labels: NDArray[np.int16], areas: list[int]) -> bool:
+    """Whether everybody shows enough keypoints, and enough of their silhouette."""
+    owner = (labels - 1) // PARTS
+    for person, figure in enumerate(figures):
+        shown = int((owner == person).sum())
+        if int((visibility(figure, labels, person) == 2).sum()) < _FEWEST_KEYPOINTS or shown < _SMALLEST_SHARE * areas[person]:
+            return False
+    return True
+
+
+def _annotate(figures: list[Figure], labels: NDArray[np.int16]) -> tuple[People, NDArray[np.int16]]:
+    """What is visible of everybody; who is hidden altogether is left out."""
+    owner = ((labels - 1) // PARTS).astype(np.int16)  # -1: background
+    kept = [person for person in range(len(figures)) if (owner == person).any()]
+    renumber = np.zeros(len(figures) + 1, np.int16)
+    renumber[[person + 1 for person in kept]] = np.arange(1, len(kept) + 1)
+    instances = renumber[owner + 1]
+    visible = np.stack([visibility(figures[person], labels, person) for person in kept])
+    keypoints = np.stack([figures[person].keypoints for person in kept]) * (visible > 0)[..., None]
+    boxes = np.array([_box(instances == n + 1) for n in range(len(kept))], np.float32)
+    areas = np.bincount(instances.ravel(), minlength=len(kept) + 1)[1:].astype(np.float32)
+    people = People(keypoints.astype(np.float32), visible, boxes, areas, np.zeros(len(kept), np.int64), np.ones(len(kept), bool))
+    return people, instances
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+    return x, y, x + w, y + h
+
+
+def _record(sample: Sample, n: int, record_id: int) -> dict[str, Any]:
+    people = sample.people
+    assert sample.instances is not None
+    rle = coco_mask.encode(np.asfortranarray((sample.instances == n + 1).astype(np.uint8)))
+    seen = people.visibility[n] > 0
+    points = np.where(seen[:, None], to_indices(people.keypoints[n].astype(np.float64)), 0.0)
+    x1, y1, x2, y2 = people.boxes[n].tolist()
+    return {
+        "id": record_id,
+        "image_id": sample.image_id,
+        "category_id": 1,
+        "iscrowd": 0,
+        "keypoints": np.column_stack((points, people.visibility[n])).ravel().tolist(),
+        "num_keypoints": int(seen.sum()),
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": float(people.areas[n]),
+        "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
+    }

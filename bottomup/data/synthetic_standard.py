@@ -1,0 +1,24 @@
+"""``data=synthetic_standard``: the frozen synthetic benchmark; figures measured on it compare across versions."""
+
+from __future__ import annotations
+
+from bottomup.data.dataset import DATASETS
+from bottomup.data.synthetic import Synthetic
+
+# Frozen: a change of any number, or of what is drawn, makes another benchmark (tests/unit/data/test_synthetic.py).
+_SEED = 20171
+_SIZE = 256  # px
+_PEOPLE = (1, 8)
+_HEIGHT = (0.15, 0.9)  # of the image
+_OVERLAP = 0.5  # of people are placed upon another; at least 40 % then overlap one by a box IoU above 0.2
+_IMAGES = {"train": 20000, "val": 300, "test": 300}
+
+
+@DATASETS.register
+class SyntheticStandard(Synthetic):
+    """1 to 8 overlapping people at 256 px; splits train, val and test of 20,000, 300 and 300 images by disjoint seeds."""
+
+    def __init__(self, *, split: str = "train") -> None:
+        super().__init__(
+            split=split, images=_IMAGES.get(split), size=_SIZE, people=_PEOPLE, height=_HEIGHT, overlap=_OVERLAP, seed=_SEED
+        )

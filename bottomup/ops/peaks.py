@@ -1,0 +1,97 @@
+"""Local maxima of heatmaps, and where between the cells they lie."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bottomup.ops.sampling import gather_maps
+
+Refinement = Literal["none", "quarter", "log_parabola"]
+REFINEMENTS: tuple[Refinement, ...] = ("none", "quarter", "log_parabola")
+
+_QUARTER = 0.25  # cells, the step of "quarter"
+_REACH = 0.5  # cells; a maximum further from its cell would belong to the next one
+
+
+class Peaks(NamedTuple):
+    """The highest local maxima of each map, best first."""
+
+    scores: Tensor  # (B, K, M) float32, 0 = padding
+    cells: Tensor  # (B, K, M, 2) float32 x, y cell indices; 0, 0 where padding
+
+
+def find_peaks(heatmap: Tensor, count: int, window: int = 5) -> Peaks:
+    """The ``count`` = M highest local maxima of each map of a heatmap (B, K, h, w).
+
+    A cell is a peak if it is greater than every cell before it, in reading order, in the ``window`` x ``window`` cells around
+    it, and not less than any after it: cells that tie, and whole plateaus, give one peak. Scores that are not positive or
+    not finite are no peaks. ``window`` is odd. Static shapes throughout.
+    """
+    h, w = heatmap.shape[-2:]
+    flat = _only_peaks(heatmap.float(), window // 2).flatten(2)
+    scores, index = flat.topk(min(count, h * w))
+    scores = F.pad(scores, (0, count - scores.shape[-1]))
+    index = F.pad(index, (0, count - index.shape[-1]))
+    scores = torch.where(scores.isfinite(), scores, 0.0).clamp(min=0.0)
+    cells = torch.stack((index % w, index // w), dim=-1)
+    return Peaks(scores, torch.where(scores[..., None] > 0, cells.float(), 0.0))
+
+
+def _only_peaks(heatmap: Tensor, radius: int) -> Tensor:
+    """The heatmap with 0 everywhere but at its peaks.
+
+    Running maxima along x, then along y, of slices: on a CPU core this takes about a tenth of the time of max_pool2d.
+    """
+    padded = F.pad(heatmap.contiguous(), (radius,) * 4, value=-torch.inf)
+    inside = slice(radius, -radius)
+    beside = _running_maximum(padded, radius, dim=-1)
+    left, right = beside[..., : -radius - 1], beside[..., radius + 1 :]
+    rows = torch.maximum(torch.maximum(left, right), padded[..., inside])  # each with its neighbours in the row
+    stacked = _running_maximum(rows, radius, dim=-2)
+    before = torch.maximum(stacked[..., : -radius - 1, :], left[..., inside, :])
+    after = torch.maximum(stacked[..., radius + 1 :, :], right[..., inside, :])
+    return torch.where((heatmap > before) & (heatmap >= after), heatmap, 0.0)
+
+
+def _running_maximum(maps: Tensor, count: int, dim: int) -> Tensor:
+    """The maximum of every ``count`` cells in a row."""
+    length = maps.shape[dim] - count + 1
+    highest = maps.narrow(dim, 0, length)
+    for shift in range(1, count):
+        highest = torch.maximum(highest, maps.narrow(dim, shift, length))
+    return highest
+
+
+def refine_peaks(heatmap: Tensor, cells: Tensor, mode: Refinement) -> Tensor:
+    """Move peaks (B, K, M, 2) from their cells to where, between the cells of a heatmap (B, K, h, w), the maximum lies.
+
+    "none" leaves them; "quarter" moves each coordinate a quarter cell towards the higher of its two neighbours, where they
+    differ (pose-ae-train); "log_parabola" to the vertex of the parabola through the logarithms of the three values, which is
+    exact for a gaussian, at most half a cell. On the border of the map, or where a parabola does not exist, nothing moves.
+    """
+    if mode == "none":
+        return cells
+    before, centre, after = _neighbours(heatmap, cells)
+    shift = (after - before).sign() * _QUARTER if mode == "quarter" else _vertex(before, centre, after)
+    last = cells.new_tensor((heatmap.shape[-1] - 1, heatmap.shape[-2] - 1))
+    movable = (cells > 0) & (cells < last) & shift.isfinite()
+    return cells + torch.where(movable, shift, 0.0)
+
+
+def _neighbours(heatmap: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The values before, at and after each cell, along x and along y: (B, K, M, 2) each; the centre's is (B, K, M, 1)."""
+    steps = cells.new_tensor(((-1, 0), (0, -1), (0, 0), (1, 0), (0, 1)))
+    values = gather_maps(heatmap, cells[..., None, :] + steps)
+    return values[..., :2], values[..., 2:3], values[..., 3:]
+
+
+def _vertex(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
+    """The place of the vertex of the parabola through three logarithms at -1, 0, 1; NaN where one does not exist."""
+    low, middle, high = before.log(), centre.log(), after.log()
+    bend = low - 2 * middle + high
+    vertex = 0.5 * (low - high) / torch.where(bend < 0, bend, torch.nan)
+    return torch.where(low.isfinite() & high.isfinite(), vertex.clamp(-_REACH, _REACH), torch.nan)

@@ -1,0 +1,38 @@
+"""Object keypoint similarity between predicted instances, and suppression by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bottomup.types import Instances
+
+_SMALLEST_AREA = 1e-6  # px²; an instance of one keypoint has none, and is like another only where they coincide
+
+
+def oks(points: Tensor, others: Tensor, areas: Tensor, other_areas: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """The object keypoint similarity (P, Q) in [0, 1] of instances (P, K, 2) with others (Q, K, 2), px, NaN = not found.
+
+    Only keypoints that both have count; without any the similarity is 0. The scale s² is the mean of the two areas (P,) and
+    (Q,) in px², as neither instance is the truth; ``sigmas`` are COCO's, k = 2 sigma.
+    """
+    squared = (points[:, None] - others[None]).square().sum(-1)  # (P, Q, K)
+    both = squared.isfinite()
+    scale = ((areas[:, None] + other_areas[None]) / 2).clamp(min=_SMALLEST_AREA)
+    k = 2 * squared.new_tensor(sigmas)
+    similarity = torch.exp(-squared / (2 * scale[..., None] * k.square()))
+    return torch.where(both, similarity, 0.0).sum(-1) / both.sum(-1).clamp(min=1)
+
+
+def oks_nms(instances: Instances, sigmas: Sequence[float], threshold: float) -> Tensor:
+    """Which instances (P,) bool, given best first, to keep: those not more like a better one that is kept than ``threshold``.
+
+    The scale is the area of the instances' boxes. All similarities are found at once; the loop is greedy suppression itself.
+    """
+    alike = oks(instances.keypoints, instances.keypoints, instances.areas, instances.areas, sigmas) > threshold
+    keep = torch.ones(len(instances), dtype=torch.bool)
+    for index in range(len(instances)):
+        keep[index] = not bool((alike[index, :index] & keep[:index]).any())
+    return keep

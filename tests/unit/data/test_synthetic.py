@@ -1,0 +1,98 @@
+"""The drawn people are what their annotations say, and the frozen benchmark is what it was."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from torchvision.ops import box_iou
+
+from bottomup.data.figures import PARTS, Figure, Part, paint
+from bottomup.data.synthetic import Synthetic
+from bottomup.data.synthetic_standard import SyntheticStandard
+from bottomup.errors import ConfigError
+
+MAPS = frozenset({"instances", "crowd"})
+
+
+def test_images_are_a_function_of_seed_split_and_index() -> None:
+    first, again = Synthetic(split="val").sample(3, MAPS), Synthetic(split="val").sample(3, MAPS)
+    np.testing.assert_array_equal(first.image, again.image)
+    np.testing.assert_array_equal(first.people.keypoints, again.people.keypoints)
+    for other in (Synthetic(split="val", seed=1), Synthetic(split="test"), Synthetic(split="train")):
+        assert not np.array_equal(first.image, other.sample(3, MAPS).image)
+
+
+def test_a_painted_disc_lies_where_its_keypoint_is() -> None:
+    """Half a pixel of slip in the drawing would be a bias that every network learns."""
+    for x, y in ((20.0, 20.0), (20.5, 21.25), (22.75, 19.5)):
+        image, labels = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.int16)
+        disc = Part("nose", ((x, y), (x, y)), 12, 0.0, (255, 255, 255))
+        paint(Figure((disc,), np.zeros((17, 2))), image, labels, 0)
+        rows, columns = np.mgrid[0.5:40, 0.5:40]
+        weight = image[..., 0].astype(float)
+        centroid = ((weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum())
+        assert np.abs(np.subtract(centroid, (x, y))).max() < 0.15
+        assert (labels > 0).any() and labels.max() < PARTS
+
+
+@pytest.mark.parametrize("dataset", [Synthetic(split="test"), SyntheticStandard(split="test")], ids=["synthetic", "standard"])
+def test_annotations_describe_what_is_visible(dataset: Synthetic) -> None:
+    for index in range(12):
+        sample = dataset.sample(index, MAPS)
+        people, instances = sample.people, sample.instances
+        assert instances is not None and not sample.ignore["crowd"].any()
+        assert 1 <= len(people) <= 8 and set(np.unique(instances)) - {0} == set(range(1, len(people) + 1))
+        for n in range(len(people)):
+            rows, columns = np.nonzero(instances == n + 1)
+            box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            np.testing.assert_array_equal(people.boxes[n], box)
+            assert people.areas[n] == len(rows)
+            seen = people.keypoints[n][people.visibility[n] == 2].astype(int)
+            assert (instances[seen[:, 1], seen[:, 0]] == n + 1).all()
+            labelled = people.keypoints[n][people.visibility[n] > 0]
+            assert ((labelled >= 0) & (labelled < dataset.size)).all()
+
+
+def test_ground_truth_repeats_the_people() -> None:
+    dataset = Synthetic(split="test", images=5)
+    truth = dataset.ground_truth()
+    assert [image["id"] for image in truth["images"]] == dataset.image_ids
+    assert len(truth["annotations"]) == sum(len(dataset.people(index)) for index in range(5))
+    record = truth["annotations"][0]
+    people = dataset.people(0)
+    expected = np.where(people.visibility[0] > 0, people.keypoints[0, :, 0] - 0.5, 0)
+    np.testing.assert_allclose(record["keypoints"][::3], expected, atol=1e-4)
+
+
+def test_many_people_of_the_standard_overlap() -> None:
+    dataset = SyntheticStandard(split="test")
+    overlapping = total = 0
+    for index in range(60):
+        boxes = torch.from_numpy(dataset.people(index).boxes)
+        apart = box_iou(boxes, boxes).fill_diagonal_(0)
+        overlapping += int((apart.max(1).values > 0.2).sum())
+        total += len(boxes)
+    assert overlapping / total >= 0.4
+
+
+def test_the_standard_is_frozen() -> None:
+    digest = hashlib.sha256()
+    for split in ("train", "test"):
+        dataset = SyntheticStandard(split=split)
+        for index in range(10):
+            sample = dataset.sample(index, MAPS)
+            digest.update(sample.image.tobytes())
+            digest.update(np.round(sample.people.keypoints, 2).astype("<f4").tobytes())
+            digest.update(sample.people.visibility.tobytes())
+    assert digest.hexdigest() == CHECKSUM, digest.hexdigest()
+
+
+CHECKSUM = "739fd04fbda3fe5adccc06af680590fca9f8e42fae85146aeb8b60d90793f071"
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'train'"):
+        Synthetic(split="trian")

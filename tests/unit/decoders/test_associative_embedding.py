@@ -1,0 +1,330 @@
+"""The decoder gives back the people whose ideal maps it sees, and stays bounded on any others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from bottomup.decoders.associative_embedding import AssociativeEmbedding
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.skeletons import COCO
+from bottomup.stages import DECODERS, requirements
+from bottomup.types import Frame, Instances, Outputs, Task
+
+K = len(COCO)
+STRIDE, SHAPE = 4, (48, 64)  # cells
+SIZE = (SHAPE[0] * STRIDE, SHAPE[1] * STRIDE)
+GRIDS = (Grid.centred(STRIDE), Grid.cornered(STRIDE))
+
+
+def decoder(**options: Any) -> AssociativeEmbedding:
+    return AssociativeEmbedding(Task(COCO), **options)
+
+
+def frame(images: int = 1, grid: Grid = GRIDS[0], content: tuple[float, ...] = (0.0, 0.0, SIZE[1], SIZE[0])) -> Frame:
+    return Frame({"heatmap": grid, "tags": grid}, SIZE, torch.tensor([content] * images))
+
+
+def scatter(people: int, seed: int = 0, apart: float = 30.0, margin: float = 10.0) -> Tensor:
+    """Keypoints (N, K, 2) in input px; those of one kind are ``apart``."""
+    rng = np.random.default_rng(seed)
+    kinds: list[list[Any]] = [[] for _ in range(K)]
+    for kind in kinds:
+        while len(kind) < people:
+            point = rng.uniform(margin, np.array(SIZE[::-1]) - margin)
+            if all(np.hypot(*(point - other)) >= apart for other in kind):
+                kind.append(point)
+    return torch.tensor(np.array(kinds), dtype=torch.float32).view(K, people, 2).transpose(0, 1)
+
+
+def maps(keypoints: Tensor, tags: Tensor | None = None, heights: Tensor | None = None, grid: Grid = GRIDS[0]) -> Outputs:
+    """Ideal maps of people (N, K, 2), NaN = not there: gaussians of two cells, the nearest person's tag (N, D) everywhere."""
+    people = len(keypoints)
+    tags = 10.0 * torch.arange(people)[:, None] if tags is None else tags
+    heights = torch.ones(people, K) if heights is None else heights
+    x = grid.to_cells(keypoints[..., :1]) - torch.arange(SHAPE[1])
+    y = grid.to_cells(keypoints[..., 1:]) - torch.arange(SHAPE[0])
+    squared = (x.square()[..., None, :] + y.square()[..., :, None]).nan_to_num(nan=1e6)  # (N, K, h, w)
+    if not people:
+        return {"heatmap": torch.zeros(1, K, *SHAPE), "tags": torch.zeros(1, K, 1, *SHAPE)}
+    heatmap = (heights[..., None, None] * torch.exp(-squared / 8)).amax(0)
+    return {"heatmap": heatmap[None], "tags": tags[squared.argmin(0)].permute(0, 3, 1, 2)[None].float()}
+
+
+def decode(outputs: Outputs, where: Frame | None = None, **options: Any) -> Instances:
+    (prediction,) = decoder(**options)(outputs, where or frame())
+    return prediction.instances
+
+
+def errors(instances: Instances, keypoints: Tensor) -> Tensor:
+    """How far (N, K) each keypoint is from its instance's; one instance a person, NaN where both lack it, inf where one."""
+    apart = (instances.keypoints[:, None] - keypoints).abs().amax(-1)  # (P, N, K)
+    one_lacks = instances.keypoints[:, None, :, 0].isnan() != keypoints[..., 0].isnan()
+    apart = torch.where(one_lacks, torch.inf, apart)
+    rows, columns = linear_sum_assignment(apart.nan_to_num(nan=0, posinf=1e4).mean(-1).numpy())
+    return apart[rows, columns]
+
+
+def assert_found(instances: Instances, keypoints: Tensor, within: float) -> None:
+    assert len(instances) == len(keypoints)
+    apart = errors(instances, keypoints)
+    assert apart.nan_to_num(nan=0.0, posinf=torch.inf).max() <= within
+
+
+def assert_same(one: Instances, other: Instances) -> None:
+    for left, right in zip(vars(one).values(), vars(other).values(), strict=True):
+        torch.testing.assert_close(left, right, equal_nan=True)
+
+
+# ---- round trips -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("refine", "cells"), [("none", 0.5), ("quarter", 0.25), ("log_parabola", 0.02)])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("window", [3, 5])
+@pytest.mark.parametrize("people", [1, 2, 6])
+def test_people_come_back(people: int, window: int, grid: Grid, refine: str, cells: float) -> None:
+    keypoints = scatter(people)
+    instances = decode(maps(keypoints, grid=grid), frame(grid=grid), refine=refine, window=window)
+    assert_found(instances, keypoints, STRIDE * cells + 1e-3)
+
+
+def test_people_come_back_at_the_border_of_the_content() -> None:
+    content = (0.0, 0.0, SIZE[1] - 10.0, SIZE[0] - 7.0)
+    keypoints = scatter(1)
+    keypoints[0, 0], keypoints[0, 1] = torch.tensor((0.3, 0.2)), torch.tensor((content[2] - 0.2, content[3] - 0.1))
+    instances = decode(maps(keypoints.clamp(max=torch.tensor(content[2:]))), frame(content=content))
+    assert errors(instances, keypoints.clamp(max=torch.tensor(content[2:]))).max() <= STRIDE / 2
+    assert (instances.keypoints >= 0).all() and (instances.keypoints <= torch.tensor(content[2:])).all()
+
+
+def test_missing_keypoints_stay_missing() -> None:
+    keypoints = scatter(4)
+    keypoints[torch.rand(4, K) < 0.4] = torch.nan
+    instances = decode(maps(keypoints))
+    assert_found(instances, keypoints, STRIDE / 4 + 1e-3)
+    assert torch.equal(instances.keypoint_scores == 0, instances.keypoints[..., 0].isnan())
+
+
+def test_logits_decode_as_their_probabilities() -> None:
+    outputs = maps(scatter(3))
+    logits = {"heatmap_logits": outputs["heatmap"].clamp(1e-6, 1 - 1e-6).logit(), "tags": outputs["tags"]}
+    where = Frame({"heatmap_logits": GRIDS[0], "tags": GRIDS[0]}, SIZE, frame().content)
+    assert_same(decode(logits, where), decode({**outputs, "heatmap": logits["heatmap_logits"].sigmoid()}))
+
+
+# ---- symmetries --------------------------------------------------------------------------------------------------------
+
+
+def test_the_order_of_people_does_not_matter() -> None:
+    keypoints, order = scatter(5), torch.tensor([3, 0, 4, 1, 2])
+    heights = torch.linspace(0.5, 1, 5)[:, None].expand(5, K)
+    tags = 10.0 * torch.arange(5)[:, None]
+    shuffled = maps(keypoints[order], tags[order], heights[order])
+    assert_same(decode(maps(keypoints, tags, heights)), decode(shuffled))
+
+
+@pytest.mark.parametrize("refine", ["none", "quarter", "log_parabola"])
+def test_what_moves_comes_back_moved(refine: str) -> None:
+    keypoints = scatter(3, margin=40.0)
+    shift = torch.tensor((2.0 * STRIDE, 0.0))
+    here, there = (decode(maps(points), refine=refine) for points in (keypoints, keypoints + shift))
+    torch.testing.assert_close(there.keypoints, here.keypoints + shift, atol=1e-3, rtol=0)
+
+
+def test_batched_is_single() -> None:
+    images = [maps(scatter(people, seed=people)) for people in (3, 0, 1, 6)]
+    batch = {key: torch.cat([image[key] for image in images]) for key in images[0]}
+    for together, alone in zip(decoder()(batch, frame(4)), images, strict=True):
+        assert_same(together.instances, decode(alone))
+
+
+def test_distance_rms_is_l2_at_one_view_and_the_same_at_many() -> None:
+    keypoints, tags = scatter(3), torch.tensor([[0.0], [1.3], [3.0]])
+    once = decode(maps(keypoints, tags), distance="rms")
+    assert_same(once, decode(maps(keypoints, tags), distance="l2"))
+    assert_same(once, decode(maps(keypoints, tags.expand(-1, 4)), distance="rms"))
+
+
+# ---- tags --------------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_farther_from_their_tag_than_the_threshold() -> None:
+    keypoints, two = scatter(1), torch.tensor([[0.0], [0.8]])
+    halves = torch.cat((keypoints, keypoints))
+    halves[0, 5:], halves[1, :5] = torch.nan, torch.nan
+    assert len(decode(maps(halves, two), tag_threshold=1.0)) == 1
+    assert len(decode(maps(halves, two), tag_threshold=0.7)) == 2
+
+
+def test_people_whose_first_keypoints_have_equal_tags_are_two() -> None:
+    keypoints = scatter(2)
+    instances = decode(maps(keypoints, torch.zeros(2, 1)))
+    assert len(instances) == 2
+    assert (instances.keypoint_scores > 0).all()
+
+
+def test_the_nearer_tag_wins_among_near_ones() -> None:
+    keypoints = scatter(3)
+    assert_found(decode(maps(keypoints, torch.tensor([[0.0], [0.3], [0.45]]))), keypoints, STRIDE / 4 + 1e-3)
+
+
+def test_a_stronger_peak_wins_among_near_tags() -> None:
+    first, second = COCO.grouping[:2]
+    keypoints = scatter(2, apart=40.0)
+    keypoints[1, torch.arange(K) != second] = torch.nan
+    heights = torch.tensor([[0.7], [0.9]]).expand(2, K)
+    instances = decode(maps(keypoints, torch.tensor([[0.0], [0.2]]), heights))
+    (started,) = instances.keypoints[instances.keypoint_scores[:, first] > 0]
+    torch.testing.assert_close(started[second], keypoints[1, second], atol=STRIDE / 4 + 1e-3, rtol=0)
+
+
+# ---- options -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_filling_completes_people_and_starts_none(below: bool) -> None:
+    keypoints = scatter(3)
+    heights = torch.ones(3, K)
+    heights[:2, 4:9] = 0.07
+    heights[2] = 0.07
+    outputs = maps(keypoints, heights=heights)
+    plain = decode(outputs)
+    filled = decode(outputs, fill_threshold=0.05 if below else 0.08)
+    assert len(plain) == len(filled) == 2
+    assert (plain.keypoint_scores[:, 4:9] == 0).all()
+    assert ((filled.keypoint_scores[:, 4:9] > 0) == below).all()
+    torch.testing.assert_close(filled.scores, plain.scores)
+    if below:
+        assert_found(filled, keypoints[:2], STRIDE / 4 + 1e-3)
+
+
+def test_filling_respects_tags() -> None:
+    keypoints, heights = scatter(2), torch.ones(2, K)
+    keypoints[0, 4] = torch.nan
+    heights[1, 4] = 0.07
+    instances = decode(maps(keypoints, heights=heights), fill_threshold=0.05)
+    assert_found(instances, keypoints, STRIDE / 4 + 1e-3)
+
+
+def test_instance_scores_count_missing_keypoints_or_not() -> None:
+    keypoints = scatter(1)
+    keypoints[0, 5:] = torch.nan
+    every, found = (decode(maps(keypoints), instance_score=kind).scores for kind in ("all", "found"))
+    torch.testing.assert_close(every, found * 5 / K)
+
+
+def test_suppression_removes_the_same_person_seen_twice() -> None:
+    keypoints = scatter(1).repeat(2, 1, 1)
+    keypoints[1] += torch.tensor((4.0 * STRIDE, 0.0))
+    outputs = maps(keypoints, heights=torch.tensor([[0.9], [0.7]]).expand(2, K))
+    assert len(decode(outputs)) == 2
+    assert_same(decode(outputs, nms_threshold=0.3), decode(outputs)[:1])
+
+
+def test_only_the_best_start_when_there_is_no_more_room() -> None:
+    keypoints, heights = scatter(4), torch.linspace(0.4, 1.0, 4)[:, None].expand(4, K)
+    instances = decode(maps(keypoints, heights=heights), max_people=2)
+    assert_found(instances, keypoints[2:], STRIDE / 4 + 1e-3)
+
+
+def test_nothing_outside_the_content_is_found() -> None:
+    keypoints, content = scatter(4), (40.0, 20.0, 200.0, 150.0)
+    low, high = torch.tensor(content[:2]), torch.tensor(content[2:])
+    instances = decode(maps(keypoints), frame(content=content))
+    found = instances.keypoints[instances.keypoint_scores > 0]
+    assert ((found >= low) & (found <= high)).all()
+    assert len(found) == pytest.approx(int(((keypoints >= low) & (keypoints <= high)).all(-1).sum()), abs=3)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("max_people", 0), ("max_people", 2.5), ("window", 4), ("window", 1), ("detection_threshold", 1.0),
+     ("detection_threshold", -0.1),
+     ("tag_threshold", 0), ("refine", "quarters"), ("distance", "l1"), ("fill_threshold", 0.2), ("fill_threshold", -1),
+     ("instance_score", "mean"), ("nms_threshold", 0), ("nms_threshold", 1.5)],
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused_by_name(option: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=option) as refusal:
+        decoder(**{option: value})
+    assert str(value) in str(refusal.value)
+
+
+def test_it_is_registered_and_needs_a_skeleton() -> None:
+    assert DECODERS["associative_embedding"] is AssociativeEmbedding
+    assert [need.keys for need in requirements(decoder().requires)] == [("heatmap", "heatmap_logits"), ("tags",)]
+    with pytest.raises(ConfigError, match="skeleton"):
+        AssociativeEmbedding(Task())
+
+
+def test_maps_that_do_not_fit_are_refused() -> None:
+    outputs = maps(scatter(1))
+    with pytest.raises(ValueError, match="tags"):
+        decoder()({**outputs, "tags": outputs["tags"][..., ::2, ::2]}, frame())
+    apart = Frame({"heatmap": GRIDS[0], "tags": GRIDS[1]}, SIZE, frame().content)
+    with pytest.raises(ValueError, match="one grid"):
+        decoder()(outputs, apart)
+
+
+# ---- the worst inputs --------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_image_has_no_instances() -> None:
+    assert_same(decode(maps(scatter(0)), fill_threshold=0.05, nms_threshold=0.5), Instances.empty(K))
+
+
+@pytest.mark.parametrize("max_people", [1, 30, 100])
+@pytest.mark.parametrize("tag_size", [1, 3])
+def test_noise_is_bounded(max_people: int, tag_size: int) -> None:
+    outputs = {"heatmap": torch.rand(1, K, *SHAPE), "tags": 5 * torch.randn(1, K, tag_size, *SHAPE)}
+    instances = decode(outputs, max_people=max_people, fill_threshold=0.01, nms_threshold=0.9)
+    assert 0 < len(instances) <= max_people
+    assert (instances.scores.diff() <= 0).all()
+    assert (instances.keypoint_scores > 0).any(1).all()
+    assert torch.equal(instances.keypoint_scores > 0, instances.keypoints[..., 0].isfinite())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30, -1e30])
+@pytest.mark.parametrize("key", ["heatmap", "tags"])
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_values_that_diverged_crash_nothing(key: str, value: float, share: float) -> None:
+    outputs = maps(scatter(3))
+    outputs[key] = torch.where(torch.rand(outputs[key].shape) < share, value, outputs[key])
+    instances = decode(outputs, fill_threshold=0.01, nms_threshold=0.5)
+    assert len(instances) <= 30
+    assert instances.scores.isfinite().all()
+    assert ((instances.keypoint_scores >= 0) & (instances.keypoint_scores <= 1)).all()
+
+
+# ---- export ------------------------------------------------------------------------------------------------------------
+
+
+class Tensors(nn.Module):
+    """The parallel part of the decoder as a module."""
+
+    def __init__(self, decoder: AssociativeEmbedding) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, heatmap: Tensor, tags: Tensor) -> dict[str, Tensor]:
+        return self.decoder.tensors({"heatmap": heatmap, "tags": tags}, frame())
+
+
+@pytest.mark.parametrize("refine", ["quarter", "log_parabola"])
+def test_exported_is_eager(refine: str) -> None:
+    module = Tensors(decoder(refine=refine))
+    example = tuple(maps(scatter(2)).values())
+    exported = torch.export.export(module, example).module()
+    other = tuple(maps(scatter(5, seed=1)).values())
+    eager = module(*other)
+    assert eager["scores"].shape == (1, K, 30) and eager["points"].shape == (1, K, 30, 2) and eager["tags"].shape == (1, K, 30, 1)
+    for name, tensor in exported(*other).items():
+        torch.testing.assert_close(tensor, eager[name])
+        assert tensor.dtype == torch.float32
