@@ -6,24 +6,23 @@ import importlib.resources
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.subset import Subset
-from bottomup.errors import BottomupError, ConfigError
+from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.registry import Registry, unknown
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
 from bottomup.types import Task
 
-if TYPE_CHECKING:
-    from bottomup.predictor import Predictor
-
 T = TypeVar("T")
 
 _WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
+_OF_THE_LOADER = ("train_split", "val_split", "max_people", "min_people")  # of a data set's options
 _COMPONENTS = ("backbone", "necks", "heads", "decoder", "data", "augment", "engine")  # parts whose options are checked when built
 MODEL_KEYS = (
     "method",
@@ -111,10 +110,21 @@ def check_options(where: str, component: type, options: Mapping[str, Any], extra
 
 
 def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = None) -> Dataset:
-    """Build a data set; ``split`` is passed on, ``limit`` keeps the first images."""
-    settings = {key: value for key, value in options.items() if key not in ("train_split", "val_split", "max_people")}
-    dataset = build(DATASETS, settings | {"split": split}, "data")()
-    return dataset if limit is None else Subset(dataset, range(min(limit, len(dataset))))
+    """Build a data set of one split.
+
+    ``min_people`` among the options keeps images with so many people who have keypoints, ``limit`` the first of those.
+    """
+    own = {key: value for key, value in options.items() if key not in _OF_THE_LOADER}
+    dataset = build(DATASETS, own | {"split": split}, "data")()
+    fewest = int(options.get("min_people") or 0)
+    if limit is None and not fewest:
+        return dataset
+    chosen = islice((index for index in range(len(dataset)) if _annotated(dataset, index, fewest)), limit)
+    return Subset(dataset, list(chosen))
+
+
+def _annotated(dataset: Dataset, index: int, fewest: int) -> bool:
+    return fewest == 0 or int((dataset.people(index).visibility > 0).any(1).sum()) >= fewest
 
 
 # ---- Hydra ---------------------------------------------------------------------------------------------------------------
@@ -206,43 +216,11 @@ def _copy(value: Any) -> Any:
 
 
 def available() -> list[str]:
-    """The methods that ``load`` knows."""
+    """The methods that there are configurations of."""
     return sorted(path.stem for path in (config_folder() / "method").glob("*.yaml"))
-
-
-def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), device: str = "cpu", **options: Any) -> Predictor:
-    """A ready predictor: ``load("associative_embedding", weights="best.pt")("photo.jpg").instances.keypoints``.
-
-    ``weights`` is a checkpoint of a training run; ``overrides`` are Hydra overrides of its configuration; other options go to
-    the Predictor (flip, scales, batch_size, …). Raises ConfigError for an unknown method, CheckpointError for a bad file.
-    """
-    from bottomup.engine.checkpoint import load_checkpoint, load_weights
-    from bottomup.predictor import Predictor
-
-    if method not in available():
-        raise ConfigError(unknown("method", method, available()))
-    checkpoint = load_checkpoint(weights)
-    composed = load_config("predict", [f"method={method}", *overrides])
-    config = merge_overrides(checkpoint.config, composed, [f"method={method}", *overrides])
-    model, decoder = compose_model(without_pretraining(config), checkpoint.task)
-    load_weights(model, checkpoint.weights, str(weights))
-    options = {"input_size": config["input_size"], "side": config["side"]} | options
-    return Predictor(model, decoder, device=device, **options)
 
 
 def without_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
     """A model's configuration for weights that come from a checkpoint: nothing is loaded twice."""
     backbone = {key: value for key, value in (config.get("backbone") or {}).items() if key not in ("pretrained", "weights")}
     return {**config, "backbone": backbone}
-
-
-__all__ = [
-    "MODEL_KEYS",
-    "BottomupError",
-    "available",
-    "compose_dataset",
-    "compose_model",
-    "load",
-    "load_config",
-    "merge_overrides",
-]

@@ -150,7 +150,8 @@ def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 def chain(first: NDArray[np.float64], then: NDArray[np.float64]) -> NDArray[np.float64]:
     """The affine matrix (2, 3) that applies ``first`` and then ``then``."""
     row = np.array([[0.0, 0.0, 1.0]])
-    return (np.vstack((then, row)) @ np.vstack((first, row)))[:2]
+    whole: NDArray[np.float64] = np.vstack((then, row)) @ np.vstack((first, row))
+    return whole[:2]
 
 
 def pixel_matrix(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -221,6 +221,10 @@ class PoseModel(nn.Module):
     def side(self, side: int) -> int:
         """The smallest input side >= ``side`` that every level in use fits."""
         grids = list(self.grids.values()) + ([self.backbone.coarsest] if self.backbone is not None else [])
+        for _, stack in self.stacks():
+            grids += [
+                level.grid for head in map(stack.at, range(-len(stack), 0)) for level in (head.source.features or {}).values()
+            ]
         return smallest_side(side, grids)
 
     def frame(self, batch: Batch) -> Frame:

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 
 from bottomup.errors import ConfigError
 
+_MOST_LISTED = 40  # names in an error; of more, only the nearest
+
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
@@ -74,6 +76,7 @@ def load_plugins() -> None:
 
 def unknown(kind: str, name: str, known: list[str]) -> str:
     """Say that no ``kind`` is called ``name``, and what was probably meant."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=5)
     meant = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no {kind} named {name!r}{meant} (known: {', '.join(known)})"
+    listed = known if len(known) <= _MOST_LISTED else [*near, f"{len(known)} in all"]
+    return f"no {kind} named {name!r}{meant} (known: {', '.join(listed)})"

@@ -13,14 +13,14 @@ from bottomup.types import Batch, People, Sample, Task
 
 
 def make_people(rng: np.random.Generator, count: int, size: tuple[int, int], labelled: float = 1.0) -> People:
-    """People whose keypoints lie anywhere in an image of ``size``, each at least 12 px from all others of its kind."""
+    """People whose keypoints lie anywhere in an image of ``size``, each at least 20 px from all others of its kind."""
     h, w = size
     keypoints = np.zeros((count, 17, 2), np.float32)
     for k in range(17):
         for n in range(count):
             while True:
-                point = rng.uniform((3, 3), (w - 3, h - 3))
-                if all(np.abs(point - keypoints[other, k]).max() > 12 for other in range(n)):
+                point = rng.uniform((7, 7), (w - 7, h - 7))
+                if all(np.abs(point - keypoints[other, k]).max() > 20 for other in range(n)):
                     break
             keypoints[n, k] = point
     visibility = np.where(rng.random((count, 17)) < labelled, 2, 0).astype(np.uint8)

@@ -24,7 +24,7 @@ FLOORS = (
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("model",), ("assembly",), ("compose",),
-    ("predictor", "refine", "visualize", "export", "importers", "engine", "evaluation"),
+    ("predictor", "refine", "visualize", "export", "importers", "engine", "evaluation"), ("loading",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -9,16 +10,20 @@ from torch import Tensor
 from bottomup.backbones.timm_network import TimmNetwork, normalisation_named
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, Backbone, Level, Predict
+from bottomup.registry import unknown
+from bottomup.stages import BACKBONES, Backbone, Predict
 from bottomup.types import Features
 
 
 @BACKBONES.register
 class Dilated(Backbone):
-    """C2…C5 of a timm network whose last strides became dilations, PersonLab §4.1.
+    """A timm network whose last strides became dilations, PersonLab §4.1.
 
     ``output_stride`` 8, 16 or 32 is chosen when composing, on the same weights. Cells lie on pixels s·j whatever the stride, so
-    the grids have origin 0.5 and input sides are n·s + 1. ``auxiliary`` adds C4 as an earlier supervised stage.
+    the grids have origin 0.5 and input sides are n·s + 1. ``levels`` are the first and the last of C2…C5 that the last stage
+    offers: C5 alone, for where C2 stays at stride 4 a head takes it for the finest. ``auxiliary`` adds an earlier supervised
+    stage in the middle of the network, C4 or the level it names. ``frozen_batch_norm`` keeps the statistics of batch norm, and
+    trains its scale and shift. Raises ConfigError for a network that timm cannot dilate.
     """
 
     def __init__(
@@ -26,7 +31,8 @@ class Dilated(Backbone):
         *,
         network: str = "resnet50",
         output_stride: Literal[8, 16, 32] = 16,
-        auxiliary: bool = False,
+        levels: Sequence[int] = (5, 5),
+        auxiliary: bool | str = False,
         pretrained: bool = False,
         weights: str | None = None,
         frozen_batch_norm: bool = True,
@@ -39,13 +45,31 @@ class Dilated(Backbone):
             network, output_stride=output_stride, pretrained=pretrained, weights=weights, frozen_batch_norm=frozen_batch_norm
         )
         self.normalisation = normalisation_named(normalisation)
-        levels = {
-            level: Level(self.network.channels[level], Grid.cornered(stride)) for level, stride in self.network.strides.items()
-        }
-        self.stages = [{"C4": levels["C4"]}, levels] if auxiliary else [levels]
-        self.coarsest = levels["C5"].grid
+        offered = self.network.levels_on(Grid.cornered)
+        last = _between(levels, list(offered))
+        middle = _middle(auxiliary, list(offered))
+        self.stages = [{name: offered[name] for name in names} for names in (middle, last) if names]
+        self.coarsest = offered["C5"].grid
 
     def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
-        """One stage of four levels; with ``auxiliary``, C4 alone before it."""
+        """One stage of the chosen levels; with ``auxiliary``, one level of the middle before it."""
         features = self.network(images)
-        return [{"C4": features["C4"]}, features] if len(self.stages) > 1 else [features]
+        return [{name: features[name] for name in stage} for stage in self.stages]
+
+
+def _between(levels: Sequence[int], offered: list[str]) -> list[str]:
+    """The names of the first to the last level."""
+    ends = [f"C{level}" for level in levels]
+    if len(ends) != 2 or not set(ends) <= set(offered) or ends[0] > ends[1]:
+        raise ConfigError(f"backbone dilated: levels are [first, last] of {', '.join(offered)}, such as [5, 5]; got {list(levels)}")
+    return [name for name in offered if ends[0] <= name <= ends[1]]
+
+
+def _middle(auxiliary: bool | str, offered: list[str]) -> list[str]:
+    """The level of the auxiliary stage, if there is one."""
+    name = "C4" if auxiliary is True else auxiliary
+    if name is False:
+        return []
+    if name not in offered[:-1]:
+        raise ConfigError("backbone dilated: " + unknown("auxiliary level", str(name), offered[:-1]))
+    return [str(name)]

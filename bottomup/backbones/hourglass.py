@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.backbones.timm_network import normalisation_named
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.registry import unknown
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, Level, Predict
+from bottomup.stages import BACKBONES, Backbone, Level, Predict
 from bottomup.types import Features
 
 
@@ -45,7 +45,16 @@ class HourglassModule(nn.Module):
 
 @BACKBONES.register
 class Hourglass(Backbone):
-    """Stacked hourglasses with predictions fed back, Associative Embedding §3.2 and Fig. 2."""
+    """Stacked hourglasses with predictions fed back, Associative Embedding §3.2 and Fig. 2.
+
+    ``channels`` at stride 4, ``growth`` more at each of the ``levels`` below it: 256, 384, 512, 640, 768 as published. The stem
+    starts at a quarter of ``channels``. One stage a stack, level "stack" of stride 4; input sides are multiples of
+    4 · 2**levels. Weights start as torch.nn's defaults, as in pose-ae-train; without ``batch_norm`` that takes a learning rate of
+    some 1e-3 at most.
+
+    Deviates from the paper: widths are those of pose-ae-train, where the paper lists 256, 386, 512, 768. With ``batch_norm``,
+    which neither uses by default, every level has it, where pose-ae-train has it outside the recursion only.
+    """
 
     feeds_back = True
 
@@ -60,10 +69,13 @@ class Hourglass(Backbone):
         normalisation: str = "imagenet",
     ) -> None:
         super().__init__()
-        if normalisation not in NORMALISATIONS:
-            raise ConfigError("backbone: " + unknown("normalisation", normalisation, list(NORMALISATIONS)))
+        if stacks < 1 or levels < 1 or growth < 0 or channels < 4 or channels % 4:
+            raise ConfigError(
+                "backbone hourglass: expected stacks and levels from 1, growth from 0 and channels a multiple of 4; "
+                f"got stacks={stacks}, levels={levels}, growth={growth}, channels={channels}"
+            )
+        self.normalisation = normalisation_named(normalisation)
         quarter, half = channels // 4, channels // 2
-        self.normalisation = NORMALISATIONS[normalisation]
         self.stem = nn.Sequential(
             Convolution(3, quarter, 7, 2, batch_norm),
             Convolution(quarter, half, batch_norm=batch_norm),
@@ -86,11 +98,12 @@ class Hourglass(Backbone):
         self.coarsest = Grid.centred(4 * 2**levels)
 
     def connect(self, channels: int) -> None:
-        """Build the 1x1 convolutions that take predictions into the next stack."""
-        self.merge_predictions = nn.ModuleList(nn.Conv2d(channels, self.channels, 1) for _ in self.merge_features)
+        """Build the 1x1 convolutions that take ``channels`` of predictions into the next stack; 0 disconnects."""
+        merges = self.merge_features if channels else ()
+        self.merge_predictions = nn.ModuleList(nn.Conv2d(channels, self.channels, 1) for _ in merges)
 
     def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
-        """One feature map of stride 4 a stack."""
+        """One feature map (B, channels, H/4, W/4) a stack; ``predict`` is called only where connected."""
         x = self.stem(images)
         stages: list[Features] = []
         for index, hourglass in enumerate(self.hourglasses):

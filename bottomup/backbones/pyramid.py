@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bottomup.backbones.timm_network import TimmNetwork, normalisation_named
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, Backbone, Level, Predict
+from bottomup.stages import BACKBONES, Backbone, Predict
 from bottomup.types import Features
 
 
@@ -30,9 +30,8 @@ class Pyramid(Backbone):
         super().__init__()
         self.network = TimmNetwork(network, pretrained=pretrained, weights=weights, frozen_batch_norm=frozen_batch_norm)
         self.normalisation = normalisation_named(normalisation)
-        grids = {level: Grid.centred(stride) for level, stride in self.network.strides.items()}
-        self.stages = [{level: Level(self.network.channels[level], grid) for level, grid in grids.items()}]
-        self.coarsest = grids["C5"]
+        self.stages = [self.network.levels_on(Grid.centred)]
+        self.coarsest = self.stages[0]["C5"].grid
 
     def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
         """One stage of four levels."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import OrderedDict
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from bottomup.errors import CheckpointError, ConfigError
+from bottomup.backbones.pretrained import load_file
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid, smallest_side
 from bottomup.registry import unknown
-from bottomup.stages import NORMALISATIONS, Normalisation
+from bottomup.stages import NORMALISATIONS, FeatureSpec, Level, Normalisation
 from bottomup.types import Features
 
 _STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}  # undilated
+_DILATING = "resnet*, resnext*, regnet*, mobilenetv2_*, mobilenetv3_*, efficientnet_*"
 
 
 class TimmNetwork(nn.Module):
@@ -37,6 +41,7 @@ class TimmNetwork(nn.Module):
         frozen_batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.name = network
         indices = _level_indices(network)
         options: dict[str, Any] = {"features_only": True, "out_indices": tuple(indices.values())}
         if output_stride != 32:
@@ -60,12 +65,25 @@ class TimmNetwork(nn.Module):
             features["C5"] = self.top(features["C5"])
         return features
 
+    def levels_on(self, grid: Callable[[int], Grid]) -> FeatureSpec:
+        """Its levels, each on the grid of its stride; ConfigError where a black image shows that its cells do not fit them."""
+        levels = {name: Level(self.channels[name], grid(self.strides[name])) for name in self.levels}
+        side = smallest_side(2 * max(self.strides.values()), [level.grid for level in levels.values()])
+        expected = {name: (level.channels, *level.grid.shape((side, side))) for name, level in levels.items()}
+        given = _shapes(self, side)
+        if given != expected:
+            raise ConfigError(
+                f"backbone: timm's {self.name} gives maps (C, h, w) of {given} for an input of {side} px, expected {expected}; "
+                "take a convolutional network that accepts any input, such as a ResNet or MobileNet"
+            )
+        return levels
+
     def train(self, mode: bool = True) -> Self:
         """As nn.Module.train, but frozen batch norm keeps its statistics."""
         super().train(mode)
         if self.frozen_batch_norm:
             for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, _BatchNorm):  # SyncBatchNorm too
                     module.eval()
         return self
 
@@ -79,8 +97,9 @@ def normalisation_named(name: str) -> Normalisation:
 
 def _level_indices(network: str) -> dict[str, int]:
     """The index of timm's deepest feature of each stride; ConfigError for an unknown network or one without all four."""
-    if network not in timm.list_models():
-        raise ConfigError("backbone: " + unknown("timm network", network, timm.list_models()))
+    if not timm.is_model(network):
+        near = ", ".join(difflib.get_close_matches(network, timm.list_models(), n=5)) or "see timm.list_models()"
+        raise ConfigError(f"backbone: no timm network named {network!r}; near ones: {near}")
     with torch.device("meta"):
         reductions = _create(network, False, {"features_only": True}).feature_info.reduction()
     found = {level: max((i for i, r in enumerate(reductions) if r == stride), default=-1) for level, stride in _STRIDES.items()}
@@ -94,7 +113,9 @@ def _create(network: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
         return timm.create_model(network, pretrained=pretrained, **options)
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
         wanted = ", ".join(f"{key}={value}" for key, value in options.items())
-        raise ConfigError(f"backbone: timm cannot build {network} with {wanted}: {str(error).splitlines()[0]}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        remedy = f"; networks that dilate: {_DILATING}" if "output_stride" in options else ""
+        raise ConfigError(f"backbone: timm cannot build {network} with {wanted}: {reason}{remedy}") from error
     except Exception as error:  # the hub's client raises types of its own
         if not pretrained:
             raise
@@ -114,38 +135,14 @@ def _top(network: str, pretrained: bool) -> nn.Sequential | None:
     return nn.Sequential(OrderedDict(conv_head=whole.conv_head, bn2=whole.bn2))
 
 
-def load_file(network: TimmNetwork, path: str) -> list[str]:
-    """Load a state dict in timm's names, or in another library's for the same layers in the same order (torchvision's).
-
-    Returns the names of the file's tensors that the network has no place for (a classifier). Raises CheckpointError naming
-    file and tensor where something does not fit.
-    """
-    if not Path(path).is_file():
-        raise CheckpointError(f"{path}: no such weights file (backbone.weights)")
+def _shapes(network: TimmNetwork, side: int) -> dict[str, tuple[int, ...]] | str:
+    """Each level's (C, h, w) for a square input, or why there is none."""
+    training = network.training
     try:
-        read = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen types for broken files
-        raise CheckpointError(f"{path}: not readable as weights: {str(error).splitlines()[0]}") from error
-    tensors: dict[str, Tensor] = read.get("state_dict", read)
-    own = network.state_dict()
-    by_name = {name: name.split(".", 1)[1] for name in own}  # without "net." or "top."
-    named = all(there in tensors for there in by_name.values())
-    pairs = by_name if named else _by_order(own, tensors, path)
-    for name, there in pairs.items():
-        if own[name].shape != tensors[there].shape:
-            raise CheckpointError(f"{path}: {there} is {tuple(tensors[there].shape)}, the network expects {tuple(own[name].shape)}")
-    network.load_state_dict({name: tensors[there] for name, there in pairs.items()})
-    used = set(pairs.values())
-    return [there for there in tensors if there not in used]
-
-
-def _by_order(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: str) -> dict[str, str]:
-    """Pair tensors by their place: both list the layers in the order in which they run."""
-    theirs = [name for name in tensors if not name.startswith(("classifier", "fc", "head"))]
-    if len(theirs) != len(own):
-        first = next((name for name in own if name.split(".", 1)[1] not in tensors), "")
-        raise CheckpointError(
-            f"{path}: {len(theirs)} tensors, the network has {len(own)}; it lacks {first.split('.', 1)[1]!r}, for one. "
-            "Is it another network (backbone.network)?"
-        )
-    return dict(zip(own, theirs, strict=True))
+        with torch.no_grad():
+            features = network.eval()(torch.zeros(1, 3, side, side))
+    except (AssertionError, RuntimeError, ValueError) as error:  # a network of one input size
+        return f"none ({next(iter(str(error).splitlines()), type(error).__name__)})"
+    finally:
+        network.train(training)
+    return {name: tuple(maps.shape[1:]) for name, maps in features.items()}

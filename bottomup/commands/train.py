@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.commands.setting import dataset_of, device_of, output_folder, write_config
-from bottomup.compose import MODEL_KEYS, compose_model
+from bottomup.compose import MODEL_KEYS, check_options, compose_model
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import Order, TrainingSet, training_batches
@@ -62,6 +62,7 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
         _initialise(model, config["init"])
     settings = Settings.of(config["engine"])
     side = model.side(int(config["input_size"]))
+    check_options("augment", Augment, config["augment"])
     augment = Augment((side, side), model.fill.tolist(), _flip_order(dataset), **config["augment"])
     samples = TrainingSet(dataset, augment, model.ignores, int(config["seed"]))
     order = Order(dataset, settings.batch_size, int(config["seed"]))

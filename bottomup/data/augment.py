@@ -135,7 +135,8 @@ class Augment:
     ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``.
     ``rotate`` in degrees; ``scale`` the range of factors on the ``side`` that fits the input at 1; ``translate`` a fraction of
     the input side, or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` any
-    albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order after the warp.
+    albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that
+    padding keeps its colour.
     Keypoints that leave the input become unlabelled, people whose box leaves it are dropped.
     """
 
@@ -163,7 +164,7 @@ class Augment:
         warp = Warp(size, rotate, (scale[0], scale[1]), side, translate, flip, crop, (fill[0], fill[1], fill[2]))
         keypoints = A.KeypointParams(format="xy", remove_invisible=False)
         self.compose = A.Compose(
-            [warp, *map(_albumentation, transforms)], keypoint_params=keypoints, additional_targets={"instances": "mask"}
+            [*map(_albumentation, transforms), warp], keypoint_params=keypoints, additional_targets={"instances": "mask"}
         )
 
     def __call__(self, sample: Sample, seed: int) -> Sample:

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from bottomup.data.backgrounds import draw_background, draw_occluder
 from bottomup.data.coco import to_indices
 from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.figures import PARTS, Figure, make_figure, paint, visibility
+from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.errors import ConfigError
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
 
 _SPLITS = {"train": 0, "val": 1, "test": 2}
-_ATTEMPTS = 12  # images drawn before one with a hidden person is kept without that person
+_ATTEMPTS = 12  # images drawn before whoever is hidden is sent away
 _FEWEST_KEYPOINTS = 3
 _REACH = 0.2  # in heights: how far apart the pelvises of two overlapping people stand
 _SMALLEST_SHARE = 0.25  # of a person's own silhouette that must stay visible
+_SMALLEST_AREA = 0.02  # of the squared height; a whole silhouette has 0.1 to 0.15
+
+
+class Actor(NamedTuple):
+    """One person of a scene."""
+
+    figure: Figure
+    centre: tuple[float, float]  # of the pelvis, px
+    height: float  # px
+
+
+class Scene(NamedTuple):
+    """A drawn image (H, W, 3), whose segment is seen where (``figures.paint``), its people far to near and who shows enough."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.int16]
+    cast: list[Actor]
+    seen: list[bool]
 
 
 @DATASETS.register
@@ -32,7 +51,8 @@ class Synthetic(Dataset):
 
     ``size`` is the side of the square images in px; ``people`` the range of their number; ``height`` the range of their
     standing height as a fraction of the side; ``overlap`` the share of people placed close before or behind another;
-    ``inside`` how far (in heights) a pelvis keeps from the border.
+    ``inside`` how far (in heights) a pelvis keeps from the border; ``occluders`` the share of people with an object before
+    them.
     """
 
     def __init__(
@@ -45,6 +65,7 @@ class Synthetic(Dataset):
         height: Sequence[float] = (0.5, 0.95),
         overlap: float = 0.2,
         inside: float = 0.3,
+        occluders: float = 0.15,
         seed: int = 0,
     ) -> None:
         if split not in _SPLITS:
@@ -53,17 +74,18 @@ class Synthetic(Dataset):
             raise ConfigError(f"data synthetic: people and height are ranges [low, high], got {list(people)} and {list(height)}")
         self.task = Task(COCO)
         self.split, self.size, self.seed = split, size, seed
-        self.number, self.height, self.overlap, self.inside = tuple(people), tuple(height), overlap, inside
+        self.number, self.height = tuple(people), tuple(height)
+        self.overlap, self.inside, self.occluders = overlap, inside, occluders
         count = images if images is not None else 20000 if split == "train" else 300
         self.image_ids = list(range(1, count + 1))
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Draw one image with its people."""
-        image, figures, labels = self._scene(index)
-        people, instances = _annotate(figures, labels)
+        scene = self._scene(index)
+        people, instances = _annotate([actor.figure for actor in scene.cast], scene.labels)
         nothing = np.zeros((self.size, self.size), bool)
         return Sample(
-            image=np.ascontiguousarray(image.transpose(2, 0, 1)),
+            image=np.ascontiguousarray(scene.image.transpose(2, 0, 1)),
             people=people,
             ignore=dict.fromkeys(maps - {"instances", "padding"}, nothing),
             instances=instances if "instances" in maps else None,
@@ -82,7 +104,8 @@ class Synthetic(Dataset):
 
     @cached_property
     def _ground_truth(self) -> dict[str, Any]:
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for index, image_id in enumerate(self.image_ids):
             sample = self.sample(index, frozenset({"instances"}))
             images.append(
@@ -93,30 +116,38 @@ class Synthetic(Dataset):
         category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": []}
         return {"images": images, "annotations": annotations, "categories": [category]}
 
-    def _scene(self, index: int) -> tuple[NDArray[np.uint8], list[Figure], NDArray[np.int16]]:
+    def _scene(self, index: int) -> Scene:
         rng = np.random.default_rng((self.seed, _SPLITS[self.split], index))
         number = int(rng.integers(self.number[0], self.number[1] + 1))
-        for attempt in range(_ATTEMPTS):
-            image = _background(rng, self.size)
-            labels = np.zeros((self.size, self.size), np.int16)
-            figures = self._cast(rng, number)
-            areas = []
-            for person, figure in enumerate(figures):
-                paint(figure, image, labels, person)
-                areas.append(int((labels - 1 >= person * PARTS).sum()))  # nothing nearer is painted yet
-            if _all_seen(figures, labels, areas) or attempt == _ATTEMPTS - 1:
-                break
-        noise = rng.integers(0, 24, (self.size, self.size, 1), dtype=np.uint8)
-        return cv2.subtract(image, np.repeat(noise, 3, axis=2)), figures, labels
+        for _ in range(_ATTEMPTS):
+            scene = self._draw(rng, self._cast(rng, number), self.occluders)
+            if all(scene.seen):
+                return scene
+        while len(scene.cast) > 1 and not all(scene.seen):  # fewer people hide less
+            scene.seen[-1] = True  # nobody stands before the nearest
+            scene = self._draw(rng, [one for one, seen in zip(scene.cast, scene.seen, strict=True) if seen], occluders=0.0)
+        return scene
 
-    def _cast(self, rng: np.random.Generator, number: int) -> list[Figure]:
+    def _draw(self, rng: np.random.Generator, cast: list[Actor], occluders: float) -> Scene:
+        image, labels = draw_background(rng, self.size), np.zeros((self.size, self.size), np.int16)
+        areas = []
+        for person, (figure, centre, height) in enumerate(cast):
+            paint(figure, image, labels, person)
+            areas.append(int((labels - 1 >= person * SEGMENTS).sum()))  # nothing nearer is painted yet
+            if rng.random() < occluders:
+                draw_occluder(rng, image, labels, centre, height)
+        noise = rng.integers(0, 24, (self.size, self.size, 1), dtype=np.uint8)
+        image = np.asarray(cv2.subtract(image, np.repeat(noise, 3, axis=2)), dtype=np.uint8)
+        return Scene(image, labels, cast, _seen(cast, labels, areas))
+
+    def _cast(self, rng: np.random.Generator, number: int) -> list[Actor]:
         """People far to near: taller ones are nearer."""
         low, high = self.height
         heights = np.sort(low + (high - low) * rng.random(number) ** 1.5)
         centres: list[tuple[float, float, float]] = []
         for height in (heights * self.size).tolist():
             centres.append((*self._place(rng, height, centres), height))
-        return [make_figure(rng, (x, y), height) for x, y, height in centres]
+        return [Actor(make_figure(rng, (x, y), height), (x, y), height) for x, y, height in centres]
 
     def _place(self, rng: np.random.Generator, height: float, placed: list[tuple[float, float, float]]) -> tuple[float, float]:
         margin = min(self.inside * height, 0.48 * self.size)
@@ -135,36 +166,19 @@ class Synthetic(Dataset):
         return float(tries[best, 0]), float(tries[best, 1])
 
 
-def _background(rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
-    """Smooth colour noise, with bars and discs that a limb or a head could be taken for."""
-    tone, spread = rng.integers(60, 200, 3), rng.integers(20, 60, (6, 6, 1))
-    coarse = (tone + (rng.random((6, 6, 3)) - 0.5) * spread * (1, 1.5, 2)).clip(0, 255).astype(np.uint8)
-    image = np.asarray(
-        cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR_EXACT), dtype=np.uint8
-    )  # the same on every CPU
-    for x1, y1, x2, y2, *colour, width in rng.integers(0, 256, (int(rng.integers(2, 7)), 8)).tolist():
-        start, end = (x1 * size // 256, y1 * size // 256), (x2 * size // 256, y2 * size // 256)
-        thickness = max(1, size * width // 2600)
-        if width % 3:
-            cv2.line(image, start, end, colour, thickness, cv2.LINE_AA)
-        else:
-            cv2.circle(image, start, thickness * 2, colour, -1, cv2.LINE_AA)
-    return image
-
-
-def _all_seen(figures: list[Figure], labels: NDArray[np.int16], areas: list[int]) -> bool:
-    """Whether everybody shows enough keypoints, and enough of their silhouette."""
-    owner = (labels - 1) // PARTS
-    for person, figure in enumerate(figures):
-        shown = int((owner == person).sum())
-        if int((visibility(figure, labels, person) == 2).sum()) < _FEWEST_KEYPOINTS or shown < _SMALLEST_SHARE * areas[person]:
-            return False
-    return True
+def _seen(cast: list[Actor], labels: NDArray[np.int16], areas: list[int]) -> list[bool]:
+    """Of everybody: whether enough keypoints and enough of the silhouette show."""
+    shown = np.bincount(((labels - 1) // SEGMENTS + 1).ravel(), minlength=len(cast) + 1)[1:].tolist()
+    return [
+        shown[person] >= max(_SMALLEST_SHARE * areas[person], _SMALLEST_AREA * actor.height**2)
+        and int((visibility(actor.figure, labels, person) == 2).sum()) >= _FEWEST_KEYPOINTS
+        for person, actor in enumerate(cast)
+    ]
 
 
 def _annotate(figures: list[Figure], labels: NDArray[np.int16]) -> tuple[People, NDArray[np.int16]]:
     """What is visible of everybody; who is hidden altogether is left out."""
-    owner = ((labels - 1) // PARTS).astype(np.int16)  # -1: background
+    owner = ((labels - 1) // SEGMENTS).astype(np.int16)  # -1: background
     kept = [person for person in range(len(figures)) if (owner == person).any()]
     renumber = np.zeros(len(figures) + 1, np.int16)
     renumber[[person + 1 for person in kept]] = np.arange(1, len(kept) + 1)

@@ -13,38 +13,50 @@ from bottomup.geometry import Grid
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
-_DEEPEST = 7
+_LAST_READ, _LAST_MADE = 5, 7  # C5; P6 and P7 come together
 
 
 @NECKS.register
 class Fpn(Neck):
     """P-levels from C-levels by torchvision's FPN (Lin et al. 2017); P6 and P7 by strided convolutions (RetinaNet).
 
-    ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7].
+    ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7]. Raises ConfigError for a level that
+    the source lacks, and for grids of origin 0.5: torchvision upsamples by index.
     """
 
     def __init__(self, source: list[FeatureSpec], *, channels: int = 256, levels: Sequence[int] = (2, 5)) -> None:
         super().__init__()
-        first, last = levels[0], levels[-1]
-        if not 2 <= first <= 5 or last not in (*range(first, 6), _DEEPEST):
-            raise ConfigError(f"neck fpn: levels are [first, last] with 2 <= first <= 5 and last up to 5, or 7; got {list(levels)}")
-        self.reads = [f"C{level}" for level in range(first, min(last, 5) + 1)]
+        first, last = _ends(levels)
+        self.reads = [f"C{level}" for level in range(first, min(last, _LAST_READ) + 1)]
         offered = source[-1]
-        for name in self.reads:
-            if name not in offered:
-                raise ConfigError(f"neck fpn reads {name}; the backbone offers {', '.join(offered)}")
-            if offered[name].grid != Grid.centred(offered[name].grid.stride):
-                raise ConfigError(
-                    "neck fpn upsamples by index, on grids of origin stride / 2; backbone dilated lies on 0.5: use pyramid"
-                )
+        _check(self.reads, offered)
         deepest = offered[self.reads[-1]]
-        extra = LastLevelP6P7(deepest.channels, channels) if last == _DEEPEST else None
+        extra = LastLevelP6P7(deepest.channels, channels) if last == _LAST_MADE else None
         self.fpn = FeaturePyramidNetwork([offered[name].channels for name in self.reads], channels, extra)
         self.names = [f"P{level}" for level in range(first, last + 1)]
-        self.stages = [{name: Level(channels, Grid.centred(2 ** int(name[1]))) for name in self.names}]
+        self.stages = [{name: Level(channels, Grid.centred(2 ** int(name[1:]))) for name in self.names}]
 
     def forward(self, stages: list[Features]) -> list[Features]:
-        """One stage of P-levels, from the backbone's last."""
-        read = OrderedDict((f"P{name[1]}", stages[-1][name]) for name in self.reads)
-        made = self.fpn(read)
-        return [dict(zip(self.names, made.values(), strict=True))]
+        """One stage of P-levels, finest first, from the backbone's last."""
+        read = OrderedDict((name, stages[-1][name]) for name in self.reads)
+        return [dict(zip(self.names, self.fpn(read).values(), strict=True))]
+
+
+def _ends(levels: Sequence[int]) -> tuple[int, int]:
+    if len(levels) == 2:
+        first, last = levels
+        if 2 <= first <= _LAST_READ and last in (*range(first, _LAST_READ + 1), _LAST_MADE):
+            return first, last
+    raise ConfigError(f"neck fpn: levels are [first, last], first from 2 to 5 and last up to 5 or 7; got {list(levels)}")
+
+
+def _check(reads: list[str], offered: FeatureSpec) -> None:
+    """Raise ConfigError unless the source offers every level on the grid that the FPN takes it to lie on."""
+    for name in reads:
+        if name not in offered:
+            raise ConfigError(f"neck fpn reads {', '.join(reads)}; the backbone offers {', '.join(offered)}; use backbone pyramid")
+        expected = Grid.centred(2 ** int(name[1:]))
+        if offered[name].grid != expected:
+            raise ConfigError(
+                f"neck fpn upsamples by index and expects {name} on {expected}, got {offered[name].grid}; use backbone pyramid"
+            )

@@ -33,5 +33,5 @@ def plot_tags(tags: NDArray[np.float32], skeleton: Skeleton) -> Picture:
         axes.set_yticks(range(len(skeleton)), skeleton.keypoints)
     axes.set_title(f"{len(tags)} people")
     axes.grid(alpha=0.3)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

@@ -57,7 +57,7 @@ def centroid(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 )
 def test_the_picture_of_a_keypoint_moves_with_the_keypoint(options: dict[str, object]) -> None:
     augment = make_augment(**options)
-    augment.compose.transforms[0].fill = (0, 0, 0)
+    augment.compose.transforms[-1].fill = (0, 0, 0)
     for seed in range(4):
         moved = augment(spots(), seed)
         visible = moved.people.visibility[0, 0] > 0 if len(moved.people) else False

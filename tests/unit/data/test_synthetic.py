@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 import pytest
 import torch
 from torchvision.ops import box_iou
 
-from bottomup.data.figures import PARTS, Figure, Part, paint
+from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
+from bottomup.data.poses import Body, Pose
 from bottomup.data.synthetic import Synthetic
 from bottomup.data.synthetic_standard import SyntheticStandard
 from bottomup.errors import ConfigError
@@ -29,13 +31,13 @@ def test_a_painted_disc_lies_where_its_keypoint_is() -> None:
     """Half a pixel of slip in the drawing would be a bias that every network learns."""
     for x, y in ((20.0, 20.0), (20.5, 21.25), (22.75, 19.5)):
         image, labels = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.int16)
-        disc = Part("nose", ((x, y), (x, y)), 12, 0.0, (255, 255, 255))
+        disc = Segment("nose", ((x, y), (x, y)), 12, 0.0, (255, 255, 255))
         paint(Figure((disc,), np.zeros((17, 2))), image, labels, 0)
         rows, columns = np.mgrid[0.5:40, 0.5:40]
         weight = image[..., 0].astype(float)
         centroid = ((weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum())
         assert np.abs(np.subtract(centroid, (x, y))).max() < 0.15
-        assert (labels > 0).any() and labels.max() < PARTS
+        assert (labels > 0).any() and labels.max() < SEGMENTS
 
 
 @pytest.mark.parametrize("dataset", [Synthetic(split="test"), SyntheticStandard(split="test")], ids=["synthetic", "standard"])
@@ -54,6 +56,29 @@ def test_annotations_describe_what_is_visible(dataset: Synthetic) -> None:
             assert (instances[seen[:, 1], seen[:, 0]] == n + 1).all()
             labelled = people.keypoints[n][people.visibility[n] > 0]
             assert ((labelled >= 0) & (labelled < dataset.size)).all()
+
+
+@pytest.mark.parametrize(("yaw", "sign"), [(0.0, 1), (math.pi, -1)], ids=["front", "back"])
+def test_the_left_side_is_the_persons_own(yaw: float, sign: int) -> None:
+    still = (0.0, 0.1, 0.1)
+    body = Body(Pose(yaw, 0.0, 0.0, (still, still), (still, still)), 1.0)
+    for left, right in (*zip(*body.arms, strict=True), *zip(*body.legs, strict=True)):
+        assert sign * (left[0] - right[0]) > 0
+
+
+@pytest.mark.parametrize("options", [{}, {"people": (6, 8), "overlap": 1.0, "occluders": 1.0}], ids=["default", "crowded"])
+def test_nobody_is_annotated_who_hardly_shows(options: dict[str, object]) -> None:
+    dataset = Synthetic(split="test", **options)  # type: ignore[arg-type]
+    for index in range(15):
+        people = dataset.people(index)
+        assert len(people) == 1 or ((people.visibility == 2).sum(1) >= 3).all()
+
+
+def test_an_occluder_takes_pixels_but_keeps_the_keypoints_labelled() -> None:
+    bare, covered = (Synthetic(split="test", people=(1, 1), height=(0.7, 0.9), occluders=share) for share in (0.0, 1.0))
+    share = [np.mean([(data.people(i).visibility == 1).mean() for i in range(30)]) for data in (bare, covered)]
+    labelled = [np.mean([(data.people(i).visibility > 0).mean() for i in range(30)]) for data in (bare, covered)]
+    assert share[1] > share[0] and labelled[1] > 0.7
 
 
 def test_ground_truth_repeats_the_people() -> None:
@@ -90,7 +115,7 @@ def test_the_standard_is_frozen() -> None:
     assert digest.hexdigest() == CHECKSUM, digest.hexdigest()
 
 
-CHECKSUM = "739fd04fbda3fe5adccc06af680590fca9f8e42fae85146aeb8b60d90793f071"
+CHECKSUM = "7a71caa5a02d7b5306f29fc6fff091871783b18b5c5515e4c9171aeeb26d4cf8"
 
 
 def test_an_unknown_split_is_refused() -> None:

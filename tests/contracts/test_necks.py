@@ -1,0 +1,104 @@
+"""What every neck must keep to, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+
+from bottomup.geometry import Grid
+from bottomup.necks.fpn import Fpn
+from bottomup.stages import NECKS, FeatureSpec, Level, Neck
+from bottomup.types import Features
+
+SIZE = (128, 256)  # a multiple of the stride of P7
+CHANNELS = {"C2": 4, "C3": 6, "C4": 8, "C5": 10}
+SOURCE: list[FeatureSpec] = [{name: Level(c, Grid.centred(2 ** int(name[1]))) for name, c in CHANNELS.items()}]
+BUILD: dict[str, Callable[[list[FeatureSpec]], Neck]] = {
+    "fpn": partial(Fpn, channels=8),
+    "fpn [3, 7]": partial(Fpn, channels=8, levels=[3, 7]),
+    "fpn [4, 4]": partial(Fpn, channels=8, levels=[4, 4]),
+}
+necks = pytest.mark.parametrize("name", BUILD)
+
+
+def make_neck(name: str) -> Neck:
+    torch.manual_seed(0)
+    return BUILD[name](SOURCE)
+
+
+def make_features(images: int = 2) -> list[Features]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        {name: torch.randn(images, level.channels, *level.grid.shape(SIZE), generator=generator) for name, level in spec.items()}
+        for spec in SOURCE
+    ]
+
+
+def test_all_registered_necks_are_tested_here() -> None:
+    assert {name.split()[0] for name in BUILD} >= set(NECKS.names()) & {"fpn"}
+
+
+@necks
+def test_features_have_the_declared_levels_channels_and_cells(name: str) -> None:
+    neck = make_neck(name)
+    stages = neck(make_features())
+    for features, spec in zip(stages, neck.stages, strict=True):
+        assert list(features) == list(spec)
+        assert [level.grid.stride for level in spec.values()] == sorted(level.grid.stride for level in spec.values())
+        for level, maps in features.items():
+            assert maps.shape[1:] == (spec[level].channels, *spec[level].grid.shape(SIZE))
+
+
+@necks
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    neck = make_neck(name)
+    torch.stack([maps.square().mean() for stage in neck(make_features()) for maps in stage.values()]).sum().backward()
+    assert not [key for key, p in neck.named_parameters() if p.grad is None]
+
+
+@necks
+def test_an_image_has_the_same_features_alone_and_in_a_batch(name: str) -> None:
+    neck, features = make_neck(name), make_features()
+    whole = neck(features)
+    single = neck([{level: maps[:1] for level, maps in stage.items()} for stage in features])
+    for one, all_images in zip(single, whole, strict=True):
+        for level, maps in one.items():
+            torch.testing.assert_close(maps, all_images[level][:1], rtol=1e-4, atol=1e-5)
+
+
+@necks
+def test_compiled_and_exported_equal_eager(name: str) -> None:
+    neck, features = make_neck(name).eval(), make_features()
+    fast = torch.compile(neck, fullgraph=True, backend="aot_eager")(features)
+    exported = torch.export.export(neck, (features,)).module()(features)
+    for eager, *others in zip(neck(features), fast, exported, strict=True):
+        for level, maps in eager.items():
+            for other in others:
+                torch.testing.assert_close(other[level], maps)
+
+
+def test_the_fpn_reads_the_last_stage() -> None:
+    neck = Fpn([{"C4": Level(3, Grid.cornered(16))}, *SOURCE], channels=8)
+    features = make_features()
+    for level, maps in neck([{"C4": torch.zeros(2, 3, 1, 1)}, *features])[-1].items():
+        torch.testing.assert_close(neck([{}, *features])[-1][level], maps)
+
+
+@pytest.mark.parametrize("levels", [[2], [6, 7], [1, 5], [5, 3], [2, 6], [2, 8], [2, 3, 4, 5]])
+def test_the_fpn_refuses_levels_that_it_cannot_make(levels: list[int]) -> None:
+    with pytest.raises(ValueError, match="levels are"):
+        Fpn(SOURCE, levels=levels)
+
+
+def test_the_fpn_refuses_a_source_without_its_levels() -> None:
+    with pytest.raises(ValueError, match="offers stack; use backbone pyramid"):
+        Fpn([{"stack": Level(8, Grid.centred(4))}])
+
+
+@pytest.mark.parametrize("grid", [Grid.cornered(16), Grid.centred(8)])
+def test_the_fpn_refuses_grids_that_it_would_misread(grid: Grid) -> None:
+    with pytest.raises(ValueError, match="by index"):
+        Fpn([SOURCE[0] | {"C4": Level(8, grid)}])

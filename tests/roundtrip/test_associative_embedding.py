@@ -1,0 +1,99 @@
+"""People -> targets -> decoder -> people: what the heads call ideal, the decoder must bring back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bottomup.compose import compose_dataset, compose_model
+from bottomup.data.subset import Subset
+from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.run import evaluate_dataset
+from bottomup.predictor import Predictor
+from bottomup.skeletons import COCO
+from bottomup.types import Batch, Instances, Task
+from tests.scenes import make_batch
+
+ORACLE = ("heatmap", "tags")
+
+
+def make_predictor(tag_size: int = 1, distance: str = "l2", sigma: float = 4.0, **options: object) -> Predictor:
+    config = {
+        "backbone": {"name": "hourglass", "stacks": 1, "levels": 2, "channels": 8, "growth": 4},
+        "heads": {"heatmap": {"sigma": sigma}, "tags": {"dim": tag_size, "distance": distance}},
+        "decoder": {"name": "associative_embedding", "refine": "log_parabola", "distance": distance, **options.pop("decoder", {})},  # type: ignore[dict-item]
+    }
+    model, decoder = compose_model(config, Task(COCO))
+    return Predictor(model, decoder, **options)  # type: ignore[arg-type]
+
+
+def decode(predictor: Predictor, batch: Batch) -> list[Instances]:
+    return [prediction.instances for prediction in predictor.predict_batch(batch, ORACLE)]
+
+
+def assert_found(instances: Instances, batch: Batch, row: int, within: float) -> None:
+    """Everybody annotated is found, every labelled keypoint within ``within`` px, and nobody else."""
+    people = batch.keypoints[row][batch.present[row]]
+    assert len(instances) == len(people)
+    for n, keypoints in enumerate(people):
+        labelled = batch.labelled[row, n]
+        apart = (instances.keypoints[:, labelled] - keypoints[labelled]).abs().nan_to_num(1e3).amax((1, 2))
+        assert apart.min() < within
+
+
+@pytest.mark.parametrize("options", [{}, {"flip": True}, {"scales": (1.0, 0.5)}, {"scales": (1.0, 2.0), "flip": True}], ids=str)
+@pytest.mark.parametrize(("tag_size", "distance"), [(1, "l2"), (1, "rms"), (2, "l2"), (3, "rms")])
+def test_ideal_maps_bring_everybody_back(options: dict[str, object], tag_size: int, distance: str) -> None:
+    predictor = make_predictor(tag_size, distance, **options)
+    batch = make_batch([3, 1, 0, 2], (128, 160))
+    if "scales" in options:  # a batch is made at the largest scale; here it stands for that
+        predictor.scales = tuple(scale / max(predictor.scales) for scale in predictor.scales)
+    for row, instances in enumerate(decode(predictor, batch)):
+        if predictor.scales[0] == 1.0:
+            assert_found(instances, batch, row, within=2.0 if len(predictor.scales) > 1 else 0.5)
+
+
+def test_several_scales_do_not_lose_to_one() -> None:
+    batch = make_batch([3, 2, 3], (192, 192))
+    single, several = make_predictor(), make_predictor(scales=(1.0, 0.5))
+    for row, (one, more) in enumerate(zip(decode(single, batch), decode(several, batch), strict=True)):
+        assert len(more) >= len(one) == int(batch.present[row].sum())
+
+
+def test_the_order_of_people_does_not_matter() -> None:
+    batch = make_batch([3], (128, 160))
+    turned = Batch(**{**batch.__dict__, "keypoints": batch.keypoints.flip(1), "visibility": batch.visibility.flip(1)})
+    predictor = make_predictor()
+    for instances in (decode(predictor, batch)[0], decode(predictor, turned)[0]):
+        assert_found(instances, batch, 0, within=0.5)
+
+
+def test_real_people_come_back_from_ideal_maps(shared: Path) -> None:
+    """A bias of half a pixel, or a swap of left and right, would cost most of this."""
+    dataset = compose_dataset({"name": "coco", "root": str(shared / "data" / "coco_person")}, "val")
+    evaluation = evaluate_dataset(make_predictor(sigma=8.0), Subset(dataset, list(range(0, 195, 4))), oracle=ORACLE)
+    assert evaluation.metrics["AP"] > 0.98
+
+
+def test_swapped_sides_are_noticed(shared: Path) -> None:
+    dataset = Subset(compose_dataset({"name": "coco", "root": str(shared / "data" / "coco_person")}, "val"), list(range(12)))
+    predictor = make_predictor()
+    evaluation = evaluate_dataset(predictor, dataset, oracle=ORACLE)
+    swapped = [
+        replace(prediction, instances=replace(prediction.instances, keypoints=prediction.instances.keypoints[:, list(COCO.flip)]))
+        for prediction in evaluation.predictions
+    ]
+    assert evaluate_keypoints(swapped, evaluation.ground_truth, COCO)["AP"] < evaluation.metrics["AP"] - 0.3  # type: ignore[arg-type]
+
+
+def test_noise_is_bounded() -> None:
+    predictor = make_predictor()
+    outputs = {"heatmap": torch.randn(2, 17, 64, 64).sigmoid(), "tags": torch.randn(2, 17, 1, 64, 64)}
+    batch = make_batch([0, 0], (256, 256))
+    for prediction in predictor.decoder(outputs, predictor.model.frame(batch)):
+        assert len(prediction.instances) <= 30
+        assert np.isfinite(prediction.instances.scores.numpy()).all()

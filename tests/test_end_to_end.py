@@ -1,0 +1,87 @@
+"""From a command to a picture: train, resume, evaluate, predict, load by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import bottomup
+from bottomup.cli import main
+from bottomup.data.synthetic import Synthetic
+
+RUN = [
+    *("experiment=demo", "input_size=64", "data.size=64", "backbone.channels=8", "backbone.growth=4", "workers=0"),
+    *("engine.batch_size=4", "engine.validate_every=3", "engine.log_every=1", "engine.tensorboard=false", "validation.limit=4"),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    assert main(["train", *RUN, "engine.steps=3", f"output={folder}"]) == 0
+    return folder
+
+
+def test_training_writes_what_the_conventions_say(trained: Path) -> None:
+    assert {"config.yaml", "metrics.json", "best.pt", "last.pt", "log.jsonl"} <= {path.name for path in trained.iterdir()}
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert {"AP", "AP50", "AP75", "APM", "APL", "AR"} <= metrics["last"].keys() and "AP" in metrics["best"]
+
+
+def test_a_finished_run_goes_on(trained: Path) -> None:
+    assert main(["train", *RUN, "engine.steps=5", "resume=true", f"output={trained}"]) == 0
+    steps = [json.loads(line)["step"] for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert max(steps) == 5
+
+
+def test_evaluating_and_predicting_from_a_checkpoint(trained: Path, tmp_path: Path) -> None:
+    options = [
+        "experiment=demo",
+        f"weights={trained}/best.pt",
+        "limit=6",
+        "data.size=64",
+        "workers=0",
+        "flip=true",
+        "scales=[1.0,0.5]",
+    ]
+    assert main(["evaluate", *options, "pictures=2", f"output={tmp_path}/evaluate"]) == 0
+    metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
+    assert metrics["images"] == 6 and {"AP", "errors", "keypoints"} <= metrics.keys()
+    assert len(list((tmp_path / "evaluate" / "pictures").glob("*.png"))) >= 2
+
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(3):
+        picture = Synthetic(split="test", size=96 + 16 * index).sample(index, frozenset()).image.transpose(1, 2, 0)
+        cv2.imwrite(str(images / f"{index}.png"), np.ascontiguousarray(picture))
+    command = ["predict", f"weights={trained}/best.pt", f"images={images}", "maps=true", "decoder.detection_threshold=0.01"]
+    assert main([*command, f"output={tmp_path}/predict"]) == 0
+    assert {f"{index}{kind}.png" for index in range(3) for kind in ("", "_heatmap", "_tags", "_tag_plot")} <= {
+        path.name for path in (tmp_path / "predict" / "pictures").iterdir()
+    }
+
+
+def test_loading_by_name_batched_equals_single(trained: Path) -> None:
+    predictor = bottomup.load("associative_embedding", weights=trained / "best.pt", overrides=["decoder.detection_threshold=0.001"])
+    predictor.model.double()  # an untrained network's maps are full of near ties
+    images = [Synthetic(split="test", size=64 + 32 * (i % 2)).sample(i, frozenset()).image.transpose(1, 2, 0) for i in range(5)]
+    together = predictor(images)
+    for image, prediction in zip(images, together, strict=True):
+        alone = predictor(image)
+        torch.testing.assert_close(alone.instances.keypoints, prediction.instances.keypoints, equal_nan=True, atol=1e-3, rtol=1e-4)
+
+
+def test_a_transfer_lists_what_starts_anew(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *RUN, "engine.steps=1", "heads.tags.dim=2", f"init={trained}/best.pt", f"output={tmp_path}"]) == 0
+    assert "heads.tags.heads.0.conv.weight" in capsys.readouterr().err
+
+
+def test_the_wrong_checkpoint_is_refused(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["evaluate", "experiment=demo", f"weights={trained}/best.pt", "backbone.channels=16", "limit=2", f"output={tmp_path}"]
+    assert main(command) == 1
+    assert "of another model" in capsys.readouterr().err
