@@ -13,12 +13,12 @@ from bottomup.types import Batch, People, Sample, Task
 
 
 def make_people(rng: np.random.Generator, count: int, size: tuple[int, int], labelled: float = 1.0) -> People:
-    """People whose keypoints lie anywhere in an image of ``size``, each at least 20 px from all others of its kind."""
+    """People with keypoints anywhere in an image of ``size``, those of a kind at least 20 px apart where there is room."""
     h, w = size
     keypoints = np.zeros((count, 17, 2), np.float32)
     for k in range(17):
         for n in range(count):
-            while True:
+            for _ in range(200):  # a small image may have no such place left
                 point = rng.uniform((7, 7), (w - 7, h - 7))
                 if all(np.abs(point - keypoints[other, k]).max() > 20 for other in range(n)):
                     break
