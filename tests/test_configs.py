@@ -117,3 +117,10 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     exec(blocks[1], space)
     prediction = space["predictor"](torch.zeros(96, 64, 3, dtype=torch.uint8).numpy())  # type: ignore[operator]
     assert prediction.size == (96, 64)
+
+
+def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
+    from benchmarks.render import render
+
+    text = (ROOT / "README.md").read_text()
+    assert render(text) == text, "run python benchmarks/render.py"
