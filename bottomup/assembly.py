@@ -66,6 +66,8 @@ def assemble(
     stacks = dict[str, HeadStack]()
     for name, spec in specs.items():
         stacks[name] = _build_head(name, spec, task, stages, default_neck, stacks)
+    for name, neck in built_necks.items():
+        neck.keep({level for stack in stacks.values() if stack.reads == name for levels in stack.levels for level in levels})
     fed_back = _fed_back(backbone, stacks)
     if backbone is not None and fed_back:
         backbone.connect(sum(stacks[name].last.feedback for name in fed_back))

@@ -76,6 +76,10 @@ class Neck(nn.Module, ABC):
     def forward(self, stages: list[Features]) -> list[Features]:
         """Its stages' features from its source's."""
 
+    def keep(self, levels: set[str]) -> None:
+        """Drop the weights that only other levels than these, which some head reads, have use for; called once."""
+        return
+
 
 @dataclass(frozen=True)
 class Source:

@@ -27,7 +27,11 @@ def names(group: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "overrides",
-    [*([f"experiment={name}"] for name in names("experiment")), *([f"method={name}", *TINY] for name in available())],
+    [
+        *([f"experiment={name}"] for name in names("experiment")),
+        *([f"method={name}", *TINY] for name in available()),
+        ["backbone=mobilenetv2_fpn"],
+    ],
     ids=" ".join,
 )
 def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from torch import nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
@@ -40,6 +41,17 @@ class Fpn(Neck):
         """One stage of P-levels, finest first, from the backbone's last."""
         read = OrderedDict((name, stages[-1][name]) for name in self.reads)
         return [dict(zip(self.names, self.fpn(read).values(), strict=True))]
+
+    def keep(self, levels: set[str]) -> None:
+        """Levels that no head reads get no output convolution, which would be trained by nothing."""
+        if not levels & {"P6", "P7"}:
+            self.fpn.extra_blocks = None
+            self.names = self.names[: len(self.reads)]
+        elif "P5" in self.names:
+            levels = levels | {"P5"}  # P6 is made from it
+        for index, name in enumerate(self.names[: len(self.reads)]):
+            if name not in levels:
+                self.fpn.layer_blocks[index] = nn.Identity()
 
 
 def _ends(levels: Sequence[int]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import torch
 
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.backbones.hourglass import Hourglass
+from bottomup.backbones.pyramid import Pyramid
 from bottomup.data.augment import Augment
 from bottomup.data.loader import Order, TrainingSet, training_batches
 from bottomup.engine.distributed import Ranks
@@ -21,6 +22,7 @@ from bottomup.engine.trainer import Trainer
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.tags import Tags
 from bottomup.model import PoseModel
+from bottomup.necks.fpn import Fpn
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from tests.scenes import Scenes
@@ -40,19 +42,25 @@ OPTIONS = {
 }
 
 
-def make_model() -> PoseModel:
+def make_model(backbone: str = "hourglass") -> PoseModel:
+    """A small model without batch norm, or MobileNetV2-FPN with frozen batch norm."""
     torch.manual_seed(0)
     heads = {
         "heatmap": HeadSpec(partial(Heatmap, sigma=8.0)),
         "tags": HeadSpec(partial(Tags, dim=1), weight={"pull": 0.1, "push": 1.0}),
     }
-    return assemble(Hourglass(stacks=2, levels=2, channels=8, growth=4), Task(COCO), heads)
+    if backbone == "hourglass":
+        return assemble(Hourglass(stacks=2, levels=2, channels=8, growth=4), Task(COCO), heads)
+    pyramid = Pyramid(network="mobilenetv2_035", frozen_batch_norm=True)
+    return assemble(pyramid, Task(COCO), heads, necks={"fpn": partial(Fpn, channels=8)}, default_neck="fpn")
 
 
-def make_trainer(output: Path, ranks: Ranks | None = None, workers: int = 0, **options: object) -> Trainer:
+def make_trainer(
+    output: Path, ranks: Ranks | None = None, workers: int = 0, backbone: str = "hourglass", **options: object
+) -> Trainer:
     ranks = ranks or Ranks()
     settings = Settings.of(OPTIONS | options)
-    model = make_model()
+    model = make_model(backbone)
     samples = TrainingSet(Scenes(11), Augment((64, 64), (0, 0, 0), COCO.flip), model.ignores, seed=3)
     order = Order(samples.dataset, settings.batch_size, seed=3)
 

@@ -15,8 +15,12 @@ from bottomup.engine.distributed import ranks
 from bottomup.errors import ConfigError
 from tests.engine.runs import make_trainer
 
-STEPS = 50
-PLAIN = {"steps": STEPS, "batch_size": 8, "validate_every": 0, "log_every": 1, "schedule": {"name": "constant"}, "clip": None}
+# MobileNetV2 starts untrained behind frozen statistics: steep, so that only small steps keep rounding errors small.
+RUNS = {
+    "hourglass": {"steps": 50, "optimiser": {"name": "adam", "lr": 1e-3}},
+    "mobilenet": {"steps": 12, "optimiser": {"name": "adam", "lr": 1e-5}},
+}
+PLAIN = {"batch_size": 8, "validate_every": 0, "log_every": 1, "schedule": {"name": "constant"}, "clip": None}
 
 
 def losses(folder: Path) -> list[float]:
@@ -24,24 +28,25 @@ def losses(folder: Path) -> list[float]:
     return [entry["loss"] for entry in entries if "loss" in entry]
 
 
-def _rank(rank: int, port: int, folder: str) -> None:
+def _rank(rank: int, port: int, folder: str, backbone: str) -> None:
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     with ranks("cpu") as place:
-        make_trainer(Path(folder), place, accumulate=1, **PLAIN).fit()
+        make_trainer(Path(folder), place, backbone=backbone, accumulate=1, **PLAIN, **RUNS[backbone]).fit()
 
 
-def test_ranks_and_accumulation_give_the_losses_of_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backbone", ["hourglass", "mobilenet"])
+def test_ranks_and_accumulation_give_the_losses_of_one_process(backbone: str, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    make_trainer(tmp_path / "one", accumulate=1, **PLAIN).fit()
-    make_trainer(tmp_path / "accumulated", accumulate=2, **PLAIN).fit()
-    mp.spawn(_rank, (port, str(tmp_path / "ranks")), nprocs=2)
+    make_trainer(tmp_path / "one", backbone=backbone, accumulate=1, **PLAIN, **RUNS[backbone]).fit()
+    make_trainer(tmp_path / "accumulated", backbone=backbone, accumulate=2, **PLAIN, **RUNS[backbone]).fit()
+    mp.spawn(_rank, (port, str(tmp_path / "ranks"), backbone), nprocs=2)
     one = losses(tmp_path / "one")
-    assert len(one) == STEPS and one[-1] < one[0]
+    assert len(one) == RUNS[backbone]["steps"] and one[-1] < one[0]
     for other in ("accumulated", "ranks"):
-        assert max(abs(a - b) for a, b in zip(one, losses(tmp_path / other), strict=True)) < 1e-4, other
+        assert max(abs(a - b) / max(1.0, a) for a, b in zip(one, losses(tmp_path / other), strict=True)) < 1e-4, other
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
