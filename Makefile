@@ -19,8 +19,8 @@ install: $(INSTALLED) ## a virtual environment, .venv, with bottomup (editable) 
 
 demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo
 	$(BIN)/bottomup train experiment=demo output=outputs/demo
-	$(BIN)/bottomup evaluate experiment=demo weights=outputs/demo/best.pt output=outputs/demo/evaluate
-	$(BIN)/bottomup predict experiment=demo weights=outputs/demo/best.pt output=outputs/demo/predict
+	$(BIN)/bottomup evaluate experiment=demo weights=outputs/demo/best.pt data.split=test flip=false output=outputs/demo/evaluate
+	@echo "pictures of the best and the worst images: outputs/demo/evaluate/pictures"
 
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
