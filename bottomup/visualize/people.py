@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from bottomup.geometry import Grid
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, People
-from bottomup.visualize.sheets import Picture, to_picture
-
-Colour = tuple[int, int, int]
+from bottomup.visualize.sheets import Colour, Picture, text_size, to_picture, write
 
 _PIXELS = Grid.cornered(1)  # OpenCV counts from pixel centres
 _SUBPIXEL = 4  # bits of OpenCV's fixed-point coordinates
-_LEFT, _RIGHT = (255, 80, 60), (60, 130, 255)  # of keypoints and edges of the person's sides
-_SIDE_SHARE = 0.45  # of a side's colour in an edge; the rest is the person's
+_FARTHEST = 1e5  # px; beyond it OpenCV's fixed-point coordinates overflow
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+_PERSON_TO_LINE = 70  # a person is about this many line widths long
+_PICTURE_TO_LINE = 110  # and no line is wider than this share of the picture
+_LEFT_SHARE, _RIGHT_SHARE = 0.5, 0.4  # of white in a left side, of black in a right one
 
 
 def person_colour(index: int) -> Colour:
@@ -30,26 +31,34 @@ def person_colour(index: int) -> Colour:
 def draw_instances(
     image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton, *, min_keypoint_score: float = 0.0
 ) -> Picture:
-    """Predicted poses, one colour each, red-tinted on the person's left and blue-tinted on its right, with scores."""
+    """Predicted poses, one colour each, a lighter shade on the person's left and a darker one on its right, with scores.
+
+    Keypoints are in px of the image (3, H, W); those that are NaN or score no more than ``min_keypoint_score`` are left
+    out, and so is the score of a person too small to carry it.
+    """
     picture = to_picture(image)
-    for index in range(len(instances) - 1, -1, -1):  # the best on top
-        found = (instances.keypoint_scores[index] > min_keypoint_score).numpy()
-        points = instances.keypoints[index].numpy()
-        _draw_pose(picture, points, found, np.zeros_like(found), skeleton, person_colour(index))
-        if found.any():
-            top = points[found][points[found][:, 1].argmin()]
-            _write(picture, f"{float(instances.scores[index]):.2f}", top, person_colour(index))
+    points = instances.keypoints.numpy()
+    found = (instances.keypoint_scores > min_keypoint_score).numpy() & np.isfinite(points).all(-1)
+    best_last = range(len(instances) - 1, -1, -1)  # on top of the others
+    for index in best_last:
+        _draw_pose(picture, points[index], found[index], np.zeros_like(found[index]), skeleton, person_colour(index))
+    for index in best_last:
+        if found[index].any():
+            _write_score(picture, float(instances.scores[index]), points[index][found[index]], person_colour(index))
     return picture
 
 
 def draw_people(image: NDArray[np.uint8], people: People, skeleton: Skeleton) -> Picture:
-    """Annotated poses and boxes; occluded keypoints are hollow."""
+    """Annotated poses and boxes in the colours of ``draw_instances``; occluded keypoints are hollow."""
     picture = to_picture(image)
+    labelled = (people.visibility > 0) & np.isfinite(people.keypoints).all(-1)
+    width = max(1, round(_widest(picture) / 6))
     for index in range(len(people)):
-        labelled, hidden = people.visibility[index] > 0, people.visibility[index] == 1
         x1, y1, x2, y2 = _fixed(people.boxes[index].reshape(2, 2)).ravel().tolist()
-        cv2.rectangle(picture, (x1, y1), (x2, y2), person_colour(index), 1, cv2.LINE_AA, _SUBPIXEL)
-        _draw_pose(picture, people.keypoints[index], labelled, hidden, skeleton, person_colour(index))
+        cv2.rectangle(picture, (x1, y1), (x2, y2), person_colour(index), width, cv2.LINE_AA, _SUBPIXEL)
+    for index in range(len(people)):
+        occluded = people.visibility[index] == 1
+        _draw_pose(picture, people.keypoints[index], labelled[index], occluded, skeleton, person_colour(index))
     return picture
 
 
@@ -63,40 +72,65 @@ def _draw_pose(
 ) -> None:
     if not drawn.any():
         return
-    fixed = _fixed(np.nan_to_num(points))
-    extent = float(np.ptp(points[drawn], axis=0).max())
-    width = int(np.clip(round(extent / 70), 1, 6))
-    for parent, child in skeleton.tree:
-        if drawn[parent] and drawn[child]:
-            edge = _mixed(colour, _side(skeleton, child))
-            cv2.line(picture, fixed[parent].tolist(), fixed[child].tolist(), edge, width, cv2.LINE_AA, _SUBPIXEL)
+    fixed = _fixed(points)
+    width = int(np.clip(round(_extent(points[drawn]) / _PERSON_TO_LINE), 1, _widest(picture)))
+    edges = [(parent, child) for parent, child in skeleton.tree if drawn[parent] and drawn[child]]
+    rims = (width + 2, width) if width > 1 else (width,)  # a dark rim would drown thin lines
+    for thickness in rims:
+        for parent, child in edges:
+            edge = _BLACK if thickness > width else _shade(skeleton, child, colour)
+            cv2.line(picture, fixed[parent].tolist(), fixed[child].tolist(), edge, thickness, cv2.LINE_AA, _SUBPIXEL)
     for k in np.flatnonzero(drawn).tolist():
-        side = _side(skeleton, k) or colour
-        radius = (width + 1) << _SUBPIXEL
-        cv2.circle(picture, fixed[k].tolist(), radius, side, 1 if hollow[k] else -1, cv2.LINE_AA, _SUBPIXEL)
+        inside = colour if hollow[k] else _shade(skeleton, k, colour)
+        _draw_keypoint(picture, fixed[k].tolist(), width, inside, bool(hollow[k]))
+
+
+def _draw_keypoint(picture: Picture, at: list[int], width: int, colour: Colour, hollow: bool) -> None:
+    """A disc of the colour, in a dark rim where it is large enough; hollow: with a white hole."""
+    radius = (width + 1) << _SUBPIXEL
+    discs = [(radius + (1 << _SUBPIXEL), _BLACK)] if width > 1 else []
+    discs += [(radius, colour)] + [(radius * 5 // 8, _WHITE)] * hollow
+    for reach, shade in discs:
+        cv2.circle(picture, at, reach, shade, -1, cv2.LINE_AA, _SUBPIXEL)
 
 
 def _fixed(points: NDArray[np.float32]) -> NDArray[np.int32]:
-    return np.asarray(np.round((points - _PIXELS.origin) * 2**_SUBPIXEL), dtype=np.int32)
+    """OpenCV's fixed-point coordinates of points (..., 2) px; those that are not finite lie outside the picture."""
+    near = np.nan_to_num(points, nan=-_FARTHEST, posinf=_FARTHEST, neginf=-_FARTHEST).clip(-_FARTHEST, _FARTHEST)
+    return np.asarray(np.round((near - _PIXELS.origin) * 2**_SUBPIXEL), dtype=np.int32)
 
 
-def _side(skeleton: Skeleton, keypoint: int) -> Colour | None:
-    """The colour of a keypoint's side: the first of each flip pair counts as left."""
+def _extent(points: NDArray[np.float32]) -> float:
+    """The longer side of the box around points (n, 2), px."""
+    return float(np.ptp(points.clip(-_FARTHEST, _FARTHEST), axis=0).max())
+
+
+def _widest(picture: Picture) -> int:
+    """The greatest width of a line, px."""
+    widest: int = max(2, round(max(picture.shape) / _PICTURE_TO_LINE))
+    return widest
+
+
+def _shade(skeleton: Skeleton, keypoint: int, colour: Colour) -> Colour:
+    """The person's colour on the keypoint's side: the first of each flip pair counts as left, the second as right."""
     name = skeleton.keypoints[keypoint]
     if any(name == left for left, _ in skeleton.flip_pairs):
-        return _LEFT
-    return _RIGHT if any(name == right for _, right in skeleton.flip_pairs) else None
+        return _mixed(colour, _WHITE, _LEFT_SHARE)
+    return _mixed(colour, _BLACK, _RIGHT_SHARE) if any(name == right for _, right in skeleton.flip_pairs) else colour
 
 
-def _mixed(colour: Colour, side: Colour | None) -> Colour:
-    if side is None:
-        return colour
-    red, green, blue = (round(a + (b - a) * _SIDE_SHARE) for a, b in zip(colour, side, strict=True))
+def _mixed(colour: Colour, other: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
 
-def _write(picture: Picture, text: str, above: NDArray[np.float32], colour: Colour) -> None:
-    size = float(np.clip(picture.shape[1] / 900, 0.3, 1.0))
-    at = (int(above[0]) - round(14 * size), max(round(12 * size), int(above[1]) - round(8 * size)))
-    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+def _write_score(picture: Picture, score: float, points: NDArray[np.float32], colour: Colour) -> None:
+    """Write above the topmost of a person's points, inside the picture, unless the text is long beside the person."""
+    text, extent = f"{score:.2f}", _extent(points)
+    size = float(np.clip(extent / 300, 0.35, max(0.4, max(picture.shape) / 1000)))
+    width, height = text_size(text, size)
+    if extent < 2 * width:
+        return
+    x, y = points[points[:, 1].argmin()].clip(0, (picture.shape[1], picture.shape[0]))
+    left = int(np.clip(x - width / 2, 0, max(0, picture.shape[1] - width)))
+    write(picture, text, (left, max(height + 2, int(y - 0.6 * height))), size, _mixed(colour, _WHITE, 0.5))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bottomup.skeletons import Skeleton
@@ -17,6 +15,9 @@ def plot_tags(tags: NDArray[np.float32], skeleton: Skeleton) -> Picture:
 
     ``tags`` is (P, K, D), NaN where a person lacks the keypoint; with D > 1 their first two dimensions are plotted instead.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and seldom wanted
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 5), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()

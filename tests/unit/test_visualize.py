@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from bottomup.geometry import Grid
 from bottomup.skeletons import COCO
-from bottomup.types import Instances
+from bottomup.types import Instances, People
 from bottomup.visualize import (
     contact_sheet,
     draw_heatmap,
@@ -95,3 +96,128 @@ def test_pictures_are_joined_and_saved_whole(tmp_path: Path) -> None:
     path = save_png(tmp_path / "deep" / "one.png", large)
     np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], large)
     assert [entry.name for entry in path.parent.iterdir()] == ["one.png"]
+
+
+def one_instance(keypoints: Tensor) -> Instances:
+    """One person, sure of all its keypoints (17, 2)."""
+    return Instances.of_keypoints(keypoints[None], torch.ones(1, 17), torch.ones(1))
+
+
+def one_keypoint(index: int, x: float, y: float, visibility: int) -> People:
+    """One person of whom one keypoint is labelled; its box lies outside the image."""
+    people = make_sample(0, people=1).people
+    people.keypoints[0], people.visibility[0], people.boxes[0] = 0, 0, 1000
+    people.keypoints[0, index], people.visibility[0, index] = (x, y), visibility
+    return people
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_a_keypoint_that_is_nowhere_is_not_drawn_whatever_its_score(wrong: float) -> None:
+    keypoints = torch.rand(17, 2, generator=torch.Generator().manual_seed(0)) * 80
+    keypoints[3] = wrong
+    nowhere = one_instance(keypoints)
+    unfound = Instances(nowhere.keypoints, nowhere.keypoint_scores.clone(), nowhere.scores, nowhere.boxes, nowhere.labels)
+    unfound.keypoint_scores[0, 3] = 0
+    np.testing.assert_array_equal(draw_instances(DARK, nowhere, COCO), draw_instances(DARK, unfound, COCO))
+    lost = one_instance(torch.full((17, 2), wrong))
+    np.testing.assert_array_equal(draw_instances(DARK, lost, COCO), DARK.transpose(1, 2, 0))
+
+
+def test_an_unlabelled_or_undefined_keypoint_is_not_drawn() -> None:
+    for people in (one_keypoint(0, 40, 60, 0), one_keypoint(0, np.nan, np.nan, 2)):
+        np.testing.assert_array_equal(draw_people(DARK, people, COCO), DARK.transpose(1, 2, 0))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_keypoint_far_outside_leaves_the_picture_alone() -> None:
+    far = one_instance(torch.full((17, 2), 1e12))
+    np.testing.assert_array_equal(draw_instances(DARK, far, COCO), DARK.transpose(1, 2, 0))
+
+
+def test_only_keypoints_above_the_score_are_drawn() -> None:
+    instances = one_instance(torch.rand(17, 2) * 80)
+    assert not draw_instances(DARK, instances, COCO, min_keypoint_score=1.0).any()
+
+
+@pytest.mark.parametrize("side", [128, 2000])
+def test_a_keypoint_colours_the_pixel_that_contains_it(side: int) -> None:
+    image = np.zeros((3, side, side), np.uint8)
+    rng = np.random.default_rng(side)
+    for x, y in rng.uniform(1, side - 1, (20, 2)).tolist():
+        picture = draw_people(image, one_keypoint(0, x, y, 2), COCO)
+        assert picture[int(y), int(x)].any() and np.count_nonzero(picture.any(-1)) < 0.01 * side * side
+
+
+def test_occluded_and_visible_keypoints_and_both_sides_look_different() -> None:
+    left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
+    cases = [(left, 2), (right, 2), (left, 1)]
+    drawn = [draw_people(DARK, one_keypoint(k, 60.5, 40.5, visibility), COCO)[40, 60] for k, visibility in cases]
+    visible_left, visible_right, occluded = (colour.astype(int).tolist() for colour in drawn)
+    assert visible_left != visible_right and occluded == [255, 255, 255] != visible_left
+
+
+@pytest.mark.parametrize("side", [64, 128, 640, 2000])
+def test_lines_grow_with_the_person(side: int) -> None:
+    keypoints = torch.from_numpy(make_sample(0, (96, 96), people=1).people.keypoints[0]) / 96
+    picture = draw_instances(np.zeros((3, side, side), np.uint8), one_instance(keypoints * side), COCO)
+    assert 0.02 < picture.any(-1).mean() < 0.5
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_maps_of_a_diverged_network_are_drawn_as_nothing(wrong: float) -> None:
+    grid, nothing = Grid.centred(4), torch.zeros(17, 24, 32)
+    broken = torch.full_like(nothing, wrong)
+    np.testing.assert_array_equal(draw_heatmap(DARK, broken, grid, COCO), draw_heatmap(DARK, nothing, grid, COCO))
+    np.testing.assert_array_equal(draw_strongest(DARK, broken, grid), DARK.transpose(1, 2, 0))
+    draw_tags(DARK, broken[:, None], torch.rand(17, 24, 32), grid, COCO)
+
+
+def test_half_precision_maps_that_need_gradients_are_drawn() -> None:
+    heatmap = torch.rand(17, 24, 32, dtype=torch.bfloat16, requires_grad=True)
+    assert draw_strongest(DARK, heatmap, Grid.centred(4)).any()
+
+
+@pytest.mark.parametrize("grid", [Grid.centred(4), Grid.cornered(8)])
+@pytest.mark.parametrize("size", [(96, 128), (480, 1600)])
+def test_a_peak_shows_at_its_share_of_a_tile(grid: Grid, size: tuple[int, int]) -> None:
+    height, width = (side + 1 if grid.origin == 0.5 else side for side in size)
+    nothing = torch.zeros(17, *grid.shape((height, width)))
+    row, column = nothing.shape[1] * 2 // 3, nothing.shape[2] // 2
+    heatmap = nothing.clone()
+    heatmap[0, row, column] = 1.0
+    image = np.zeros((3, height, width), np.uint8)
+    sheet, titles = (draw_heatmap(image, maps, grid, COCO).astype(float).sum(-1) for maps in (heatmap, nothing))
+    tile = (sheet - titles)[: sheet.shape[0] // 3 - 4, : sheet.shape[1] // 6 - 4]
+    rows, columns = np.mgrid[0.5 : tile.shape[0], 0.5 : tile.shape[1]]
+    found = np.array(((tile * columns).sum(), (tile * rows).sum())) / tile.sum()
+    centre = np.array([float(grid.to_input(torch.tensor(float(cell)))) for cell in (column, row)])
+    assert tile.shape[1] <= 640
+    assert np.abs(found - centre * (tile.shape[1] / width, tile.shape[0] / height)).max() < 0.3
+
+
+def test_maps_leave_the_image_and_the_areas_as_they_are() -> None:
+    image, maps, areas = make_sample(0).image, torch.rand(17, 24, 32), np.ones((96, 128), bool)
+    before, maps_before = image.copy(), maps.clone()
+    draw_strongest(image, maps, Grid.centred(4))
+    draw_tags(image, maps[:, None], maps, Grid.centred(4), COCO)
+    draw_ignore(image, {"crowd": areas}, np.full((96, 128), -1, np.int16))
+    np.testing.assert_array_equal(image, before)
+    assert torch.equal(maps, maps_before) and areas.all()
+
+
+def test_nothing_ignored_leaves_the_image_as_it_is() -> None:
+    image, nowhere = make_sample(0).image, np.zeros((96, 128), bool)
+    picture = draw_ignore(image, {"crowd": nowhere}, np.zeros((96, 128), np.int16))
+    np.testing.assert_array_equal(picture, image.transpose(1, 2, 0))
+
+
+def test_ignore_maps_of_any_name_are_drawn() -> None:
+    assert draw_ignore(DARK, {"of my own": np.ones((96, 128), bool)}).any(-1).mean() > 0.9
+
+
+def test_sheets_say_what_they_need() -> None:
+    with pytest.raises(ValueError, match="at least one picture"):
+        contact_sheet([])
+    with pytest.raises(ValueError, match="each of its 2 pictures"):
+        contact_sheet([DARK.transpose(1, 2, 0)] * 2, titles=["one"])
