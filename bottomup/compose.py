@@ -70,14 +70,14 @@ def _head_spec(name: str, options: Mapping[str, Any]) -> HeadSpec:
     if wiring.get("stage_reduction", "mean") not in ("mean", "sum"):
         raise ConfigError(f"heads.{name}: " + unknown("stage_reduction", wiring["stage_reduction"], ["mean", "sum"]))
     own = {key: value for key, value in options.items() if key not in _WIRING}
-    head = _component(HEADS, str(options.get("name", name)))
+    head = HEADS[str(options.get("name", name))]
     check_options(f"heads.{name}", head, own, extra=_WIRING)
     return HeadSpec(partial(head, **own), **wiring)
 
 
 def _neck(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     settings = dict(options)
-    neck = _component(NECKS, str(settings.pop("name", name)))
+    neck = NECKS[str(settings.pop("name", name))]
     check_options(f"necks.{name}", neck, settings)
     return partial(neck, **settings)
 
@@ -87,13 +87,9 @@ def build(registry: Registry[T], options: Mapping[str, Any], where: str, *wiring
     settings = dict(options)
     if "name" not in settings:
         raise ConfigError(f"{where}: no `name`; known {registry.kind}s: {', '.join(registry.names())}")
-    component = _component(registry, str(settings.pop("name")))
+    component = registry[str(settings.pop("name"))]
     check_options(where, component, settings)
     return partial(component, *wiring, **settings)
-
-
-def _component(registry: Registry[T], name: str) -> type[T]:
-    return registry[name]
 
 
 def check_options(where: str, component: type, options: Mapping[str, Any], extra: Sequence[str] = ()) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from bottomup.data.augment import letterbox
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import buckets, collate, prepared_samples
+from bottomup.engine.settings import PRECISIONS
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import invert
 from bottomup.model import PoseModel
@@ -28,7 +29,6 @@ from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample
 Image = str | Path | NDArray[np.uint8]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Predictor:
@@ -53,12 +53,12 @@ class Predictor:
     ) -> None:
         if not scales or min(scales) <= 0:
             raise ConfigError(f"scales should be positive factors of input_size, got {list(scales)}")
-        if precision not in _PRECISIONS or side not in ("long", "short", "square"):
-            raise ConfigError(f"precision is one of {list(_PRECISIONS)}, side of long, short, square; got {precision!r}, {side!r}")
+        if precision not in PRECISIONS or side not in ("long", "short", "square"):
+            raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of long, short, square; got {precision!r}, {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
         self.input_size, self.side, self.scales, self.flip = input_size, side, tuple(scales), flip
-        self.batch_size, self.precision = batch_size, _PRECISIONS[precision]
+        self.batch_size, self.precision = batch_size, PRECISIONS[precision]
 
     def __call__(self, images: Image | Sequence[Image]) -> Any:
         """One Prediction for one image (path or (H, W, 3) uint8 RGB); a list, in order, for a list, a folder or a glob."""

@@ -39,11 +39,6 @@ class Ranks:
             values = values / self.world
         return values
 
-    def barrier(self) -> None:
-        """Wait for all ranks."""
-        if self.world > 1:
-            dist.barrier()
-
 
 @contextmanager
 def ranks(device: str) -> Iterator[Ranks]:
