@@ -11,10 +11,13 @@ from typing import Any
 import torch
 import yaml
 
-from bottomup.compose import MODEL_KEYS, compose_dataset, compose_model, merge_overrides, without_pretraining
+from bottomup.compose import MODEL_KEYS, check_options, compose_dataset, compose_model, merge_overrides, without_pretraining
+from bottomup.data.augment import Augment
 from bottomup.data.dataset import Dataset
+from bottomup.data.loader import TrainingSet
 from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
 from bottomup.errors import ConfigError
+from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
 from bottomup.types import Task
 
@@ -51,6 +54,17 @@ def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None
         raise ConfigError("no data set; choose one with data=synthetic or data=coco data.root=FOLDER")
     split = data.pop("split", None) or data.get(f"{purpose}_split") or purpose
     return compose_dataset(data, str(split), limit)
+
+
+def training_set(
+    config: Mapping[str, Any], dataset: Dataset, model: PoseModel, extra: frozenset[str] = frozenset()
+) -> TrainingSet:
+    """The augmented samples that ``model`` trains on; ``extra`` names maps that it does not need itself."""
+    check_options("augment", Augment, config["augment"])
+    side = model.side(int(config["input_size"]))
+    flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
+    augment = Augment((side, side), model.fill.tolist(), flip, **config["augment"])
+    return TrainingSet(dataset, augment, model.ignores | extra, int(config["seed"]))
 
 
 def checkpoint_of(config: Mapping[str, Any]) -> Checkpoint | None:

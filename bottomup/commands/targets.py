@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bottomup.commands.setting import dataset_of, output_folder
+from bottomup.commands.setting import dataset_of, output_folder, training_set
 from bottomup.compose import compose_model
-from bottomup.data.augment import Augment
-from bottomup.data.loader import TrainingSet, collate
+from bottomup.data.loader import collate
 from bottomup.types import Sample, Task
 from bottomup.visualize import contact_sheet, draw_heatmap, draw_ignore, draw_people, draw_tags, save_png
 
@@ -24,10 +23,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     output = output_folder(config, "show_targets")
     dataset = dataset_of(config, "train", config["limit"] or _IMAGES)
     model, _ = compose_model(config, dataset.task)
-    side = model.side(int(config["input_size"]))
-    flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
-    augment = Augment((side, side), model.fill.tolist(), flip, **config["augment"])
-    training = TrainingSet(dataset, augment, model.ignores | {"instances"}, int(config["seed"]))
+    training = training_set(config, dataset, model, extra=frozenset({"instances"}))
     samples = [training[(epoch, index)] for index in range(len(dataset)) for epoch in range(2)]
     save_png(output / "pictures" / "people.png", contact_sheet([_people(sample, dataset.task) for sample in samples], columns=4))
     save_png(

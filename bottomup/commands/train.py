@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bottomup.commands.setting import dataset_of, device_of, output_folder, write_config
-from bottomup.compose import MODEL_KEYS, check_options, compose_model
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import Dataset
-from bottomup.data.loader import Order, TrainingSet, training_batches
+from bottomup.commands.setting import dataset_of, device_of, output_folder, training_set, write_config
+from bottomup.compose import MODEL_KEYS, compose_model
+from bottomup.data.loader import Order, training_batches
 from bottomup.engine.checkpoint import initialise, load_checkpoint
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.settings import Settings, Validation
@@ -61,10 +59,7 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
     if config["init"]:
         _initialise(model, config["init"])
     settings = Settings.of(config["engine"])
-    side = model.side(int(config["input_size"]))
-    check_options("augment", Augment, config["augment"])
-    augment = Augment((side, side), model.fill.tolist(), _flip_order(dataset), **config["augment"])
-    samples = TrainingSet(dataset, augment, model.ignores, int(config["seed"]))
+    samples = training_set(config, dataset, model)
     order = Order(dataset, settings.batch_size, int(config["seed"]))
 
     def batches(first_step: int) -> Iterator[Batch]:
@@ -85,10 +80,6 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
     return Trainer(
         model, batches, settings, output, config=model_config, validate=validate, given=tuple(config["given"]), ranks=place
     )
-
-
-def _flip_order(dataset: Dataset) -> tuple[int, ...]:
-    return dataset.task.skeleton.flip if dataset.task.skeleton else ()
 
 
 def _resume(trainer: Trainer, output: Path) -> None:

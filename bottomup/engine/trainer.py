@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -196,7 +197,7 @@ class Trainer:
             log.pictures(self.step, found.pictures)
             score = found.metrics.get(self.settings.best, float("nan"))
             log.say(f"step {self.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in list(found.metrics.items())[:6]))
-            if self.best is None or score > self.best:
+            if self.best is None or math.isnan(self.best) or score > self.best:  # not a number: kept until there is one
                 self.best, self.best_step = score, self.step
                 self.save("best.pt", training=False)
             self.factor.observe(score)
