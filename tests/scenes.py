@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,5 +63,5 @@ class Scenes(Dataset):
     def people(self, index: int) -> People:
         return self.sample(index, frozenset()).people
 
-    def ground_truth(self) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         return {}

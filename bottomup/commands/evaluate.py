@@ -71,6 +71,8 @@ def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: 
     ranked = sorted(oks, key=lambda image_id: oks[image_id])
     place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
     for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):
+        for old in folder.glob(f"{kind}_*_oks*.png"):  # of an earlier run into the same folder
+            old.unlink()
         for rank, image_id in enumerate(chosen):
             index = place[image_id]
             sample = dataset.sample(index, frozenset())

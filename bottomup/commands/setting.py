@@ -56,9 +56,7 @@ def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None
     return compose_dataset(data, str(split), limit)
 
 
-def training_set(
-    config: Mapping[str, Any], dataset: Dataset, model: PoseModel, extra: frozenset[str] = frozenset()
-) -> TrainingSet:
+def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, extra: frozenset[str] = frozenset()) -> TrainingSet:
     """The augmented samples that ``model`` trains on; ``extra`` names maps that it does not need itself."""
     check_options("augment", Augment, config["augment"])
     side = model.side(int(config["input_size"]))

@@ -7,7 +7,7 @@ them back. Boxes, areas and polygons are continuous already and stay as they are
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +108,13 @@ class Coco(Dataset):
             to_input=np.eye(2, 3),
         )
 
-    def ground_truth(self) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """The chosen category's annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads."""
+        chosen = range(len(self)) if indices is None else indices
         return {
             "info": {"description": str(self.path)},
-            "images": [dict(image) for image in self._images],
-            "annotations": [record for index in range(len(self)) for record in self._annotations(index)],
+            "images": [dict(self._images[index]) for index in chosen],
+            "annotations": [record for index in chosen for record in self._annotations(index)],
             "categories": [{**self._category, "keypoints": list(self.skeleton.keypoints)}],
         }
 

@@ -66,7 +66,8 @@ class Concat(Dataset):
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image with its people's keypoints mapped, in its own px."""
-        member, local = self._locate(index)
+        number, local = self._locate(index)
+        member = self._members[number]
         sample = member.dataset.sample(local, maps)
         people = self._mapped(sample.people, member)
         lost = sample.people.visibility.any(1) & ~people.visibility.any(1)
@@ -79,19 +80,24 @@ class Concat(Dataset):
 
     def people(self, index: int) -> People:
         """The people of one image with their keypoints mapped."""
-        member, local = self._locate(index)
+        number, local = self._locate(index)
+        member = self._members[number]
         return self._mapped(member.dataset.people(local), member)
 
-    def ground_truth(self) -> dict[str, Any]:
-        """All annotations with mapped keypoints; images and annotations are numbered from 1."""
+    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+        """Annotations with mapped keypoints; annotations are numbered from 1."""
         images: list[Record] = []
         annotations: list[Record] = []
-        parts = [member.dataset.ground_truth() for member in self._members]
+        chosen: list[dict[int, int]] = [{} for _ in self._members]  # of each member: the index there and the number here
+        for index in range(len(self)) if indices is None else indices:
+            number, local = self._locate(index)
+            chosen[number][local] = self.image_ids[index]
+        parts = [member.dataset.ground_truth(list(local)) for member, local in zip(self._members, chosen, strict=True)]
         categories = [dict(category) for category in parts[0]["categories"]]
-        for member, part in zip(self._members, parts, strict=True):
+        for member, part, numbers in zip(self._members, parts, chosen, strict=True):
             pairs = zip(part["categories"], categories, strict=True)
             category_ids = {source["id"]: target["id"] for source, target in pairs}
-            image_ids = dict(zip(member.dataset.image_ids, self.image_ids[len(images) :], strict=False))
+            image_ids = {member.dataset.image_ids[local]: number for local, number in numbers.items()}
             listed = {image["id"]: image for image in part["images"]}
             images += [listed[source] | {"id": number} for source, number in image_ids.items()]
             for record in part["annotations"]:
@@ -107,10 +113,11 @@ class Concat(Dataset):
         info = {"description": " + ".join(str(part.get("info", {}).get("description", "")) for part in parts)}
         return {"info": info, "images": images, "annotations": annotations, "categories": categories}
 
-    def _locate(self, index: int) -> tuple[_Member, int]:
+    def _locate(self, index: int) -> tuple[int, int]:
+        """The number of the member that holds an image, and its index there."""
         index = range(len(self))[index]
         number = bisect.bisect_right(self._ends, index)
-        return self._members[number], index - (self._ends[number - 1] if number else 0)
+        return number, index - (self._ends[number - 1] if number else 0)
 
     def _mapped(self, people: People, member: _Member) -> People:
         keypoints = np.zeros((len(people), self.task.keypoints, 2), np.float32)

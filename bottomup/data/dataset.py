@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from bottomup.registry import Registry
@@ -32,8 +33,8 @@ class Dataset(ABC):
         """The people of one image, without reading the image where the format allows it."""
 
     @abstractmethod
-    def ground_truth(self) -> dict[str, Any]:
-        """Everything annotated as a COCO dictionary (images, annotations, categories), for pycocotools."""
+    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+        """What is annotated in the images at ``indices`` (default: all), as a COCO dictionary for pycocotools."""
 
 
 DATASETS: Registry[Dataset] = Registry("data set", "bottomup.data")

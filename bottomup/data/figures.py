@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.poses import Body, Vector, View, draw_pose, move
+from bottomup.data.poses import Body, Pose, Vector, View, move
 from bottomup.geometry import Grid
 from bottomup.skeletons import COCO
 
@@ -103,9 +103,9 @@ class _Tailor:
         return Figure(tuple(sorted(self.segments, key=lambda segment: segment.depth)), self.keypoints)
 
 
-def make_figure(rng: np.random.Generator, centre: tuple[float, float], height: float) -> Figure:
-    """A person of random pose and clothes, ``height`` px tall when it stands, the pelvis at ``centre`` px."""
-    pose, girth = draw_pose(rng), 0.85 + 0.4 * rng.random()
+def make_figure(rng: np.random.Generator, centre: tuple[float, float], height: float, pose: Pose) -> Figure:
+    """A person of random clothes, ``height`` px tall when it stands, the pelvis at ``centre`` px."""
+    girth = 0.85 + 0.4 * rng.random()
     body, clothes = Body(pose, girth), _draw_clothes(rng)
     tailor = _Tailor(View(centre, height, pose.roll))
     for side, arm, leg in zip(("left", "right"), body.arms, body.legs, strict=True):

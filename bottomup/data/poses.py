@@ -28,11 +28,17 @@ class Pose:
     legs: tuple[Angles, Angles]
 
 
-def draw_pose(rng: np.random.Generator) -> Pose:
-    """A plausible pose: standing, walking, sitting, arms anywhere; one in ten lies down."""
+def draw_pose(rng: np.random.Generator, turned: float = 0.5, lying: float = 0.1) -> Pose:
+    """A plausible pose: standing, walking, sitting, arms anywhere.
+
+    The share ``turned`` does not face the viewer: half of it is seen from behind, half from a side. The share ``lying`` lies.
+    """
     u = rng.random(20).tolist()
-    yaw = (u[0] - 0.5) * 0.9 + (0.0 if u[1] < 0.5 else math.pi if u[1] < 0.75 else math.pi / 2 if u[1] < 0.875 else -math.pi / 2)
-    roll = (u[2] - 0.5) * 0.5 if u[3] < 0.9 else math.copysign(math.pi / 2, u[2] - 0.5) + (u[2] - 0.5) * 0.6
+    facing = 1.0 - turned
+    behind, left = facing + turned / 2, facing + 0.75 * turned
+    turn = 0.0 if u[1] < facing else math.pi if u[1] < behind else math.pi / 2 if u[1] < left else -math.pi / 2
+    yaw = (u[0] - 0.5) * 0.9 + turn
+    roll = (u[2] - 0.5) * 0.5 if u[3] < 1.0 - lying else math.copysign(math.pi / 2, u[2] - 0.5) + (u[2] - 0.5) * 0.6
     sitting, stride = u[4] < 0.15, (u[5] - 0.5) * 1.2
     arms = [(-0.6 + 3.0 * u[6 + i] ** 1.6, 0.12 + 1.5 * u[8 + i] ** 2, 0.1 + 2.1 * u[10 + i]) for i in range(2)]
     legs = [

@@ -26,11 +26,6 @@ class Subset(Dataset):
         """The people of one image, in its own px."""
         return self.dataset.people(self.indices[index])
 
-    def ground_truth(self) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """The annotations of these images alone: what is not predicted must not count as missed."""
-        whole, wanted = self.dataset.ground_truth(), set(self.image_ids)
-        return {
-            **whole,
-            "images": [image for image in whole["images"] if image["id"] in wanted],
-            "annotations": [record for record in whole["annotations"] if record["image_id"] in wanted],
-        }
+        return self.dataset.ground_truth(self.indices if indices is None else [self.indices[index] for index in indices])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
@@ -15,6 +14,7 @@ from bottomup.data.backgrounds import draw_background, draw_occluder
 from bottomup.data.coco import to_indices
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
+from bottomup.data.poses import draw_pose
 from bottomup.errors import ConfigError
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
@@ -23,6 +23,7 @@ from bottomup.types import People, Sample, Task
 _SPLITS = {"train": 0, "val": 1, "test": 2}
 _ATTEMPTS = 12  # images drawn before whoever is hidden is sent away
 _FEWEST_KEYPOINTS = 3
+_FEW = 1.7  # 1: all numbers of people are equally frequent
 _REACH = 0.2  # in heights: how far apart the pelvises of two overlapping people stand
 _SMALLEST_SHARE = 0.25  # of a person's own silhouette that must stay visible
 _SMALLEST_AREA = 0.02  # of the squared height; a whole silhouette has 0.1 to 0.15
@@ -52,7 +53,8 @@ class Synthetic(Dataset):
     ``size`` is the side of the square images in px; ``people`` the range of their number; ``height`` the range of their
     standing height as a fraction of the side; ``overlap`` the share of people placed close before or behind another;
     ``inside`` how far (in heights) a pelvis keeps from the border; ``occluders`` the share of people with an object before
-    them.
+    them; ``turned`` and ``lying`` the shares of those who do not face the viewer or do not stand. Few people are more frequent
+    than many.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Synthetic(Dataset):
         overlap: float = 0.2,
         inside: float = 0.3,
         occluders: float = 0.15,
+        turned: float = 0.5,
+        lying: float = 0.1,
         seed: int = 0,
     ) -> None:
         if split not in _SPLITS:
@@ -76,6 +80,7 @@ class Synthetic(Dataset):
         self.split, self.size, self.seed = split, size, seed
         self.number, self.height = tuple(people), tuple(height)
         self.overlap, self.inside, self.occluders = overlap, inside, occluders
+        self.turned, self.lying = turned, lying
         count = images if images is not None else 20000 if split == "train" else 300
         self.image_ids = list(range(1, count + 1))
 
@@ -98,15 +103,12 @@ class Synthetic(Dataset):
         """The people of one image; it is drawn, as who covers whom decides what is visible."""
         return self.sample(index, frozenset()).people
 
-    def ground_truth(self) -> dict[str, Any]:
-        """All images' annotations in COCO's format, masks as compressed RLE."""
-        return self._ground_truth
-
-    @cached_property
-    def _ground_truth(self) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+        """The images' annotations in COCO's format, masks as compressed RLE; every image is drawn for it."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for index, image_id in enumerate(self.image_ids):
+        for index in range(len(self)) if indices is None else indices:
+            image_id = self.image_ids[index]
             sample = self.sample(index, frozenset({"instances"}))
             images.append(
                 {"id": image_id, "width": self.size, "height": self.size, "file_name": f"{self.split}_{image_id:06d}.png"}
@@ -118,7 +120,8 @@ class Synthetic(Dataset):
 
     def _scene(self, index: int) -> Scene:
         rng = np.random.default_rng((self.seed, _SPLITS[self.split], index))
-        number = int(rng.integers(self.number[0], self.number[1] + 1))
+        fewest, most = self.number
+        number = fewest + int((most + 1 - fewest) * rng.random() ** _FEW)
         for _ in range(_ATTEMPTS):
             scene = self._draw(rng, self._cast(rng, number), self.occluders)
             if all(scene.seen):
@@ -147,7 +150,10 @@ class Synthetic(Dataset):
         centres: list[tuple[float, float, float]] = []
         for height in (heights * self.size).tolist():
             centres.append((*self._place(rng, height, centres), height))
-        return [Actor(make_figure(rng, (x, y), height), (x, y), height) for x, y, height in centres]
+        return [Actor(self._figure(rng, (x, y), height), (x, y), height) for x, y, height in centres]
+
+    def _figure(self, rng: np.random.Generator, centre: tuple[float, float], height: float) -> Figure:
+        return make_figure(rng, centre, height, draw_pose(rng, self.turned, self.lying))
 
     def _place(self, rng: np.random.Generator, height: float, placed: list[tuple[float, float, float]]) -> tuple[float, float]:
         margin = min(self.inside * height, 0.48 * self.size)

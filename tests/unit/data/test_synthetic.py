@@ -11,10 +11,13 @@ import torch
 from torchvision.ops import box_iou
 
 from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
-from bottomup.data.poses import Body, Pose
+from bottomup.data.poses import Body, Pose, draw_pose
+from bottomup.data.subset import Subset
 from bottomup.data.synthetic import Synthetic
 from bottomup.data.synthetic_standard import SyntheticStandard
 from bottomup.errors import ConfigError
+from bottomup.skeletons import COCO
+from bottomup.types import Sample
 
 MAPS = frozenset({"instances", "crowd"})
 
@@ -115,9 +118,42 @@ def test_the_standard_is_frozen() -> None:
     assert digest.hexdigest() == CHECKSUM, digest.hexdigest()
 
 
-CHECKSUM = "7a71caa5a02d7b5306f29fc6fff091871783b18b5c5515e4c9171aeeb26d4cf8"
+CHECKSUM = "a2e0b546414a247adb932adca130a32da91a9d0c092375abc17a7c5bcc26ca78"
 
 
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'train'"):
         Synthetic(split="trian")
+
+
+def test_ground_truth_of_some_images_draws_these_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    sample = Synthetic.sample
+
+    def watched(self: Synthetic, index: int, maps: frozenset[str]) -> Sample:
+        drawn.append(index)
+        return sample(self, index, maps)
+
+    monkeypatch.setattr(Synthetic, "sample", watched)
+    dataset = Synthetic(size=64, images=50)
+    truth = Subset(dataset, [7, 3]).ground_truth()
+    assert drawn == [7, 3] and [image["id"] for image in truth["images"]] == [dataset.image_ids[7], dataset.image_ids[3]]
+
+
+def test_who_faces_the_viewer_has_the_left_at_the_right_of_the_image() -> None:
+    """Nobody turned, nobody lying: left shoulders lie right of right ones, heads above hips."""
+    left, right, nose, hip = (COCO.index(name) for name in ("left_shoulder", "right_shoulder", "nose", "left_hip"))
+    dataset = Synthetic(turned=0.0, lying=0.0)
+    for index in range(20):
+        people = dataset.people(index)
+        x, y = people.keypoints[..., 0], people.keypoints[..., 1]
+        shoulders = (people.visibility[:, [left, right]] > 0).all(1)
+        upright = (people.visibility[:, [nose, hip]] > 0).all(1)
+        assert (x[shoulders, left] > x[shoulders, right]).all() and (y[upright, nose] < y[upright, hip]).all()
+
+
+def test_shares_of_turned_and_lying_people() -> None:
+    rng = np.random.default_rng(0)
+    poses = [draw_pose(rng, turned=0.4, lying=0.2) for _ in range(2000)]
+    assert sum(math.cos(pose.yaw) < 0.5 for pose in poses) / 2000 == pytest.approx(0.4, abs=0.03)
+    assert sum(abs(pose.roll) > 1 for pose in poses) / 2000 == pytest.approx(0.2, abs=0.03)
