@@ -59,7 +59,14 @@ def test_evaluating_and_predicting_from_a_checkpoint(trained: Path, tmp_path: Pa
     for index in range(3):
         picture = Synthetic(split="test", size=96 + 16 * index).sample(index, frozenset()).image.transpose(1, 2, 0)
         cv2.imwrite(str(images / f"{index}.png"), np.ascontiguousarray(picture))
-    command = ["predict", f"weights={trained}/best.pt", f"images={images}", "maps=true", "decoder.detection_threshold=0.01"]
+    command = [
+        "predict",
+        f"weights={trained}/best.pt",
+        f"images={images}",
+        "maps=true",
+        "decoder.detection_threshold=0.01",
+        "decoder.fill_threshold=null",
+    ]
     assert main([*command, f"output={tmp_path}/predict"]) == 0
     assert {f"{index}{kind}.png" for index in range(3) for kind in ("", "_heatmap", "_tags", "_tag_plot")} <= {
         path.name for path in (tmp_path / "predict" / "pictures").iterdir()
@@ -67,7 +74,11 @@ def test_evaluating_and_predicting_from_a_checkpoint(trained: Path, tmp_path: Pa
 
 
 def test_loading_by_name_batched_equals_single(trained: Path) -> None:
-    predictor = bottomup.load("associative_embedding", weights=trained / "best.pt", overrides=["decoder.detection_threshold=0.001"])
+    predictor = bottomup.load(
+        "associative_embedding",
+        weights=trained / "best.pt",
+        overrides=["decoder.detection_threshold=0.001", "decoder.fill_threshold=null"],
+    )
     predictor.model.double()  # an untrained network's maps are full of near ties
     images = [Synthetic(split="test", size=64 + 32 * (i % 2)).sample(i, frozenset()).image.transpose(1, 2, 0) for i in range(5)]
     together = predictor(images)

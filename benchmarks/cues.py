@@ -1,0 +1,85 @@
+"""What a trained network's tags and its left and right are worth: AP as it is, without the tags, with the sides swapped.
+
+``python benchmarks/cues.py --weights outputs/standard/best.pt experiment=synthetic_standard``
+
+Rows are "as trained", "tags zero" (every peak of a keypoint then competes for the same person) and "sides swapped" (left
+keypoints called right); ``loss`` is the AP that a row loses against the first, in the same run. What loses little is not used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.schema import Row, write_result
+from bottomup.commands.setting import checkpoint_of, dataset_of, make_predictor
+from bottomup.compose import load_config
+from bottomup.data.dataset import Dataset
+from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.run import evaluate_dataset
+from bottomup.predictor import Predictor
+from bottomup.stages import Decoder
+from bottomup.types import Frame, Outputs, Prediction
+
+
+class Tagless(Decoder):
+    """A decoder that gets tags of zero."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder, self.requires = decoder, decoder.requires
+
+    def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
+        """As the decoder's, of the same maps with tags of zero."""
+        return self.decoder.tensors({**outputs, "tags": torch.zeros_like(outputs["tags"])}, frame)
+
+    def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
+        """As the decoder's."""
+        return self.decoder.people(tensors, frame)
+
+
+def measure(predictor: Predictor, dataset: Dataset, workers: int) -> Iterator[Row]:
+    """The three rows."""
+    skeleton = dataset.task.skeleton
+    assert skeleton is not None  # evaluate_dataset refuses a data set without
+    trained = evaluate_dataset(predictor, dataset, workers=workers, progress=True)
+    truth = trained.ground_truth
+    swapped = evaluate_keypoints([swap(found, skeleton.flip) for found in trained.predictions], truth, skeleton)
+    predictor.decoder = Tagless(predictor.decoder)
+    tagless = evaluate_dataset(predictor, dataset, workers=workers, progress=True).metrics
+    for name, metrics in (("as trained", trained.metrics), ("tags zero", tagless), ("sides swapped", swapped)):
+        yield {"name": name, "AP": metrics["AP"], "AR": metrics["AR"], "loss": trained.metrics["AP"] - metrics["AP"]}
+
+
+def swap(found: Prediction, flip: tuple[int, ...]) -> Prediction:
+    """The prediction with every keypoint called by its mirrored name."""
+    instances = found.instances
+    order = list(flip)
+    turned = replace(instances, keypoints=instances.keypoints[:, order], keypoint_scores=instances.keypoint_scores[:, order])
+    return replace(found, instances=turned)
+
+
+def main() -> None:
+    """Read the command line, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", required=True, help="a checkpoint of a training run")
+    parser.add_argument("--output", default="benchmarks/results/cues.json")
+    parser.add_argument("overrides", nargs="*", help="as bottomup evaluate takes them")
+    options = parser.parse_args()
+    overrides = [*options.overrides, f"weights={options.weights}"]
+    config: dict[str, Any] = load_config("evaluate", overrides)
+    dataset = dataset_of(config, "val", config["limit"])
+    predictor = make_predictor(config, checkpoint_of(config), dataset.task, overrides)
+    rows = list(measure(predictor, dataset, int(config["workers"])))
+    for row in rows:
+        print(f"{row['name']:14} AP {row['AP']:.3f}  AR {row['AR']:.3f}  loses {row['loss']:.3f}")
+    shown = {"overrides": list(options.overrides), "images": len(dataset)}
+    print(write_result(options.output, "cues", shown, rows, device=str(predictor.device)))
+
+
+if __name__ == "__main__":
+    main()
