@@ -66,8 +66,7 @@ class Concat(Dataset):
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image with its people's keypoints mapped, in its own px."""
-        number, local = self._locate(index)
-        member = self._members[number]
+        member, local = self._locate(index)
         sample = member.dataset.sample(local, maps)
         people = self._mapped(sample.people, member)
         lost = sample.people.visibility.any(1) & ~people.visibility.any(1)
@@ -80,18 +79,16 @@ class Concat(Dataset):
 
     def people(self, index: int) -> People:
         """The people of one image with their keypoints mapped."""
-        number, local = self._locate(index)
-        member = self._members[number]
+        member, local = self._locate(index)
         return self._mapped(member.dataset.people(local), member)
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """Annotations with mapped keypoints; annotations are numbered from 1."""
         images: list[Record] = []
         annotations: list[Record] = []
-        chosen: list[dict[int, int]] = [{} for _ in self._members]  # of each member: the index there and the number here
-        for index in range(len(self)) if indices is None else indices:
-            number, local = self._locate(index)
-            chosen[number][local] = self.image_ids[index]
+        wanted = range(len(self)) if indices is None else indices
+        located = {self.image_ids[index]: self._locate(index) for index in wanted}
+        chosen = [{local: number for number, (owner, local) in located.items() if owner is member} for member in self._members]
         parts = [member.dataset.ground_truth(list(local)) for member, local in zip(self._members, chosen, strict=True)]
         categories = [dict(category) for category in parts[0]["categories"]]
         for member, part, numbers in zip(self._members, parts, chosen, strict=True):
@@ -113,11 +110,10 @@ class Concat(Dataset):
         info = {"description": " + ".join(str(part.get("info", {}).get("description", "")) for part in parts)}
         return {"info": info, "images": images, "annotations": annotations, "categories": categories}
 
-    def _locate(self, index: int) -> tuple[int, int]:
-        """The number of the member that holds an image, and its index there."""
+    def _locate(self, index: int) -> tuple[_Member, int]:
         index = range(len(self))[index]
         number = bisect.bisect_right(self._ends, index)
-        return number, index - (self._ends[number - 1] if number else 0)
+        return self._members[number], index - (self._ends[number - 1] if number else 0)
 
     def _mapped(self, people: People, member: _Member) -> People:
         keypoints = np.zeros((len(people), self.task.keypoints, 2), np.float32)

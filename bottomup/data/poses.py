@@ -28,7 +28,7 @@ class Pose:
     legs: tuple[Angles, Angles]
 
 
-def draw_pose(rng: np.random.Generator, turned: float = 0.5, lying: float = 0.1) -> Pose:
+def draw_pose(rng: np.random.Generator, turned: float, lying: float) -> Pose:
     """A plausible pose: standing, walking, sitting, arms anywhere.
 
     The share ``turned`` does not face the viewer: half of it is seen from behind, half from a side. The share ``lying`` lies.

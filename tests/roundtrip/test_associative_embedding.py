@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.cues import swap
 from bottomup.compose import compose_dataset, compose_model
 from bottomup.data.subset import Subset
 from bottomup.evaluation.coco import evaluate_keypoints
@@ -83,10 +83,7 @@ def test_swapped_sides_are_noticed(shared: Path) -> None:
     dataset = Subset(compose_dataset({"name": "coco", "root": str(shared / "data" / "coco_person")}, "val"), list(range(12)))
     predictor = make_predictor()
     evaluation = evaluate_dataset(predictor, dataset, oracle=ORACLE)
-    swapped = [
-        replace(prediction, instances=replace(prediction.instances, keypoints=prediction.instances.keypoints[:, list(COCO.flip)]))
-        for prediction in evaluation.predictions
-    ]
+    swapped = [swap(prediction, COCO.flip) for prediction in evaluation.predictions]
     assert evaluate_keypoints(swapped, evaluation.ground_truth, COCO)["AP"] < evaluation.metrics["AP"] - 0.3  # type: ignore[arg-type]
 
 

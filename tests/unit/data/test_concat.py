@@ -184,3 +184,13 @@ def test_indices_beyond_the_end_are_refused(sets: list[ENTRY]) -> None:
     assert (both.people(-1).keypoints == both.people(4).keypoints).all()
     with pytest.raises(IndexError):
         both.people(5)
+
+
+def test_ground_truth_of_some_images_is_that_part_of_the_whole(sets: list[ENTRY]) -> None:
+    both = Concat(sets=sets)
+    chosen = [len(both) - 1, 0]
+    ids = {both.image_ids[index] for index in chosen}
+    part, whole = both.ground_truth(chosen), both.ground_truth()
+    assert {image["id"] for image in part["images"]} == ids and part["categories"] == whole["categories"]
+    expected = [record | {"id": 0} for record in whole["annotations"] if record["image_id"] in ids]
+    assert [record | {"id": 0} for record in part["annotations"]] == expected
