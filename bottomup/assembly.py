@@ -53,8 +53,8 @@ def assemble(
     """Build a PoseModel from constructors.
 
     ``trained`` names the heads to train (default: all that define a loss); ``given`` those whose outputs are given (teacher
-    forcing): they are not trained. ``freeze`` names parts that stay as they are. Raises ConfigError, before any forward, for
-    whatever does not fit.
+    forcing): they are not trained. ``freeze`` names parts, or modules within them ("backbone.stem"), that stay as they are.
+    Raises ConfigError, before any forward, for whatever does not fit.
     """
     specs = {name: spec if isinstance(spec, HeadSpec) else HeadSpec(spec) for name, spec in heads.items()}
     if not specs:
@@ -212,6 +212,7 @@ def _trained(stacks: Mapping[str, HeadStack], trained: Iterable[str] | None, giv
 
 def _check_frozen(model: PoseModel, freeze: Iterable[str]) -> None:
     parts = [BACKBONE, *(f"necks.{name}" for name in model.necks), *(f"heads.{name}" for name in model.heads)]
+    modules = [name for name, _ in model.named_modules() if name.startswith(tuple(f"{part}." for part in parts))]
     for name in freeze:
-        if name not in parts:
-            raise ConfigError(unknown("part to freeze", name, parts))
+        if name not in parts and name not in modules:
+            raise ConfigError(unknown("part to freeze", name, modules if "." in name else parts))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.kept import Kept
 from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
@@ -22,7 +23,7 @@ from bottomup.types import Task
 T = TypeVar("T")
 
 _WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
-_OF_THE_LOADER = ("train_split", "val_split", "max_people", "min_people")  # of a data set's options
+_OF_THE_LOADER = ("train_split", "val_split", "max_people", "min_people", "keep")  # of a data set's options
 _COMPONENTS = ("backbone", "necks", "heads", "decoder", "data", "augment", "engine")  # parts whose options are checked when built
 MODEL_KEYS = (
     "method",
@@ -108,15 +109,16 @@ def check_options(where: str, component: type, options: Mapping[str, Any], extra
 def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = None) -> Dataset:
     """Build a data set of one split.
 
-    ``min_people`` among the options keeps images with so many people who have keypoints, ``limit`` the first of those.
+    ``min_people`` among the options chooses images with so many people who have keypoints, ``limit`` the first of those;
+    ``keep`` holds the samples in memory.
     """
     own = {key: value for key, value in options.items() if key not in _OF_THE_LOADER}
     dataset = build(DATASETS, own | {"split": split}, "data")()
     fewest = int(options.get("min_people") or 0)
-    if limit is None and not fewest:
-        return dataset
-    chosen = islice((index for index in range(len(dataset)) if _annotated(dataset, index, fewest)), limit)
-    return Subset(dataset, list(chosen))
+    if limit is not None or fewest:
+        chosen = islice((index for index in range(len(dataset)) if _annotated(dataset, index, fewest)), limit)
+        dataset = Subset(dataset, list(chosen))
+    return Kept(dataset) if options.get("keep") else dataset
 
 
 def _annotated(dataset: Dataset, index: int, fewest: int) -> bool:

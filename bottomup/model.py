@@ -259,7 +259,7 @@ class PoseModel(nn.Module):
     # ---- freezing ------------------------------------------------------------------------------------------------------
 
     def freeze(self, names: Iterable[str], given: Iterable[str] = ()) -> None:
-        """Keep out of training the parts named ("backbone", "necks.x", "heads.y") and all that no trained head reaches."""
+        """Keep out of training "backbone", "necks.x", "heads.y" or a module within, and all that no trained head reaches."""
         self.frozen = tuple(dict.fromkeys([*names, *self._unreached(given)]))
         for name in self.frozen:
             self.get_submodule(name).requires_grad_(False)

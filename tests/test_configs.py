@@ -53,6 +53,14 @@ def test_the_same_method_runs_on_every_backbone(name: str) -> None:
     assert len(decoder(outputs, model.frame(batch))) == 1
 
 
+def test_modules_within_a_part_are_frozen() -> None:
+    model, _ = compose_model(load_config("train", [*TINY, "freeze=[backbone.stem]"]), Task(COCO))
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert trained and not any(name.startswith("backbone.stem") for name in trained)
+    assert any(name.startswith("backbone.hourglasses") for name in trained)
+    assert not model.train().get_submodule("backbone.stem").training
+
+
 FAULTS = {
     "a misspelt backbone": (["backbone=hourglas"], "did you mean backbone=hourglass"),
     "a misspelt option": (["backbone.stackz=2"], "did you mean 'stacks'"),
@@ -65,6 +73,7 @@ FAULTS = {
     "an unknown head": (["heads.heatmaps={}"], "did you mean 'heatmap'"),
     "an unknown network": (["backbone=resnet50_fpn", "backbone.network=resnet5O"], "resnet50"),
     "an unknown part to freeze": (["freeze=[backbon]"], "did you mean 'backbone'"),
+    "an unknown module to freeze": (["freeze=[backbone.stemm]"], "did you mean 'backbone.stem'"),
     "a missing weights file": (["backbone=resnet50_fpn", "backbone.weights=nowhere.pt"], "nowhere.pt"),
     "a method that is not there": (["method=personlabs"], "personlabs"),
 }

@@ -87,7 +87,8 @@ class AssociativeEmbedding(Decoder):
     ``instance_score`` is the mean keypoint score over "all" keypoints, a missing one counting 0, or over the "found".
 
     Where two people's keypoints lie a cell apart they share one peak; with ``shared_peaks`` its neighbour that carries
-    another tag is a candidate too (not in the paper; the reference gives both people that peak when it fills them).
+    another tag completes, after the grouping, who matches it and lacks that keypoint, but starts no one (not in the paper; the
+    reference gives both people that peak when it fills them).
 
     Deviates from the reference: pairs of tags beyond the threshold take no part in the matching, and its ties go to the nearer
     tag. It fills every missing keypoint with the best of the whole map; here ``fill_threshold`` lets weaker peaks, down to that
@@ -134,6 +135,7 @@ class AssociativeEmbedding(Decoder):
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``scores`` (B, K, M), ``points`` (B, K, M, 2) input px and ``tags`` (B, K, M, D) of the best peaks, float32.
 
+        With ``shared_peaks`` also ``shared_scores``, … of the keypoint that each peak hides, score 0 where it hides none.
         ValueError where heatmap and tags do not lie on one grid.
         """
         heatmap, tags = probability(outputs, "heatmap").float(), outputs["tags"]
@@ -149,9 +151,9 @@ class AssociativeEmbedding(Decoder):
             "points": grid.to_input(refine_peaks(heatmap, peaks.cells, self.refine)),
             "tags": gather_maps(tags, peaks.cells).float(),
         }
-        return _best(found, self._second(heatmap, tags, peaks, grid), self.max_people) if self.shared_peaks else found
+        return found | self._shared(heatmap, tags, peaks, grid) if self.shared_peaks else found
 
-    def _second(self, heatmap: Tensor, tags: Tensor, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
+    def _shared(self, heatmap: Tensor, tags: Tensor, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
         """Of each peak the highest neighbour that nearly ties with it and carries somebody else's tag; score 0 where none does."""
         beside = peaks.cells[..., None, :] + peaks.cells.new_tensor(((-1, 0), (1, 0), (0, -1), (0, 1)))  # (B, K, M, 4, 2)
         scores, their_tags = gather_maps(heatmap, beside), gather_maps(tags, beside).float()
@@ -162,27 +164,24 @@ class AssociativeEmbedding(Decoder):
         pick = which[..., None, None]
         points = grid.to_input((peaks.cells + beside.gather(3, pick.expand(*which.shape, 1, 2)).squeeze(3)) / 2)
         return {
-            "scores": highest,
-            "points": points,
-            "tags": their_tags.gather(3, pick.expand(*which.shape, 1, their_tags.shape[-1])).squeeze(3),
+            "shared_scores": highest,
+            "shared_points": points,
+            "shared_tags": their_tags.gather(3, pick.expand(*which.shape, 1, their_tags.shape[-1])).squeeze(3),
         }
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Group each image's peaks; a peak whose cell does not touch the content is dropped, points are kept inside it."""
-        content = frame.content.cpu()[:, None, None]  # (B, 1, 1, 4)
-        reach = probability_grid(frame, "heatmap").stride / 2
-        points = tensors["points"]
-        inside = ((points >= content[..., :2] - reach) & (points <= content[..., 2:] + reach)).all(-1)
-        scores = torch.where(inside, tensors["scores"], 0.0).clamp(max=1.0).numpy(force=True)
-        placed = points.clamp(content[..., :2], content[..., 2:]).numpy(force=True)
-        images = zip(scores, placed, tensors["tags"].numpy(force=True), strict=True)
-        return [Prediction(self._instances(Candidates(*image)), frame.size) for image in images]
+        prefixes = ("", "shared_") if self.shared_peaks else ("",)
+        sets = [_inside_content(tensors, prefix, frame) for prefix in prefixes]
+        return [Prediction(self._instances(*image), frame.size) for image in zip(*sets, strict=True)]
 
-    def _instances(self, candidates: Candidates) -> Instances:
+    def _instances(self, candidates: Candidates, shared: Candidates | None = None) -> Instances:
         pool = self._group(candidates)
+        if shared is not None:
+            self._complete(pool, shared, self.detection_threshold)
         scores = self._instance_scores(pool.scores[: pool.count])  # before filling, as in the reference
         if self.fill_threshold is not None:
-            self._fill(pool, candidates, self.fill_threshold)
+            self._complete(pool, candidates, self.fill_threshold, self.detection_threshold)
         order = np.argsort(-scores, kind="stable")
         instances = Instances.of_keypoints(*(torch.from_numpy(part[order]) for part in (pool.points, pool.scores, scores)))
         if self.nms_threshold is None:
@@ -201,14 +200,14 @@ class AssociativeEmbedding(Decoder):
             pool.start(k, found, np.flatnonzero(unmatched))
         return pool
 
-    def _fill(self, pool: Pool, candidates: Candidates, threshold: float) -> None:
-        """Complete people by weak peaks; no one starts from these, and who gets them is judged by the tags as grouped."""
+    def _complete(self, pool: Pool, candidates: Candidates, low: float, high: float = np.inf) -> None:
+        """Give candidates of low <= score < high to people who lack them; no one starts, and the tags as grouped decide."""
         tags = pool.mean_tags(slice(pool.count))
         for k in self.skeleton.grouping:
             lacking = np.flatnonzero(pool.scores[: pool.count, k] == 0)
-            weak = candidates.within(k, threshold, self.detection_threshold)
-            chosen, people = self._match(weak, tags[lacking])
-            pool.add(k, lacking[people], weak, chosen)
+            found = candidates.within(k, low, high)
+            chosen, people = self._match(found, tags[lacking])
+            pool.add(k, lacking[people], found, chosen)
 
     def _match(self, found: Candidates, tags: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Pair candidates (C,) with people of ``tags`` (P, D): indices of both, the best total of tag distance and score.
@@ -229,14 +228,16 @@ class AssociativeEmbedding(Decoder):
         return means
 
 
-def _best(found: dict[str, Tensor], more: dict[str, Tensor], count: int) -> dict[str, Tensor]:
-    """The ``count`` best of two sets of candidates (B, K, M, ...)."""
-    joined = {name: torch.cat((found[name], more[name]), dim=2) for name in found}
-    scores, index = joined["scores"].topk(count, dim=2)
-    best = {"scores": scores}
-    for name in ("points", "tags"):
-        best[name] = joined[name].gather(2, index[..., None].expand(*index.shape, joined[name].shape[-1]))
-    return best
+def _inside_content(tensors: dict[str, Tensor], prefix: str, frame: Frame) -> list[Candidates]:
+    """The candidates of each image, without those whose cell does not touch its content."""
+    content = frame.content.cpu()[:, None, None]  # (B, 1, 1, 4)
+    reach = probability_grid(frame, "heatmap").stride / 2
+    points = tensors[prefix + "points"]
+    inside = ((points >= content[..., :2] - reach) & (points <= content[..., 2:] + reach)).all(-1)
+    scores = torch.where(inside, tensors[prefix + "scores"], 0.0).clamp(max=1.0).numpy(force=True)
+    placed = points.clamp(content[..., :2], content[..., 2:]).numpy(force=True)
+    images = zip(scores, placed, tensors[prefix + "tags"].numpy(force=True), strict=True)
+    return [Candidates(*image) for image in images]
 
 
 def _check(option: str, given: Any, fits: bool, expected: str) -> None:

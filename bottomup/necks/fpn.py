@@ -21,12 +21,18 @@ _LAST_READ, _LAST_MADE = 5, 7  # C5; P6 and P7 come together
 class Fpn(Neck):
     """P-levels from C-levels by torchvision's FPN (Lin et al. 2017); P6 and P7 by strided convolutions (RetinaNet).
 
-    ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7]. Raises ConfigError for a level that
-    the source lacks, and for grids of origin 0.5: torchvision upsamples by index.
+    ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7]. An FPN sums its levels linearly;
+    ``convolutions`` 3x3 convolutions with ReLU after each level (not in the paper, default 0) let heads of a single 1x1
+    convolution see more than such a sum. Raises ConfigError for a level that the source lacks, and for grids of origin 0.5:
+    torchvision upsamples by index.
     """
 
-    def __init__(self, source: list[FeatureSpec], *, channels: int = 256, levels: Sequence[int] = (2, 5)) -> None:
+    def __init__(
+        self, source: list[FeatureSpec], *, channels: int = 256, levels: Sequence[int] = (2, 5), convolutions: int = 0
+    ) -> None:
         super().__init__()
+        if convolutions < 0:
+            raise ConfigError(f"neck fpn: convolutions is a number from 0, got {convolutions}")
         first, last = _ends(levels)
         self.reads = [f"C{level}" for level in range(first, min(last, _LAST_READ) + 1)]
         offered = source[-1]
@@ -35,15 +41,18 @@ class Fpn(Neck):
         extra = LastLevelP6P7(deepest.channels, channels) if last == _LAST_MADE else None
         self.fpn = FeaturePyramidNetwork([offered[name].channels for name in self.reads], channels, extra)
         self.names = [f"P{level}" for level in range(first, last + 1)]
+        self.towers = nn.ModuleDict({name: _tower(channels, convolutions) for name in self.names})
         self.stages = [{name: Level(channels, Grid.centred(2 ** int(name[1:]))) for name in self.names}]
 
     def forward(self, stages: list[Features]) -> list[Features]:
         """One stage of P-levels, finest first, from the backbone's last."""
         read = OrderedDict((name, stages[-1][name]) for name in self.reads)
-        return [dict(zip(self.names, self.fpn(read).values(), strict=True))]
+        pyramid = zip(self.names, self.fpn(read).values(), strict=True)
+        return [{name: self.towers[name](maps) for name, maps in pyramid}]
 
     def keep(self, levels: set[str]) -> None:
-        """Levels that no head reads get no output convolution, which would be trained by nothing."""
+        """Levels that no head reads get no convolutions after the sums, which would be trained by nothing."""
+        self.towers = nn.ModuleDict({name: tower if name in levels else nn.Identity() for name, tower in self.towers.items()})
         if not levels & {"P6", "P7"}:
             self.fpn.extra_blocks = None
             self.names = self.names[: len(self.reads)]
@@ -52,6 +61,11 @@ class Fpn(Neck):
         for index, name in enumerate(self.names[: len(self.reads)]):
             if name not in levels:
                 self.fpn.layer_blocks[index] = nn.Identity()
+
+
+def _tower(channels: int, count: int) -> nn.Sequential:
+    layers = [layer for _ in range(count) for layer in (nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True))]
+    return nn.Sequential(*layers)
 
 
 def _ends(levels: Sequence[int]) -> tuple[int, int]:

@@ -87,6 +87,14 @@ def test_the_fpn_reads_the_last_stage() -> None:
         torch.testing.assert_close(neck([{}, *features])[-1][level], maps)
 
 
+def test_convolutions_follow_each_level_that_is_read() -> None:
+    neck = Fpn(SOURCE, channels=8, levels=[2, 7], convolutions=2)
+    neck.keep({"P2", "P6"})
+    towers = [name for name, _ in neck.named_parameters() if name.startswith("towers")]
+    assert {name.split(".")[1] for name in towers} == {"P2", "P6"} and len(towers) == 2 * 2 * 2
+    assert all((maps >= 0).all() for name, maps in neck(make_features())[-1].items() if name in ("P2", "P6"))
+
+
 @pytest.mark.parametrize("levels", [[2], [6, 7], [1, 5], [5, 3], [2, 6], [2, 8], [2, 3, 4, 5]])
 def test_the_fpn_refuses_levels_that_it_cannot_make(levels: list[int]) -> None:
     with pytest.raises(ValueError, match="levels are"):

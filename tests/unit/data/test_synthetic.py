@@ -10,7 +10,11 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
+from bottomup.compose import compose_dataset
+from bottomup.data.augment import Augment
 from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
+from bottomup.data.kept import Kept
+from bottomup.data.loader import TrainingSet, collate
 from bottomup.data.poses import Body, Pose, draw_pose
 from bottomup.data.subset import Subset
 from bottomup.data.synthetic import Synthetic
@@ -157,3 +161,22 @@ def test_shares_of_turned_and_lying_people() -> None:
     poses = [draw_pose(rng, turned=0.4, lying=0.2) for _ in range(2000)]
     assert sum(math.cos(pose.yaw) < 0.5 for pose in poses) / 2000 == pytest.approx(0.4, abs=0.03)
     assert sum(abs(pose.roll) > 1 for pose in poses) / 2000 == pytest.approx(0.2, abs=0.03)
+
+
+def test_kept_samples_are_drawn_once_and_equal_the_drawn() -> None:
+    dataset = Synthetic(images=3)
+    kept = Kept(dataset)
+    maps = frozenset({"crowd", "instances"})
+    assert kept.sample(1, maps) is kept.sample(1, maps)
+    np.testing.assert_array_equal(kept.sample(1, maps).image, dataset.sample(1, maps).image)
+    assert kept.sample(1, frozenset()).instances is None and kept.sample(1, maps).instances is not None
+    assert kept.ground_truth([2]) == dataset.ground_truth([2]) and len(kept) == 3
+
+
+def test_augmenting_and_collating_leave_a_kept_sample_as_it_is() -> None:
+    kept = compose_dataset({"name": "synthetic", "images": 2, "keep": True}, "train")
+    before = kept.sample(0, frozenset({"crowd"})).image.copy()
+    augment = Augment((96, 96), [0, 0, 0], COCO.flip, rotate=40, scale=(0.5, 1.5), flip=1.0)
+    order = TrainingSet(kept, augment, frozenset({"crowd"}), seed=0)
+    collate([order[(0, 0)], order[(1, 0)]], 2).images.zero_()
+    np.testing.assert_array_equal(kept.sample(0, frozenset({"crowd"})).image, before)

@@ -213,6 +213,20 @@ def test_filling_respects_tags() -> None:
     assert_found(instances, keypoints, STRIDE / 4 + 1e-3)
 
 
+def test_a_keypoint_hidden_in_anothers_peak_completes_its_person() -> None:
+    keypoints = scatter(2)
+    keypoints[1, 9] = keypoints[0, 9] + STRIDE * torch.tensor([1.0, 0.0])
+    assert decode(maps(keypoints), shared_peaks=False).keypoints.isnan().any(-1).sum() == 1
+    assert_found(decode(maps(keypoints), shared_peaks=True), keypoints, STRIDE)
+
+
+def test_a_hidden_keypoint_starts_nobody() -> None:
+    keypoints = scatter(2)
+    heights = torch.tensor([[1.0], [0.95]]).expand(2, K)  # the first is the higher everywhere
+    keypoints[1] = keypoints[0] + STRIDE * torch.tensor([1.0, 0.0])
+    assert len(decode(maps(keypoints, heights=heights), shared_peaks=True)) == 1
+
+
 def test_instance_scores_count_missing_keypoints_or_not() -> None:
     keypoints = scatter(1)
     keypoints[0, 5:] = torch.nan
