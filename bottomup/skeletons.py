@@ -103,13 +103,17 @@ class Skeleton:
 
     @classmethod
     def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
-        """Read a COCO category: name, keypoints, 1-based skeleton; sides are paired by name; COCO's person is COCO itself."""
+        """Read a COCO category: name, keypoints, 1-based skeleton; sides are paired by name.
+
+        The keypoints of a built-in skeleton give that one, whatever the category's own edges: CrowdPose's are COCO's.
+        """
         names = tuple(category.get("keypoints") or ())
-        if names == COCO.keypoints:
-            return COCO
+        for known in SKELETONS.values():
+            if names == known.keypoints:
+                return known
         if not names:
-            raise ConfigError(f"category {category.get('name')!r} has no `keypoints` list; name a skeleton in the configuration")
-        edges = [(names[a - 1], names[b - 1]) for a, b in category.get("skeleton") or ()]
+            raise ConfigError(f"category {category.get('name')!r} has no `keypoints` list; set `skeleton` in the configuration")
+        edges = [_edge(category, names, pair) for pair in category.get("skeleton") or ()]
         return cls(
             name=str(category.get("name", "custom")),
             keypoints=names,
@@ -125,6 +129,16 @@ def _pairs(data: Iterable[Iterable[str]] | None) -> tuple[tuple[str, str], ...]:
         if len(pair) != 2:
             raise ConfigError(f"skeleton: flip_pairs and edges hold pairs of keypoint names, got {list(pair)}")
     return tuple((pair[0], pair[1]) for pair in pairs)
+
+
+def _edge(category: Mapping[str, Any], names: tuple[str, ...], pair: Iterable[int]) -> tuple[str, str]:
+    ends = tuple(pair)
+    if len(ends) != 2 or not all(1 <= end <= len(names) for end in ends):
+        raise ConfigError(
+            f"category {category.get('name')!r}: `skeleton` holds pairs of numbers from 1 to {len(names)}, its keypoints; got "
+            f"{list(ends)}; correct the file or set `skeleton` in the configuration"
+        )
+    return names[ends[0] - 1], names[ends[1] - 1]
 
 
 def _pairs_by_name(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

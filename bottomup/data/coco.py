@@ -30,7 +30,7 @@ from bottomup.data.coco_records import (
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Array
-from bottomup.skeletons import SKELETONS, Skeleton, skeleton_named
+from bottomup.skeletons import Skeleton, skeleton_named
 from bottomup.types import People, Sample, Task
 
 
@@ -237,7 +237,7 @@ def _image_folder(root: str | None, split: str, images: str | None) -> Path | No
 
 
 def _skeleton(given: str | Mapping[str, Any] | None, category: Record, path: Path) -> Skeleton:
-    """The skeleton that was asked for, else the built-in one of the category's keypoint names, else the category's own."""
+    """The skeleton that was asked for, else the category's."""
     names, where = category.get("keypoints") or [], f"{path}: category {category['name']!r}"
     if given is not None:
         skeleton = read_skeleton(given)
@@ -245,12 +245,7 @@ def _skeleton(given: str | Mapping[str, Any] | None, category: Record, path: Pat
             expected = f"in the order of skeleton {skeleton.name!r}, {', '.join(skeleton.keypoints)}"
             raise fault(where, "keypoints", ", ".join(names), expected, "leave `skeleton` out to read the file's own")
         return skeleton
-    for built_in in SKELETONS.values():
-        if list(built_in.keypoints) == names:
-            return built_in
-    if not names:
-        raise fault(where, "keypoints", names, "the names of its keypoints", "set `skeleton`")
-    for edge in category.get("skeleton") or []:
-        if not all(end in range(1, len(names) + 1) for end in edge):
-            raise fault(where, "skeleton", edge, f"pairs of numbers from 1 to {len(names)}", "set `skeleton`, or correct the file")
-    return Skeleton.from_coco_category(category)
+    try:
+        return Skeleton.from_coco_category(category)
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from None

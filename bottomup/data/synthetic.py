@@ -76,6 +76,10 @@ class Synthetic(Dataset):
             raise ConfigError("data synthetic: " + unknown("split", split, list(_SPLITS)))
         if len(people) != 2 or not 1 <= people[0] <= people[1] or len(height) != 2 or not 0 < height[0] <= height[1]:
             raise ConfigError(f"data synthetic: people and height are ranges [low, high], got {list(people)} and {list(height)}")
+        shares = {"overlap": overlap, "occluders": occluders, "turned": turned, "lying": lying}
+        for option, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ConfigError(f"data synthetic: {option} is a share of the people in [0, 1], got {share}")
         self.task = Task(COCO)
         self.split, self.size, self.seed = split, size, seed
         self.number, self.height = tuple(people), tuple(height)

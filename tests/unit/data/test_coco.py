@@ -513,6 +513,6 @@ def test_real_labels_without_images(shared: Path) -> None:
 
 def test_real_crowdpose_is_read(shared: Path) -> None:
     with warnings.catch_warnings(record=True):
-        dataset = Coco(annotations=real(shared, "formats", "crowdpose_val.json"), skeleton="crowdpose")
+        dataset = Coco(annotations=real(shared, "formats", "crowdpose_val.json"))
     assert len(dataset) == 2000 and dataset.task.skeleton == CROWDPOSE
     assert all((dataset.people(index).areas > 0).all() for index in range(0, 2000, 50))

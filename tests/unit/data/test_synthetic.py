@@ -130,6 +130,12 @@ def test_an_unknown_split_is_refused() -> None:
         Synthetic(split="trian")
 
 
+@pytest.mark.parametrize("option", ["overlap", "occluders", "turned", "lying"])
+def test_a_share_that_is_none_is_refused_by_name(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option} is a share"):
+        Synthetic(**{option: 1.5})
+
+
 def test_ground_truth_of_some_images_draws_these_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     sample = Synthetic.sample
