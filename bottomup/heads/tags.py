@@ -25,6 +25,24 @@ _PUSH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def _nearest_cell(points: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    """Of points (B, N, K, 2) in cells, those that are ``labelled``: one cell (B, N, K, 1, 2) each and its weight (B, N, K, 1)."""
+    return (points + 0.5).floor().long()[..., None, :], labelled[..., None].float()
+
+
+def _cells_around(points: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    """The four cells around each point with bilinear weights, 0 where the same keypoint of somebody else is nearer to the cell."""
+    cells = points.floor()[..., None, :] + points.new_tensor(((0, 0), (1, 0), (0, 1), (1, 1)))  # (B, N, K, 4, 2)
+    away = points[..., None, :] - cells
+    others = points.transpose(1, 2)[:, None, :, None] - cells[..., None, :]  # (B, N, K, 4, N, 2)
+    nearer = others.square().sum(-1) < away.square().sum(-1, keepdim=True)
+    taken = (nearer & labelled.transpose(1, 2)[:, None, :, None]).any(-1)
+    return cells.long(), (1 - away.abs()).prod(-1) * (labelled[..., None] & ~taken)
+
+
+_CELLS = {"nearest": _nearest_cell, "around": _cells_around}
+
+
 @HEADS.register
 class Tags(Head):
     """Associative embeddings, Associative Embedding §3.3, loss L_g.
@@ -34,6 +52,10 @@ class Tags(Head):
     2 sigma² = 1, as pose-ae-train. ``pull`` is "sum" over a person's keypoints as published, or their "mean" as
     pose-ae-train. ``distance`` says what the distance of two tag vectors is: "l2" their euclidean distance, "rms" that
     divided by √D; it judges here and, of concatenated views, must be the decoder's.
+
+    ``cells`` says where training reads a keypoint's tag: at the "nearest" cell as published, or at the four "around" it, each
+    as heavy as it is near. The peak of a keypoint between two cells falls on either, so that the decoder may read a tag that
+    "nearest" has not trained.
     """
 
     def __init__(
@@ -45,18 +67,20 @@ class Tags(Head):
         push: Literal["n2", "n2_minus_n", "pairs"] = "n2",
         pull: Literal["sum", "mean"] = "sum",
         distance: Literal["l2", "rms"] = "l2",
+        cells: Literal["nearest", "around"] = "nearest",
     ) -> None:
         super().__init__(source, task)
         for option, value, known in (
             ("push", push, list(_PUSH)),
             ("pull", pull, ["sum", "mean"]),
             ("distance", distance, ["l2", "rms"]),
+            ("cells", cells, list(_CELLS)),
         ):
             if value not in known:
                 raise ConfigError("head tags: " + unknown(f"{option} option", value, known))
         if dim < 1 or not task.keypoints:
             raise ConfigError(f"head tags needs dim >= 1 and a skeleton, got dim {dim} and {task.keypoints} keypoints")
-        self.dim, self.push, self.pull, self.distance = dim, push, pull, distance
+        self.dim, self.push, self.pull, self.distance, self.cells = dim, push, pull, distance, cells
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * dim, 1)
         self.provides = {"tags": "B K D h w"}
         self.grids = {"tags": source.level.grid}
@@ -68,19 +92,20 @@ class Tags(Head):
         return {"tags": self.conv(maps).float().unflatten(1, (-1, self.dim))}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
-        """Where the tags are read: the cell of every labelled keypoint inside the map."""
+        """Where the tags are read: S cells of every labelled keypoint, and their weights, which sum to 1 where it is read."""
         grid = self.grids["tags"]
         h, w = grid.shape(batch.size)
-        cells = grid.nearest(batch.keypoints)  # (B, N, K, 2)
+        cells, weights = _CELLS[self.cells](grid.to_cells(batch.keypoints), batch.labelled)  # (B, N, K, S, 2) and (B, N, K, S)
         x, y = cells.unbind(-1)
-        read = batch.labelled & (x >= 0) & (x < w) & (y >= 0) & (y < h)
-        return {"cells": torch.where(read, y * w + x, 0), "read": read}
+        weights = weights * ((x >= 0) & (x < w) & (y >= 0) & (y < h))
+        total = weights.sum(-1, keepdim=True)
+        return {"cells": torch.where(weights > 0, y * w + x, 0), "weights": weights / torch.where(total > 0, total, 1.0)}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """``pull``: squared distance of tags to their person's mean; ``push``: exp(-squared distance) between means."""
-        tags, read = self._read(outputs, targets)
-        mean = _mean(tags, read)  # (B, N, D)
-        spread = self._squared(tags - mean[:, :, None]) * read  # (B, N, K)
+        tags, weights, read = self._read(outputs, targets)
+        mean = _mean(tags, weights)  # (B, N, D)
+        spread = (self._squared(tags - mean[:, :, None, None]) * weights).sum(3)  # (B, N, K)
         if self.pull == "mean":
             spread = spread / read.sum(2, keepdim=True).clamp(min=1)
         someone = read.any(2)  # (B, N)
@@ -92,20 +117,22 @@ class Tags(Head):
 
     def metrics(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Mean tag distance ``within`` people (to their mean) and ``between`` people's means; a collapse shows at once."""
-        tags, read = self._read(outputs, targets)
-        mean = _mean(tags, read)
-        within = self._squared(tags - mean[:, :, None]).sqrt()
+        tags, weights, read = self._read(outputs, targets)
+        mean = _mean(tags, weights)
+        within = (self._squared(tags - mean[:, :, None, None]).sqrt() * weights).sum(3)
         between = self._squared(mean[:, :, None] - mean[:, None, :]).sqrt()
         someone = read.any(2)
         pairs = (someone[:, :, None] & someone[:, None, :]).triu(diagonal=1)
         return {"within": _masked_mean(within, read), "between": _masked_mean(between, pairs)}
 
-    def _read(self, outputs: Outputs, targets: Targets) -> tuple[Tensor, Tensor]:
-        """The tags (B, N, K, D) at the people's keypoints, and which of them are read (B, N, K)."""
+    def _read(self, outputs: Outputs, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
+        """The tags (B, N, K, S, D) at the people's keypoints, their weights (B, N, K, S), which keypoints are read (B, N, K)."""
         check_shape("tags", outputs["tags"], "B K D h w", {"K": self.task.keypoints, "D": self.dim})
-        flat = outputs["tags"].flatten(3)  # (B, K, D, hw)
-        index = targets["cells"].transpose(1, 2)[:, :, None].expand(-1, -1, self.dim, -1)  # (B, K, D, N)
-        return flat.gather(3, index).permute(0, 3, 1, 2), targets["read"]
+        cells, weights = targets["cells"], targets["weights"]
+        index = cells.transpose(1, 2).flatten(2)[:, :, None].expand(-1, -1, self.dim, -1)  # (B, K, D, N S)
+        read = outputs["tags"].flatten(3).gather(3, index)
+        tags = read.unflatten(3, (cells.shape[1], cells.shape[3])).permute(0, 3, 1, 4, 2)
+        return tags, weights, weights.any(3)
 
     def _squared(self, difference: Tensor) -> Tensor:
         squares = difference.square()
@@ -126,9 +153,9 @@ class Tags(Head):
         return {"tags": torch.cat(tags, dim=2) * scale}
 
 
-def _mean(tags: Tensor, read: Tensor) -> Tensor:
+def _mean(tags: Tensor, weights: Tensor) -> Tensor:
     """The reference embedding (B, N, D) of each person: the mean of its keypoints' tags."""
-    return (tags * read[..., None]).sum(2) / read.sum(2, keepdim=True).clamp(min=1)
+    return (tags * weights[..., None]).sum((2, 3)) / weights.sum((2, 3))[..., None].clamp(min=1)
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ SIZES = {"centred": (96, 128), "cornered": (97, 129)}
 BUILD: dict[str, Callable[[Source, Task], Head]] = {
     "heatmap": Heatmap,
     "tags": Tags,
+    "tags around": partial(Tags, cells="around"),
     "tags 3-D": partial(Tags, dim=3, distance="rms", push="pairs", pull="mean"),
     "segmentation": Segmentation,
     "segmentation mse": partial(Segmentation, criterion="mse"),
@@ -151,9 +152,10 @@ def test_ignored_cells_do_not_count() -> None:
     assert head.loss(maps, targets)["mse"].item() > 1
 
 
+@pytest.mark.parametrize("cells", ["nearest", "around"])
 @pytest.mark.parametrize("distance", ["l2", "rms"])
-def test_tags_pull_within_and_push_between(distance: str) -> None:
-    head = Tags(Source({"stack": Level(8, GRIDS["centred"])}), Task(COCO), dim=2, distance=distance)  # type: ignore[arg-type]
+def test_tags_pull_within_and_push_between(distance: str, cells: str) -> None:
+    head = make_tags(dim=2, distance=distance, cells=cells)
     batch = make_batch([3])
     targets = head.encode(batch, {})
     apart = head.ideal(batch)
@@ -166,6 +168,31 @@ def test_tags_pull_within_and_push_between(distance: str) -> None:
     assert head.metrics(collapsed, targets)["between"].item() == 0
 
 
-def test_a_misspelt_option_is_refused() -> None:
-    with pytest.raises(ValueError, match="did you mean 'pairs'"):
-        Tags(Source({"stack": Level(8, GRIDS["centred"])}), Task(COCO), push="pair")  # type: ignore[arg-type]
+def test_tags_around_a_keypoint_are_trained_wherever_its_peak_may_fall() -> None:
+    """Between two cells both get a gradient, at a cell's centre it alone."""
+    for place, count in ((0.5, 2), (0.0, 1)):
+        batch = make_batch([1])
+        batch.keypoints[:] = GRIDS["centred"].to_input(torch.tensor([10.0 + place, 7.0]))
+        targets = make_tags(cells="around").encode(batch, {})
+        assert ((targets["weights"] > 0).sum(-1) == count)[batch.labelled].all()
+        torch.testing.assert_close(targets["weights"].sum(-1), batch.labelled.float())
+
+
+def test_a_cell_around_two_keypoints_belongs_to_the_nearer() -> None:
+    batch = make_batch([2])
+    batch.keypoints[:] = GRIDS["centred"].to_input(torch.tensor([[[[10.4, 7.0]], [[11.4, 7.0]]]]))
+    batch.visibility[:] = 2
+    targets = make_tags(cells="around").encode(batch, {})
+    width = 128 // 4
+    used = [set(targets["cells"][0, n, 0][targets["weights"][0, n, 0] > 0].tolist()) for n in range(2)]
+    assert used == [{7 * width + 10}, {7 * width + 11, 7 * width + 12}]
+
+
+def make_tags(**options: object) -> Tags:
+    return Tags(Source({"stack": Level(8, GRIDS["centred"])}), Task(COCO), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("option", "word", "meant"), [("push", "pair", "pairs"), ("cells", "arround", "around")])
+def test_a_misspelt_option_is_refused(option: str, word: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        make_tags(**{option: word})
