@@ -238,11 +238,11 @@ def _image_folder(root: str | None, split: str, images: str | None) -> Path | No
 
 def _skeleton(given: str | Mapping[str, Any] | None, category: Record, path: Path) -> Skeleton:
     """The skeleton that was asked for, else the category's."""
-    names, where = category.get("keypoints") or [], f"{path}: category {category['name']!r}"
     if given is not None:
-        skeleton = read_skeleton(given)
+        skeleton, names = read_skeleton(given), category.get("keypoints") or []
         if sorted(names) == sorted(skeleton.keypoints) and list(skeleton.keypoints) != names:
             expected = f"in the order of skeleton {skeleton.name!r}, {', '.join(skeleton.keypoints)}"
+            where = f"{path}: category {category['name']!r}"
             raise fault(where, "keypoints", ", ".join(names), expected, "leave `skeleton` out to read the file's own")
         return skeleton
     try:

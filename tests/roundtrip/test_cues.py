@@ -18,7 +18,7 @@ def test_without_tags_nobody_can_be_told_apart() -> None:
     assert not three.keypoints.equal(as_trained[1].keypoints)
 
 
-def testswapping_sides_twice_changes_nothing() -> None:
+def test_swapping_sides_twice_changes_nothing() -> None:
     predictor, batch = make_predictor(), make_batch([2], (128, 160))
     (found,) = predictor.predict_batch(batch, ORACLE)
     swapped = swap(found, COCO.flip)
