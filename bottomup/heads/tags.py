@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
+from bottomup.ops.sampling import gather_maps
 from bottomup.ops.targets import nearest_keypoints
 from bottomup.registry import unknown
 from bottomup.shapes import check_shape
@@ -99,7 +100,7 @@ class Tags(Head):
         x, y = cells.unbind(-1)
         weights = weights * ((x >= 0) & (x < w) & (y >= 0) & (y < h))
         total = weights.sum(-1, keepdim=True)
-        return {"cells": torch.where(weights > 0, y * w + x, 0), "weights": weights / torch.where(total > 0, total, 1.0)}
+        return {"cells": cells, "weights": weights / torch.where(total > 0, total, 1.0)}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """``pull``: squared distance of tags to their person's mean; ``push``: exp(-squared distance) between means."""
@@ -128,11 +129,8 @@ class Tags(Head):
     def _read(self, outputs: Outputs, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
         """The tags (B, N, K, S, D) at the people's keypoints, their weights (B, N, K, S), which keypoints are read (B, N, K)."""
         check_shape("tags", outputs["tags"], "B K D h w", {"K": self.task.keypoints, "D": self.dim})
-        cells, weights = targets["cells"], targets["weights"]
-        index = cells.transpose(1, 2).flatten(2)[:, :, None].expand(-1, -1, self.dim, -1)  # (B, K, D, N S)
-        read = outputs["tags"].flatten(3).gather(3, index)
-        tags = read.unflatten(3, (cells.shape[1], cells.shape[3])).permute(0, 3, 1, 4, 2)
-        return tags, weights, weights.any(3)
+        tags = gather_maps(outputs["tags"], targets["cells"].transpose(1, 2)).transpose(1, 2)
+        return tags, targets["weights"], targets["weights"].any(3)
 
     def _squared(self, difference: Tensor) -> Tensor:
         squares = difference.square()
