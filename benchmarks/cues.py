@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.schema import Row, write_result
-from bottomup.commands.setting import checkpoint_of, dataset_of, make_predictor
+from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
 from bottomup.compose import load_config
 from bottomup.data.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
@@ -71,9 +70,10 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="as bottomup evaluate takes them")
     options = parser.parse_args()
     overrides = [*options.overrides, f"weights={options.weights}"]
-    config: dict[str, Any] = load_config("evaluate", overrides)
+    config = load_config("evaluate", overrides)
     dataset = dataset_of(config, "val", config["limit"])
-    predictor = make_predictor(config, checkpoint_of(config), dataset.task, overrides)
+    config, checkpoint = with_checkpoint(config, overrides)
+    predictor = make_predictor(config, checkpoint, dataset.task)
     rows = list(measure(predictor, dataset, int(config["workers"])))
     for row in rows:
         print(f"{row['name']:14} AP {row['AP']:.3f}  AR {row['AR']:.3f}  loses {row['loss']:.3f}")

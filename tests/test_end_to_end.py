@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import bottomup
 from bottomup.cli import main
@@ -53,6 +54,8 @@ def test_evaluating_and_predicting_from_a_checkpoint(trained: Path, tmp_path: Pa
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert metrics["images"] == 6 and {"AP", "errors", "keypoints"} <= metrics.keys()
     assert len(list((tmp_path / "evaluate" / "pictures").glob("*.png"))) >= 2
+    written = yaml.safe_load((tmp_path / "evaluate" / "config.yaml").read_text())
+    assert (written["backbone"]["channels"], written["input_size"], written["flip"]) == (8, 64, True)  # as the checkpoint has them
 
     images = tmp_path / "images"
     images.mkdir()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bottomup.commands.setting import checkpoint_of, dataset_of, make_predictor, output_folder, write_config
+from bottomup.commands.setting import dataset_of, make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.evaluation.coco import keypoint_ap
@@ -24,8 +24,8 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     """Evaluate as configured; returns what ``metrics.json`` holds."""
     output = output_folder(config, "evaluate")
     dataset = dataset_of(config, "val", config["limit"])
-    checkpoint = checkpoint_of(config)
-    predictor = make_predictor(config, checkpoint, dataset.task, overrides)
+    config, checkpoint = with_checkpoint(config, overrides)
+    predictor = make_predictor(config, checkpoint, dataset.task)
     oracle = tuple(config["oracle"])
     for name in oracle:
         if name not in predictor.model.heads:

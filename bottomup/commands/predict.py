@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.commands.setting import checkpoint_of, make_predictor, output_folder, write_config
+from bottomup.commands.setting import make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.sampling import gather_maps
@@ -26,11 +26,11 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     """Predict as configured; returns ``{"images": …, "instances": …}``."""
     if not config["images"]:
         raise ConfigError("images= is missing: give an image, a folder or a glob")
-    checkpoint = checkpoint_of(config)
+    config, checkpoint = with_checkpoint(config, overrides)
     if checkpoint is None:
         raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
     paths = [Path(config["images"])] if Path(config["images"]).is_file() else find_images(config["images"])
-    predictor = make_predictor(config, checkpoint, checkpoint.task, overrides)
+    predictor = make_predictor(config, checkpoint, checkpoint.task)
     output = output_folder(config, "predict")
     write_config(output, config)
     records: list[dict[str, Any]] = []

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from bottomup.compose import MODEL_KEYS, check_options, compose_dataset, compose_model, merge_overrides, without_pretraining
+from bottomup.compose import check_options, compose_dataset, compose_model, merge_overrides, without_pretraining
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import TrainingSet
@@ -65,25 +65,27 @@ def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, 
     return TrainingSet(dataset, augment, model.ignores | extra, int(config["seed"]))
 
 
-def checkpoint_of(config: Mapping[str, Any]) -> Checkpoint | None:
-    """The checkpoint that ``weights`` names."""
-    return load_checkpoint(config["weights"]) if config.get("weights") else None
+def with_checkpoint(config: dict[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], Checkpoint | None]:
+    """The checkpoint that ``weights`` names, and the configuration that holds with it: the model is the checkpoint's own,
+    with the command line's options on top."""
+    if not config.get("weights"):
+        return config, None
+    checkpoint = load_checkpoint(config["weights"])
+    return {**config, **merge_overrides(checkpoint.config, config, overrides)}, checkpoint
 
 
-def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, task: Task, overrides: Sequence[str]) -> Predictor:
-    """The predictor of a checkpoint, with the command line's options on top; without one, of an untrained model."""
-    model_config = {key: config[key] for key in MODEL_KEYS if key in config}
-    if checkpoint is not None:
-        model_config = merge_overrides(checkpoint.config, config, overrides)
-        task = checkpoint.task
-    model, decoder = compose_model(without_pretraining(model_config) if checkpoint else model_config, task)
-    if checkpoint is not None:
+def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, task: Task) -> Predictor:
+    """The predictor of a checkpoint, configured as ``with_checkpoint`` says; without one, of an untrained model."""
+    if checkpoint is None:
+        model, decoder = compose_model(config, task)
+    else:
+        model, decoder = compose_model(without_pretraining(config), checkpoint.task)
         load_weights(model, checkpoint.weights, str(config["weights"]))
     return Predictor(
         model,
         decoder,
-        input_size=model_config["input_size"],
-        side=model_config["side"],
+        input_size=config["input_size"],
+        side=config["side"],
         scales=config["scales"],
         flip=config["flip"],
         batch_size=config["batch_size"],
