@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
-from bottomup.ops.targets import nearest_keypoints
+from bottomup.ops.targets import keypoint_distance
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
@@ -51,7 +51,7 @@ class Heatmap(Head):
         return {"heatmap": self._gaussians(batch), "counted": counted}
 
     def _gaussians(self, batch: Batch) -> Tensor:
-        distance = nearest_keypoints(batch, self.grids["heatmap"]).distance / self.sigma**2
+        distance = keypoint_distance(batch, self.grids["heatmap"]) / self.sigma**2
         return torch.where(distance < _CUT**2, torch.exp(-distance / 2), 0.0)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

@@ -20,21 +20,36 @@ class Nearest(NamedTuple):
     person: Tensor  # (B, K, h, w) int64 index of that person; 0 where no one has the keypoint
 
 
-def nearest_keypoints(batch: Batch, grid: Grid) -> Nearest:
-    """The closest person's keypoint of each kind for every cell, on the batch's device.
+def keypoint_distance(batch: Batch, grid: Grid) -> Tensor:
+    """(B, K, h, w) squared distance, px², of every cell to the closest keypoint of each kind; FAR where no one has it.
 
-    A loop over people keeps memory at one map: all people at once would need N times as much.
+    On the batch's device. A loop over people keeps memory at one map: all people at once would need N times as much.
     """
-    h, w = grid.shape(batch.size)
-    x, y = grid.centres(w, batch.keypoints), grid.centres(h, batch.keypoints)
-    shape = (len(batch), batch.keypoints.shape[2], h, w)
-    distance = torch.full(shape, FAR, device=x.device)
-    person = torch.zeros(shape, dtype=torch.int64, device=x.device)
+    distance = torch.full(_shape(batch, grid), FAR, device=batch.keypoints.device)
     for n in range(batch.most):
-        dx = (batch.keypoints[:, n, :, :1] - x).square()  # (B, K, w)
-        dy = (batch.keypoints[:, n, :, 1:] - y).square()  # (B, K, h)
-        apart = dx[:, :, None, :] + dy[:, :, :, None]
-        closer = (apart < distance) & batch.labelled[:, n, :, None, None]
-        distance = torch.where(closer, apart, distance)
-        person = torch.where(closer, n, person)
+        distance = torch.minimum(distance, _distance(batch, grid, n))
+    return distance
+
+
+def nearest_keypoints(batch: Batch, grid: Grid) -> Nearest:
+    """As ``keypoint_distance``, and whose keypoint it is."""
+    distance = torch.full(_shape(batch, grid), FAR, device=batch.keypoints.device)
+    person = torch.zeros(distance.shape, dtype=torch.int64, device=distance.device)
+    for n in range(batch.most):
+        apart = _distance(batch, grid, n)
+        person = torch.where(apart < distance, n, person)
+        distance = torch.minimum(distance, apart)
     return Nearest(distance, person)
+
+
+def _shape(batch: Batch, grid: Grid) -> tuple[int, int, int, int]:
+    return (len(batch), batch.keypoints.shape[2], *grid.shape(batch.size))
+
+
+def _distance(batch: Batch, grid: Grid, person: int) -> Tensor:
+    """(B, K, h, w) squared distance to one person's keypoints; FAR where it has none."""
+    h, w = grid.shape(batch.size)
+    keypoints, labelled = batch.keypoints[:, person], batch.labelled[:, person, :, None]
+    dx = (keypoints[..., :1] - grid.centres(w, keypoints)).square()  # (B, K, w)
+    dy = (keypoints[..., 1:] - grid.centres(h, keypoints)).square()  # (B, K, h)
+    return torch.where(labelled, dx, FAR)[:, :, None, :] + torch.where(labelled, dy, 0.0)[:, :, :, None]
