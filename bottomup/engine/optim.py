@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from bottomup.errors import ConfigError
 from bottomup.registry import unknown
@@ -22,6 +22,7 @@ _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 _SCHEDULES = ("constant", "step", "cosine", "plateau")
 _AVERAGES = ("ema", "polyak")
+_Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 def make_optimiser(
@@ -119,9 +120,29 @@ def make_schedule(
 
 
 def make_average(model: nn.Module, *, name: str, decay: float = 0.999) -> AveragedModel:
-    """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights."""
+    """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights.
+
+    The first of n averaged steps forget faster, by at most (1 + n) / (10 + n) as in TensorFlow: else a short run's average
+    would be that of its first, untrained weights.
+    """
     if name not in _AVERAGES:
         raise ConfigError(unknown("average", name, list(_AVERAGES)))
-    average_of = get_ema_multi_avg_fn(decay) if name == "ema" else None
-    average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
+    if not 0 <= decay < 1:
+        raise ConfigError(f"engine.average: decay should be from 0 to below 1, got {decay}")
+    average = AveragedModel(model, multi_avg_fn=_warmed_up(decay) if name == "ema" else None, use_buffers=True)
     return average.requires_grad_(False)
+
+
+def _warmed_up(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
+    @torch.no_grad()
+    def update(averages: _Tensors, currents: _Tensors, count: Tensor | int) -> None:
+        if not averages[0].is_floating_point():  # counters, such as batch norm's
+            torch._foreach_copy_(averages, currents)
+            return
+        changes = torch._foreach_sub(currents, averages)
+        torch._foreach_mul_(
+            changes, (9 / (10 + torch.as_tensor(count))).clamp(min=1 - decay)
+        )  # on the device: no step waits for it
+        torch._foreach_add_(averages, changes)
+
+    return update
