@@ -52,9 +52,9 @@ class Synthetic(Dataset):
 
     ``size`` is the side of the square images in px; ``people`` the range of their number; ``height`` the range of their
     standing height as a fraction of the side; ``overlap`` the share of people placed close before or behind another;
-    ``inside`` how far (in heights) a pelvis keeps from the border; ``occluders`` the share of people with an object before
-    them; ``turned`` and ``lying`` the shares of those who do not face the viewer or do not stand. Few people are more frequent
-    than many.
+    ``inside`` how far (in heights) a pelvis keeps from the border, or [x, y] from the sides and from top and bottom;
+    ``occluders`` the share of people with an object before them; ``turned`` and ``lying`` the shares of those who do not face
+    the viewer or do not stand. Few people are more frequent than many.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Synthetic(Dataset):
         people: Sequence[int] = (1, 3),
         height: Sequence[float] = (0.5, 0.95),
         overlap: float = 0.2,
-        inside: float = 0.3,
+        inside: float | Sequence[float] = 0.3,
         occluders: float = 0.15,
         turned: float = 0.5,
         lying: float = 0.1,
@@ -83,7 +83,7 @@ class Synthetic(Dataset):
         self.task = Task(COCO)
         self.split, self.size, self.seed = split, size, seed
         self.number, self.height = tuple(people), tuple(height)
-        self.overlap, self.inside, self.occluders = overlap, inside, occluders
+        self.overlap, self.inside, self.occluders = overlap, _across_and_along(inside), occluders
         self.turned, self.lying = turned, lying
         count = images if images is not None else 20000 if split == "train" else 300
         self.image_ids = list(range(1, count + 1))
@@ -160,20 +160,28 @@ class Synthetic(Dataset):
         return make_figure(rng, centre, height, draw_pose(rng, self.turned, self.lying))
 
     def _place(self, rng: np.random.Generator, height: float, placed: list[tuple[float, float, float]]) -> tuple[float, float]:
-        margin = min(self.inside * height, 0.48 * self.size)
-        low, high = margin, self.size - margin
+        low = np.minimum(self.inside * height, 0.48 * self.size)
+        high = self.size - low
         if placed and rng.random() < self.overlap:
             x, y, other = placed[-1]  # the closest in height, so that boxes overlap well
             reach = _REACH * (height + other) / 2
             angle = 2 * np.pi * rng.random()
             x, y = x + reach * (0.6 + 0.8 * rng.random()) * np.cos(angle), y + 0.5 * reach * np.sin(angle)
-            return float(np.clip(x, low, high)), float(np.clip(y, low, high))
+            x, y = np.clip((x, y), low, high)
+            return float(x), float(y)
         tries = low + (high - low) * rng.random((4, 2))
         if not placed:
             return float(tries[0, 0]), float(tries[0, 1])
         apart = np.abs(tries[:, None] - np.array(placed)[None, :, :2]).max(-1).min(1)
         best = int(apart.argmax())
         return float(tries[best, 0]), float(tries[best, 1])
+
+
+def _across_and_along(inside: float | Sequence[float]) -> NDArray[np.float64]:
+    both = np.broadcast_to(np.asarray(inside, np.float64), (2,)) if np.size(inside) in (1, 2) else None
+    if both is None or (both < 0).any():
+        raise ConfigError(f"data synthetic: inside is a number of heights, or two, [x, y], from 0; got {inside}")
+    return both
 
 
 def _seen(cast: list[Actor], labels: NDArray[np.int16], areas: list[int]) -> list[bool]:
