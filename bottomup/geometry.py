@@ -118,6 +118,14 @@ def any_at_cells(pixels: Tensor, grid: Grid) -> Tensor:
     return pixels
 
 
+def at_cells(pixels: Tensor, grid: Grid) -> Tensor:
+    """Read a pixel map (B, H, W) of any type at cell centres, (B, h, w); a centre between two pixels reads the latter."""
+    for dim in (1, 2):
+        centres = grid.centres(grid.cells(pixels.shape[dim]), pixels)
+        pixels = pixels.index_select(dim, centres.floor().long())
+    return pixels
+
+
 def transform_points(points: Array, matrix: Array) -> Array:
     """Move points (..., 2) by an affine matrix (2, 3)."""
     return points @ matrix[:, :2].T + matrix[:, 2]

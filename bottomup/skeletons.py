@@ -67,6 +67,35 @@ class Skeleton:
         return tuple((self.keypoints.index(a), self.keypoints.index(b)) for a, b in self.edges)
 
     @cached_property
+    def directed(self) -> tuple[tuple[int, int], ...]:
+        """The edges in both directions, 2E index pairs (from, to): away from the root as in ``tree``, then back."""
+        return self.tree + tuple((b, a) for a, b in self.tree)
+
+    @cached_property
+    def flipped_directed(self) -> tuple[int, ...]:
+        """For each directed edge the index of its mirror image; ConfigError names edges without one."""
+        mirrored = [(self.flip[a], self.flip[b]) for a, b in self.directed]
+        alone = [edge for edge, mirror in zip(self.directed, mirrored, strict=True) if mirror not in self.directed]
+        if alone:
+            names = ", ".join(f"{self.keypoints[a]}–{self.keypoints[b]}" for a, b in alone)
+            raise ConfigError(f"skeleton {self.name!r}: the mirror images of these edges are none: {names}; predict without flip")
+        return tuple(self.directed.index(mirror) for mirror in mirrored)
+
+    @cached_property
+    def steps(self) -> tuple[tuple[int, ...], ...]:
+        """How many edges lie between any two keypoints of the tree (K x K)."""
+        return tuple(tuple(self._steps_from(k)) for k in range(len(self)))
+
+    def _steps_from(self, start: int) -> list[int]:
+        steps = {start: 0}
+        for k in (queue := [start]):
+            for a, b in self.directed:
+                if a == k and b not in steps:
+                    steps[b] = steps[a] + 1
+                    queue.append(b)
+        return [steps.get(k, len(self)) for k in range(len(self))]
+
+    @cached_property
     def grouping(self) -> tuple[int, ...]:
         """Keypoint indices in grouping order."""
         return tuple(self.keypoints.index(name) for name in self.order or self.keypoints)

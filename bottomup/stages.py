@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resample
 from bottomup.registry import Registry
 from bottomup.types import Batch, Features, Frame, Outputs, Prediction, Targets, Task
@@ -100,6 +101,13 @@ class Source:
             raise ValueError("this head is built without features; give it a level to read")
         return list(self.features.values())
 
+    def grid_of(self, key: str) -> Grid:
+        """The grid of the single level, on which the maps ``key`` of an earlier head lie too; ConfigError where they do not."""
+        grid = self.grids.get(key, self.level.grid)
+        if grid != self.level.grid:
+            raise ConfigError(f"{key} lie on {grid}, the level of a head that reads them on {self.level.grid}: give both one level")
+        return grid
+
 
 class Head(nn.Module, ABC):
     """Maps of one kind: predicted, made from annotations, judged, joined.
@@ -163,13 +171,23 @@ class Head(nn.Module, ABC):
         return {key: torch.stack(self.aligned(key, views, frames, onto)).mean(0) for key in self.provides}
 
     def aligned(self, key: str, views: list[Outputs], frames: list[Frame], onto: Frame, mode: str = "bilinear") -> list[Tensor]:
-        """Every view's map ``key`` resampled so that its content lies on that of ``onto``."""
+        """Every view's map ``key`` resampled so that its content lies on that of ``onto``; offsets grow with the content."""
         shape = views[0][key].shape[-2:]
         grid = onto.grids[key]
-        return [view[key] if _same(frame, onto) else
-                resample(view[key].flatten(1, -3), frame.grids[key], frame.content, grid, onto.content,
-                         (shape[0], shape[1]), mode).unflatten(1, view[key].shape[1:-2])
-                for view, frame in zip(views, frames, strict=True)]  # fmt: skip
+        is_offset = self.provides[key].split()[-3] == "2"
+
+        def moved(maps: Tensor, frame: Frame) -> Tensor:
+            flat = maps.flatten(1, -3)
+            there = resample(flat, frame.grids[key], frame.content, grid, onto.content, (shape[0], shape[1]), mode)
+            there = there.view(*maps.shape[:-2], *shape)
+            return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
+
+        return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
+
+
+def _growth(frame: Frame, onto: Frame) -> Tensor:
+    """(B, 2) by how much the content of ``onto`` is larger, along x and y."""
+    return (onto.content[:, 2:] - onto.content[:, :2]) / (frame.content[:, 2:] - frame.content[:, :2])
 
 
 def _same(frame: Frame, onto: Frame) -> bool:

@@ -23,13 +23,13 @@ Position = tuple[int, int]  # (epoch, index in the data set)
 
 
 def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
-    """Samples of one shape as a batch, people padded to ``max_people`` (None: to the most that one image has).
+    """Samples of one shape as a batch, people padded to ``max_people`` (None: to the most that one image has, at least 1).
 
     Where an image has more, the largest stay, as they carry most of the supervision.
     """
     if max_people is not None:
         samples = [_largest(sample, max_people) for sample in samples]
-    count = max_people if max_people is not None else max(len(sample.people) for sample in samples)
+    count = max_people if max_people is not None else max(1, *(len(sample.people) for sample in samples))
     names = samples[0].ignore.keys()
     return Batch(
         size=(samples[0].image.shape[1], samples[0].image.shape[2]),

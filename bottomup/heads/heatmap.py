@@ -2,65 +2,91 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
 from bottomup.ops.targets import keypoint_distance
+from bottomup.registry import unknown
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 _CUT = 4.0  # sigmas; a gaussian is 3e-4 there, and 0 beyond, so that no denormal number slows the loss
+_SURE = 1e-6  # ideal logits are of probabilities at least this far from 0 and 1
 
 
 @HEADS.register
 class Heatmap(Head):
-    """Gaussians around keypoints by mean square error, Associative Embedding §3.3.
+    """Where keypoints are: gaussians by mean square error (Associative Embedding §3.3) or disks by logistic loss (PersonLab §3.1).
 
-    ``sigma`` is the gaussian's, in input px (the reference's 2 cells of stride 4 are 8). The activation stands at the
-    keypoint's exact place, of several people's the highest counts. ``unannotated`` keeps people without keypoint annotation
-    out of the loss, as they are neither background nor taught.
+    ``shape`` "gaussian" has ``sigma`` input px (the reference's 2 cells of stride 4 are 8), at the keypoint's exact place; of
+    several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. ``criterion`` is "mse" on linear
+    maps or "logistic" on logits. ``unannotated`` keeps people without keypoint annotation out of the loss, as they are
+    neither background nor taught.
 
-    Deviates from the paper: it ignores crowds only; set ``unannotated: false`` for that.
+    Deviates from Associative Embedding: it ignores crowds only; set ``unannotated: false`` for that.
     """
 
-    def __init__(self, source: Source, task: Task, *, sigma: float = 8.0, unannotated: bool = True) -> None:
+    def __init__(
+        self,
+        source: Source,
+        task: Task,
+        *,
+        shape: Literal["gaussian", "disk"] = "gaussian",
+        criterion: Literal["mse", "logistic"] = "mse",
+        sigma: float = 8.0,
+        radius: float = 32.0,
+        unannotated: bool = True,
+    ) -> None:
         super().__init__(source, task)
-        if sigma <= 0:
-            raise ConfigError(f"head heatmap: sigma should be positive input px, got {sigma}")
+        for option, value, known in (("shape", shape, ["gaussian", "disk"]), ("criterion", criterion, ["mse", "logistic"])):
+            if value not in known:
+                raise ConfigError("head heatmap: " + unknown(f"{option} option", value, known))
+        if sigma <= 0 or radius <= 0:
+            raise ConfigError(f"head heatmap: sigma and radius should be positive input px, got {sigma} and {radius}")
         if not task.keypoints:
             raise ConfigError("head heatmap needs a skeleton; the task has none")
-        self.sigma = sigma
+        self.shape, self.sigma, self.radius = shape, sigma, radius
+        self.key = "heatmap" if criterion == "mse" else "heatmap_logits"
         self.conv = nn.Conv2d(source.level.channels, task.keypoints, 1)
-        self.provides = {"heatmap": "B K h w"}
-        self.grids = {"heatmap": source.level.grid}
+        self.provides = {self.key: "B K h w"}
+        self.grids = {self.key: source.level.grid}
         self.ignores = frozenset({"crowd", "padding"} | ({"unannotated"} if unannotated else set()))
         self.feedback = task.keypoints
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
-        """(B, K, h, w) linear scores, float32."""
+        """(B, K, h, w) float32: linear ("mse") or before the sigmoid ("logistic")."""
         (maps,) = features.values()
-        return {"heatmap": self.conv(maps).float()}
+        return {self.key: self.conv(maps).float()}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
-        """The gaussians, and the cells that the loss counts."""
-        grid = self.grids["heatmap"]
-        counted = ~any_at_cells(batch.ignored(self.ignores), grid)
-        return {"heatmap": self._gaussians(batch), "counted": counted}
+        """The gaussians or disks, and the cells that the loss counts."""
+        counted = ~any_at_cells(batch.ignored(self.ignores), self.grids[self.key])
+        return {"heatmap": self._shapes(batch), "counted": counted}
 
-    def _gaussians(self, batch: Batch) -> Tensor:
-        distance = keypoint_distance(batch, self.grids["heatmap"]) / self.sigma**2
+    def _shapes(self, batch: Batch) -> Tensor:
+        """(B, K, h, w) float32 in [0, 1]."""
+        distance = keypoint_distance(batch, self.grids[self.key])  # squared
+        if self.shape == "disk":
+            return (distance <= self.radius**2).float()
+        distance = distance / self.sigma**2
         return torch.where(distance < _CUT**2, torch.exp(-distance / 2), 0.0)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """Mean square error over keypoints and cells, 0 where ignored."""
-        heatmap = outputs["heatmap"]
-        check_shape("heatmap", heatmap, "B K h w", {"K": self.task.keypoints})
-        error = (heatmap - targets["heatmap"]).square() * targets["counted"][:, None]
-        return {"mse": error.mean((1, 2, 3))}
+        """The criterion's mean over keypoints and cells, 0 where ignored."""
+        maps, target = outputs[self.key], targets["heatmap"]
+        check_shape(self.key, maps, "B K h w", {"K": self.task.keypoints})
+        if self.key == "heatmap":
+            return {"mse": ((maps - target).square() * targets["counted"][:, None]).mean((1, 2, 3))}
+        error = F.binary_cross_entropy_with_logits(maps, target, reduction="none")
+        return {"logistic": (error * targets["counted"][:, None]).mean((1, 2, 3))}
 
     def ideal(self, batch: Batch) -> Outputs:
-        """The gaussians themselves."""
-        return {"heatmap": self._gaussians(batch)}
+        """The gaussians or disks themselves, or their logits."""
+        shapes = self._shapes(batch)
+        return {self.key: shapes if self.key == "heatmap" else shapes.logit(_SURE)}

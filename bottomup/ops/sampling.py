@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -43,3 +44,26 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     read = read.view(b, k, size, -1).transpose(2, 3)  # (B, K, P, D)
     values: Tensor = read.reshape(*points.shape[:-1], size)
     return values[..., 0] if maps.dim() == 4 else values
+
+
+def sample_channels(maps: Tensor, channels: Tensor, points: Tensor) -> Tensor:
+    """Read each point's own channel between cells: ``maps`` (B, C, D, h, w), ``channels`` (...) int64, ``points`` (B, ..., 2).
+
+    Points are x, y in cells, as in ``sample_bilinear``; outside the map its border is read. Returns (B, ..., D).
+    """
+    b, c, size, h, w = maps.shape
+    last = points.new_tensor((w - 1, h - 1))
+    points = torch.minimum(points.nan_to_num().clamp(min=0.0), last)
+    low = torch.minimum(points.floor(), (last - 1).clamp(min=0.0))
+    share = (points - low)[..., None]  # (B, ..., 2, 1)
+    x, y = low.long().unbind(-1)
+    flat = maps.transpose(1, 2).reshape(b, size, c * h * w)
+    start = (channels * h + y) * w + x
+    right, below = int(w > 1), w * int(h > 1)
+
+    def read(index: Tensor) -> Tensor:
+        return flat.gather(2, index.flatten(1)[:, None].expand(-1, size, -1)).transpose(1, 2).view(*index.shape, size)
+
+    along, down = share[..., 0, :], share[..., 1, :]
+    above_row = read(start).lerp(read(start + right), along)
+    return above_row.lerp(read(start + below).lerp(read(start + below + right), along), down)

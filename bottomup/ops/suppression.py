@@ -36,3 +36,13 @@ def oks_nms(instances: Instances, sigmas: Sequence[float], threshold: float) -> 
     for index in range(len(instances)):
         keep[index] = not bool((alike[index, :index] & keep[:index]).any())
     return keep
+
+
+def claimed(points: Tensor, radius: float) -> Tensor:
+    """Which keypoints (P, K) bool of instances (P, K, 2), given best first, lie within ``radius`` px of a better one's; eq. 4.
+
+    PersonLab §3.1, soft suppression. Keypoints that are NaN claim nothing.
+    """
+    near = (points[:, None] - points[None]).square().sum(-1) <= radius**2  # (P, P, K)
+    better = torch.ones(len(points), len(points), dtype=torch.bool, device=points.device).tril(-1)
+    return (near & better[..., None]).any(1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bottomup.geometry import Grid
+from bottomup.skeletons import Skeleton
 from bottomup.types import Batch
 
 FAR = 1e12  # px², the distance of a cell to a keypoint that nobody has
@@ -53,3 +54,17 @@ def _distance(batch: Batch, grid: Grid, person: int) -> Tensor:
     dx = (keypoints[..., :1] - grid.centres(w, keypoints)).square()  # (B, K, w)
     dy = (keypoints[..., 1:] - grid.centres(h, keypoints)).square()  # (B, K, h)
     return torch.where(labelled, dx, FAR)[:, :, None, :] + torch.where(labelled, dy, 0.0)[:, :, :, None]
+
+
+def carried_keypoints(batch: Batch, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
+    """Keypoints (B, N, K, 2) in which one that is not annotated stands where its nearest annotated one in the tree stands.
+
+    Among equally near ones the first of the skeleton counts. Also returns which keypoints (B, N, K) so stand anywhere: all
+    of a person's, or none.
+    """
+    steps = torch.tensor(skeleton.steps, device=batch.keypoints.device)  # (K, K)
+    labelled = batch.labelled
+    apart = torch.where(labelled[:, :, None, :], steps, len(skeleton))  # (B, N, K, K)
+    source = apart.argmin(-1)  # the first of the least
+    keypoints = batch.keypoints.gather(2, source[..., None].expand(-1, -1, -1, 2))
+    return keypoints, labelled.any(-1, keepdim=True).expand_as(labelled)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
 
+import bottomup.heads
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Heatmap
+from bottomup.heads.long_offsets import LongOffsets
+from bottomup.heads.mid_offsets import MidOffsets
 from bottomup.heads.segmentation import Segmentation
+from bottomup.heads.short_offsets import ShortOffsets
 from bottomup.heads.tags import Tags
 from bottomup.skeletons import COCO
 from bottomup.stages import HEADS, Head, Level, Source
@@ -21,6 +26,12 @@ GRIDS = {"centred": Grid.centred(4), "cornered": Grid.cornered(8)}
 SIZES = {"centred": (96, 128), "cornered": (97, 129)}
 BUILD: dict[str, Callable[[Source, Task], Head]] = {
     "heatmap": Heatmap,
+    "heatmap disk logistic": partial(Heatmap, shape="disk", criterion="logistic", radius=16.0),
+    "short_offsets": ShortOffsets,
+    "mid_offsets": MidOffsets,
+    "mid_offsets raw": partial(MidOffsets, refine=0),
+    "long_offsets": LongOffsets,
+    "long_offsets raw": partial(LongOffsets, refine=0),
     "tags": Tags,
     "tags around": partial(Tags, cells="around"),
     "tags 3-D": partial(Tags, dim=3, distance="rms", push="pairs", pull="mean"),
@@ -38,11 +49,14 @@ def make_head(name: str, grid: str = "centred") -> Head:
 
 def predict(head: Head, grid: str, images: int) -> dict[str, torch.Tensor]:
     h, w = GRIDS[grid].shape(SIZES[grid])
-    return head({"stack": torch.randn(images, 8, h, w, generator=torch.Generator().manual_seed(1))}, {})
+    random = torch.Generator().manual_seed(1)
+    earlier = {"short_offsets": 8 * torch.randn(images, 17, 2, h, w, generator=random)} if head.requires else {}
+    return head({"stack": torch.randn(images, 8, h, w, generator=random)}, earlier)
 
 
 def test_all_registered_heads_are_tested_here() -> None:
-    assert {name.split()[0] for name in BUILD} == set(HEADS.names()) & {"heatmap", "tags", "segmentation"}
+    files = {module.name for module in pkgutil.iter_modules(bottomup.heads.__path__)}
+    assert {name.split()[0] for name in BUILD} == files <= set(HEADS.names())
 
 
 @heads
