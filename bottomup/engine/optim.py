@@ -119,6 +119,30 @@ def make_schedule(
     return LambdaLR(optimiser, factor), factor
 
 
+def resume_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take over what an optimiser has gathered (its moments); its options stay as they are configured now."""
+    options = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, configured in zip(optimiser.param_groups, options, strict=True):
+        group.update(configured)
+
+
+def resume_schedule(schedule: LambdaLR, factor: Factor, state: dict[str, Any]) -> None:
+    """Take over how far a schedule has come and what its validations brought, and set its learning rates."""
+    saved = state["lr_lambdas"][0]  # the one factor of all groups
+    factor.scale, factor.best, factor.waited = saved["scale"], saved["best"], saved["waited"]
+    schedule.load_state_dict(state | {"lr_lambdas": [None] * len(schedule.base_lrs), "base_lrs": schedule.base_lrs})
+    set_rates(schedule, factor)
+
+
+def set_rates(schedule: LambdaLR, factor: Factor) -> None:
+    """Set the learning rates of the step that a schedule has come to, as the factor is now."""
+    rates = [base * factor(schedule.last_epoch) for base in schedule.base_lrs]
+    for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    schedule._last_lr = rates
+
+
 def make_average(model: nn.Module, *, name: str, decay: float = 0.999) -> AveragedModel:
     """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights.
 

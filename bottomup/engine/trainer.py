@@ -17,7 +17,7 @@ from bottomup.engine.distributed import Ranks
 from bottomup.engine.interruption import Interruption, LossWatch
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, compute_losses
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule
+from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
 from bottomup.engine.settings import PRECISIONS, Settings, Validation
 from bottomup.errors import CheckpointError, TrainingError
 from bottomup.model import PoseModel
@@ -206,11 +206,12 @@ class Trainer:
         self._share_plateau()
 
     def _share_plateau(self) -> None:
-        """What the first rank learned of the plateau, all ranks know."""
+        """What the first rank learned of the plateau, all ranks know, and the next step heeds."""
         if self.ranks.world > 1:
             state = [self.factor.__dict__]
             torch.distributed.broadcast_object_list(state, src=0)
             self.factor.__dict__.update(state[0])
+        set_rates(self.schedule, self.factor)
 
     def save(self, name: str, training: bool = True) -> None:
         """Write a checkpoint on the first rank; ``training`` adds what resuming needs."""
@@ -246,14 +247,17 @@ class Trainer:
     _resumed_rng: dict[str, torch.Tensor] | None = None
 
     def resume(self, path: str | Path) -> None:
-        """Go on from a checkpoint exactly: model, optimiser, schedule, scaler, average, random state, position."""
+        """Go on from a checkpoint exactly: model, optimiser, schedule, scaler, average, random state, position.
+
+        What was configured anew since, such as ``steps`` or the learning rate, holds from here on.
+        """
         checkpoint = load_checkpoint(path)
         state = checkpoint.training
         if state is None:
             raise CheckpointError(f"{path} holds weights alone; resume from last.pt, or start anew with init={path}")
         load_weights(self.model, checkpoint.model, str(path))
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+        resume_optimiser(self.optimiser, state["optimiser"])
+        resume_schedule(self.schedule, self.factor, state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.n_averaged.fill_(state["average_count"])

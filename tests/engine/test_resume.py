@@ -46,6 +46,17 @@ def assert_same(a: Any, b: Any, where: str = "") -> None:
         assert a == b, where
 
 
+def test_what_is_configured_anew_holds_after_a_resume(tmp_path: Path) -> None:
+    """A longer cosine and another learning rate take effect, at the step that the run has come to."""
+    first = {"schedule": {"name": "cosine"}, "optimiser": {"name": "adam", "lr": 1e-3}, "average": None, "validate_every": 0}
+    make_trainer(tmp_path, steps=4, **first).fit()
+    longer = make_trainer(tmp_path, steps=8, **(first | {"optimiser": {"name": "adam", "lr": 4e-3, "betas": (0.8, 0.9)}}))
+    longer.resume(tmp_path / "last.pt")
+    (group,) = longer.optimiser.param_groups
+    assert group["lr"] == pytest.approx(4e-3 / 2) and group["betas"] == (0.8, 0.9)  # half way of eight
+    assert all(state["step"] == 4 for state in longer.optimiser.state.values())
+
+
 def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) -> None:
     assert run(tmp_path / "whole", die_at=-1) == 0
     for die_at in (6, 7, 13):  # between checkpoints (every 4), in the middle of epochs of 2 steps
