@@ -1,4 +1,4 @@
-"""``bottomup train|evaluate|predict|list|doctor|show_targets``: Hydra overrides in, a library call out."""
+"""``bottomup train|evaluate|predict|list|doctor|show_targets|import-weights``: Hydra overrides in, a library call out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ COMMANDS = {
     "show_targets": ("targets", "train"),
     "list": ("catalogue", None),
     "doctor": ("doctor", "evaluate"),
+    "import-weights": ("import_weights", None),
 }
 
 _HELP = """bottomup COMMAND [OVERRIDE ...]
@@ -30,6 +31,7 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   show_targets  data=… method=…                          what the network is taught, as pictures
   list          [backbones|heads|…]                      components, options, defaults
   doctor        [data=…]                                 versions, device, data check
+  import-weights tfjs PATH output=…                      PoseNet's or BodyPix's weights as a checkpoint
 
 Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr=1e-3 output=outputs/mine`.
 """

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bottomup.backbones.dilated import Dilated
 from bottomup.backbones.hourglass import Hourglass
+from bottomup.backbones.mobilenet_v1 import MobilenetV1
 from bottomup.backbones.pyramid import Pyramid
 from bottomup.geometry import smallest_side
 from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone
@@ -24,6 +25,8 @@ BUILD: dict[str, Callable[..., Backbone]] = {
     "pyramid resnet": partial(Pyramid, network=NETWORKS["resnet"]),
     "pyramid efficientnet": partial(Pyramid, network=NETWORKS["efficientnet"], frozen_batch_norm=True),
     "dilated 16": partial(Dilated, network="resnet18", auxiliary=True),
+    "mobilenet_v1 16": partial(MobilenetV1, depth=0.25),
+    "mobilenet_v1 8": partial(MobilenetV1, depth=0.25, output_stride=8, native_stride=32),
     "dilated 8": partial(Dilated, network=NETWORKS["efficientnet"], output_stride=8, levels=(2, 5), frozen_batch_norm=False),
 }
 backbones = pytest.mark.parametrize("name", BUILD)
