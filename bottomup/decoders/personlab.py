@@ -13,6 +13,7 @@ from bottomup.geometry import Grid, resize
 from bottomup.ops.hough import centre_of_mass, hough_votes
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import sample_bilinear, sample_channels
+from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
 from bottomup.registry import unknown
@@ -100,10 +101,9 @@ class Personlab(Decoder):
         def step(points: Tensor, edges: Tensor) -> Tensor:
             return points + sample_channels(mid, edges, grid.to_cells(points))
 
-        plan = [type(stride)(*(table.to(mid.device) for table in stride)) for stride in self.plan]
-        poses = walk(seeds, plan, step)
-        points, found = self._reject(poses, seed_scores)
-        return {"points": points, "scores": self._score(points, heatmap, grid, votes, fine) * found[..., None]}
+        poses = walk(seeds, self.plan, step)
+        points, _, found = select_seeds(poses, seed_scores, self.nms_radius, self.max_people)
+        return {"points": points, "scores": self._score(points, heatmap, grid, votes, fine) * (found > 0)[..., None]}
 
     def _read(self, outputs: Outputs, frame: Frame) -> tuple[Tensor, Grid]:
         """The probabilities (B, K, h, w) and the grid that all maps lie on; ValueError where they do not."""
@@ -132,27 +132,6 @@ class Personlab(Decoder):
         peaks = find_peaks(votes, self.max_peaks, self.window)
         cells = centre_of_mass(votes, peaks.cells) if self.seed_place == "centre_of_mass" else peaks.cells
         return grid.to_input(cells), torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
-
-    def _reject(self, poses: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The poses (B, P, K, 2) of the seeds that no better instance explains, and which of the P are there.
-
-        ``poses`` is (B, K, M, K, 2), ``scores`` (B, K, M). One turn of the loop takes the best seed left and drops all that
-        lie within the radius of its pose.
-        """
-        b, k, m = scores.shape
-        own = torch.arange(k, device=scores.device)
-        seeds = poses[:, own, :, own].transpose(0, 1)  # (B, K, M, 2)
-        flat = poses.flatten(1, 2)  # (B, K M, K, 2)
-        left = scores
-        points, found = [], []
-        for _ in range(self.max_people):
-            best, index = left.flatten(1).max(1)
-            pose = flat.gather(1, index.view(b, 1, 1, 1).expand(-1, 1, k, 2))[:, 0]  # (B, K, 2)
-            near = (seeds - pose[:, :, None]).square().sum(-1) <= self.nms_radius**2  # (B, K, M)
-            left = torch.where(near, 0.0, left).flatten(1).scatter(1, index[:, None], 0.0).view(b, k, m)
-            points.append(pose)
-            found.append(best > 0)
-        return torch.stack(points, 1), torch.stack(found, 1)
 
     def _score(self, points: Tensor, heatmap: Tensor, grid: Grid, votes: Tensor, fine: Grid) -> Tensor:
         """The score (B, P, K) of every keypoint."""

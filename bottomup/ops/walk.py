@@ -48,13 +48,13 @@ def _padded(rows: list[list[tuple[int, int, int]]], nowhere: int) -> Stride:
 def walk(seeds: Tensor, plan: list[Stride], step: Step) -> Tensor:
     """Walk from all seeds (B, K, M, 2), input px, at once: the poses (B, K, M, K, 2) that they grow into.
 
-    ``plan`` is that of ``strides``, on the seeds' device. The loop goes over distances from the root, eight for COCO's tree.
+    ``plan`` is that of ``strides``. The loop goes over distances from the root, eight for COCO's tree.
     """
     b, k, m, _ = seeds.shape
     poses = seeds.new_zeros(b, k, m, k + 1, 2)  # the last takes what padding writes
     own = torch.arange(k, device=seeds.device)
     poses[:, own, :, own] = seeds.transpose(0, 1)
-    for edges, sources, ends in plan:
+    for edges, sources, ends in (Stride(*(table.to(seeds.device) for table in stride)) for stride in plan):
         from_here = sources[None, :, None, :, None].expand(b, -1, m, -1, 2)
         reached = step(poses.gather(3, from_here), edges[:, None].expand(-1, m, -1))
         poses.scatter_(3, ends[None, :, None, :, None].expand(b, -1, m, -1, 2), reached)

@@ -1,0 +1,101 @@
+"""Google's own decoder of PersonLab's fields, as PoseNet for TensorFlow.js has it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.ops.peaks import find_peaks
+from bottomup.ops.sampling import gather_maps, sample_channels
+from bottomup.ops.seeds import select_seeds
+from bottomup.ops.suppression import claimed
+from bottomup.ops.walk import strides, walk
+from bottomup.shapes import check_shape
+from bottomup.stages import DECODERS, Decoder, probability, probability_grid
+from bottomup.types import Frame, Instances, Outputs, Prediction, Task
+
+_WINDOW = 3  # cells: a local maximum of radius 1
+
+
+@DECODERS.register
+class Posenet(Decoder):
+    """Peaks of the heatmap itself, grown along raw mid offsets read at the nearest cells; tfjs-models/posenet, multi_pose.
+
+    A peak of at least ``detection_threshold`` stands where its cell's short offset points. The best seeds an instance unless it
+    lies within ``nms_radius`` input px of the same keypoint of one before. Each step of the walk goes by the mid offset of
+    the nearest cell, then ``refine`` times to where the short offset of the nearest cell points. A keypoint's score is the
+    heatmap's at its nearest cell, an instance's the mean over all keypoints of those that no instance before it has claimed.
+    Mid offsets must be raw: ``heads.mid_offsets.refine=0``.
+
+    Deviates from Google's: of tied neighbours one is a peak, not both; at most ``max_peaks`` of each keypoint.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        max_people: int = 20,
+        detection_threshold: float = 0.5,
+        nms_radius: float = 20.0,
+        refine: int = 2,
+        max_peaks: int = 60,
+    ) -> None:
+        if task.skeleton is None or not task.skeleton.edges:
+            raise ConfigError("decoder posenet walks the skeleton's tree; this task has none")
+        if max_people < 1 or max_peaks < 1 or refine < 0 or nms_radius < 0 or not 0 <= detection_threshold < 1:
+            raise ConfigError(
+                "decoder posenet: expected max_people and max_peaks from 1, refine and nms_radius from 0, detection_threshold in "
+                f"[0, 1); got {max_people}, {max_peaks}, {refine}, {nms_radius} and {detection_threshold}"
+            )
+        self.skeleton = task.skeleton
+        self.plan = strides(task.skeleton)
+        self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine
+        self.detection_threshold, self.nms_radius = detection_threshold, nms_radius
+        self.requires = {
+            "heatmap_logits | heatmap": "B K h w",
+            "short_offsets": "B K 2 h w",
+            "mid_offsets": "B 2E 2 h w",
+        }
+
+    def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
+        """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody."""
+        heatmap, grid = probability(outputs, "heatmap").float(), probability_grid(frame, "heatmap")
+        check_shape("heatmap", heatmap, "B K h w", {"K": len(self.skeleton)})
+        short, mid = outputs["short_offsets"].float(), outputs["mid_offsets"].float()
+        ends = torch.tensor([end for _, end in self.skeleton.directed], device=mid.device)
+        peaks = find_peaks(heatmap, self.max_peaks, _WINDOW)
+        scores = torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
+
+        def step(points: Tensor, edges: Tensor) -> Tensor:
+            points = points + sample_channels(mid, edges, nearest_cells(points, grid, heatmap))
+            for _ in range(self.refine):
+                cells = nearest_cells(points, grid, heatmap)
+                points = grid.to_input(cells) + sample_channels(short, ends[edges], cells)
+            return points
+
+        poses = walk(grid.to_input(peaks.cells) + gather_maps(short, peaks.cells), self.plan, step)
+        points, roots, found = select_seeds(poses, scores, self.nms_radius, self.max_people)
+        read = gather_maps(heatmap, nearest_cells(points, grid, heatmap).transpose(1, 2)).transpose(1, 2)  # (B, P, K)
+        read = read.scatter(2, roots[..., None], found[..., None])  # the seed's is its peak's
+        return {"points": points, "scores": read * (found > 0)[..., None]}
+
+    def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
+        """Score the instances of each image; points are kept inside the content."""
+        content = frame.content.cpu()
+        images = zip(tensors["points"].float().cpu(), tensors["scores"].float().cpu(), content, strict=True)
+        return [Prediction(self._instances(*image), frame.size) for image in images]
+
+    def _instances(self, points: Tensor, scores: Tensor, content: Tensor) -> Instances:
+        there = (scores > 0).any(1)
+        points, scores = points[there], scores[there]
+        own = (scores * ~claimed(points, self.nms_radius)).mean(1)
+        order = own.argsort(descending=True, stable=True)
+        return Instances.of_keypoints(points[order].clamp(content[:2], content[2:]), scores[order], own[order])
+
+
+def nearest_cells(points: Tensor, grid: Grid, maps: Tensor) -> Tensor:
+    """The cells of a map (..., h, w) nearest to points (..., 2) input px, whole x, y as float."""
+    last = points.new_tensor((maps.shape[-1] - 1, maps.shape[-2] - 1))
+    return torch.minimum(grid.nearest(points).to(points.dtype).clamp(min=0.0), last)
