@@ -32,6 +32,12 @@ BUILD: dict[str, Callable[..., Backbone]] = {
 backbones = pytest.mark.parametrize("name", BUILD)
 
 
+@pytest.fixture(autouse=True)
+def _forget_what_was_compiled() -> None:
+    """Every backbone is compiled through the same class; together they would reach dynamo's limit of recompilations."""
+    torch._dynamo.reset()
+
+
 def make_backbone(name: str) -> Backbone:
     torch.manual_seed(0)
     backbone = BUILD[name]()
