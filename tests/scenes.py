@@ -10,7 +10,7 @@ import numpy as np
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.types import Batch, People, Sample, Task
+from bottomup.types import Batch, Instances, People, Sample, Task
 
 
 def make_people(rng: np.random.Generator, count: int, size: tuple[int, int], labelled: float = 1.0) -> People:
@@ -46,6 +46,16 @@ def make_sample(seed: int, size: tuple[int, int] = (96, 128), people: int | None
 def make_batch(people: list[int], size: tuple[int, int] = (96, 128), labelled: float = 1.0) -> Batch:
     """One image for each number of people."""
     return collate([make_sample(seed, size, count, labelled) for seed, count in enumerate(people)])
+
+
+def assert_found(instances: Instances, batch: Batch, row: int, within: float) -> None:
+    """Everybody annotated is found, every labelled keypoint within ``within`` px, and nobody else."""
+    people = batch.keypoints[row][batch.present[row]]
+    assert len(instances) == len(people)
+    for n, keypoints in enumerate(people):
+        labelled = batch.labelled[row, n]
+        apart = (instances.keypoints[:, labelled] - keypoints[labelled]).abs().nan_to_num(1e3).amax((1, 2))
+        assert apart.min() < within
 
 
 class Scenes(Dataset):

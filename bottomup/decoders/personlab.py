@@ -12,7 +12,7 @@ from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
 from bottomup.ops.hough import centre_of_mass, hough_votes
 from bottomup.ops.peaks import find_peaks
-from bottomup.ops.sampling import sample_bilinear, sample_channels
+from bottomup.ops.sampling import gather_maps, sample_bilinear, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
@@ -150,8 +150,7 @@ class Personlab(Decoder):
         x, y = around.unbind(-1)
         apart = (grid.to_input(around) - places[..., None, :]).square().sum(-1)
         counted = (apart <= self.radius**2) & (x >= 0) & (x < w) & (y >= 0) & (y < h)
-        index = torch.where(counted, y * w + x, 0.0).long().flatten(2)
-        mass = torch.where(counted, votes.flatten(2).gather(2, index).view_as(x), 0.0)
+        mass = torch.where(counted, gather_maps(votes, around), 0.0)
         scale = _areas(places).view(len(places), 1, -1, 1)  # λ², px²
         kappa = 2 * votes.new_tensor(self.skeleton.sigmas).view(1, -1, 1, 1)
         similar = torch.exp(-apart / (2 * scale * kappa.square()).clamp(min=1e-6))

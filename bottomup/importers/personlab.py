@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bottomup.compose import compose_model
@@ -46,13 +45,8 @@ def import_personlab(path: str | Path, output_stride: int = 16, refine: int = 0)
     model, _ = compose_model(config, task)
     load_weights(model, _backbone_weights(body) | _head_weights(present), str(path))
     used = {name for one in (*body, *present.values()) for name in (one.kernel_name, one.bias_name)}
-    convolved = {name for one in graph.convolutions for name in (one.kernel_name, one.bias_name)}
     checkpoint = Checkpoint(config, task, model.state_dict(), None, None, versions())
-    return checkpoint, sorted((convolved | _weights_like(graph.tensors)) - used)
-
-
-def _weights_like(tensors: dict[str, NDArray[Any]]) -> set[str]:
-    return {name for name, values in tensors.items() if values.ndim > 0}
+    return checkpoint, sorted(name for name, values in graph.tensors.items() if values.ndim and name not in used)
 
 
 def _is_head(convolution: Convolution, name: str) -> bool:

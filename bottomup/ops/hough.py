@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bottomup.geometry import Grid
 from bottomup.ops.offsets import cell_centres
+from bottomup.ops.sampling import gather_maps
 
 
 def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, threshold: float | None = None) -> Tensor:
@@ -49,7 +50,6 @@ def centre_of_mass(maps: Tensor, cells: Tensor) -> Tensor:
     around = cells[..., None, :] + steps  # (B, K, M, 9, 2)
     x, y = around.unbind(-1)
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
-    index = torch.where(inside, y * w + x, 0.0).long().flatten(2)
-    mass = torch.where(inside, maps.flatten(2).gather(2, index).view_as(x), 0.0)[..., None]
+    mass = torch.where(inside, gather_maps(maps, around), 0.0)[..., None]
     total = mass.sum(-2)
     return torch.where(total > 0, (around * mass).sum(-2) / total.clamp(min=torch.finfo(maps.dtype).tiny), cells)

@@ -16,7 +16,7 @@ from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Instances, Task
-from tests.scenes import make_batch
+from tests.scenes import assert_found, make_batch
 
 ORACLE = ("heatmap", "tags")
 
@@ -33,16 +33,6 @@ def make_predictor(tag_size: int = 1, distance: str = "l2", sigma: float = 4.0, 
 
 def decode(predictor: Predictor, batch: Batch) -> list[Instances]:
     return [prediction.instances for prediction in predictor.predict_batch(batch, ORACLE)]
-
-
-def assert_found(instances: Instances, batch: Batch, row: int, within: float) -> None:
-    """Everybody annotated is found, every labelled keypoint within ``within`` px, and nobody else."""
-    people = batch.keypoints[row][batch.present[row]]
-    assert len(instances) == len(people)
-    for n, keypoints in enumerate(people):
-        labelled = batch.labelled[row, n]
-        apart = (instances.keypoints[:, labelled] - keypoints[labelled]).abs().nan_to_num(1e3).amax((1, 2))
-        assert apart.min() < within
 
 
 @pytest.mark.parametrize("options", [{}, {"flip": True}, {"scales": (1.0, 0.5)}, {"scales": (1.0, 2.0), "flip": True}], ids=str)
