@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
+from bottomup.ops.fields import FIELDS, read_fields
 from bottomup.ops.hough import centre_of_mass, hough_votes
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import gather_maps, sample_bilinear, sample_channels
@@ -17,8 +18,7 @@ from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
 from bottomup.registry import unknown
-from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
+from bottomup.stages import DECODERS, Decoder
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Scoring = Literal["expected_oks", "hough"]
@@ -85,16 +85,11 @@ class Personlab(Decoder):
         self.radius, self.nms_radius, self.detection_threshold = radius, nms_radius, detection_threshold
         self.vote_threshold, self.vote_stride, self.seed_place = vote_threshold, vote_stride, seed_place
         self.scoring, self.nms = scoring, nms
-        self.requires = {
-            "heatmap_logits | heatmap": "B K h w",
-            "short_offsets": "B K 2 h w",
-            "mid_offsets": "B 2E 2 h w",
-        }
+        self.requires = dict(FIELDS)
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody."""
-        heatmap, grid = self._read(outputs, frame)
-        short, mid = outputs["short_offsets"].float(), outputs["mid_offsets"].float()
+        heatmap, short, mid, grid = read_fields(outputs, frame, self.skeleton)
         votes, fine = self._vote(heatmap, short, grid)
         seeds, seed_scores = self._seeds(votes, fine)
 
@@ -104,18 +99,6 @@ class Personlab(Decoder):
         poses = walk(seeds, self.plan, step)
         points, _, found = select_seeds(poses, seed_scores, self.nms_radius, self.max_people)
         return {"points": points, "scores": self._score(points, heatmap, grid, votes, fine) * (found > 0)[..., None]}
-
-    def _read(self, outputs: Outputs, frame: Frame) -> tuple[Tensor, Grid]:
-        """The probabilities (B, K, h, w) and the grid that all maps lie on; ValueError where they do not."""
-        heatmap, grid = probability(outputs, "heatmap").float(), probability_grid(frame, "heatmap")
-        check_shape("heatmap", heatmap, "B K h w", {"K": len(self.skeleton)})
-        b, _, h, w = heatmap.shape
-        sizes = {"B": b, "K": len(self.skeleton), "2E": len(self.skeleton.directed), "h": h, "w": w}
-        for key in ("short_offsets", "mid_offsets"):
-            check_shape(key, outputs[key], self.requires[key], sizes)
-            if frame.grids.get(key, grid) != grid:
-                raise ValueError(f"heatmap and {key} should lie on one grid, got {grid} and {frame.grids[key]}")
-        return heatmap, grid
 
     def _vote(self, heatmap: Tensor, short: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
         """The Hough score maps and their grid: eq. 1."""

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
+from bottomup.ops.fields import FIELDS, read_fields
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import gather_maps, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
-from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
+from bottomup.stages import DECODERS, Decoder
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 _WINDOW = 3  # cells: a local maximum of radius 1
@@ -53,17 +53,11 @@ class Posenet(Decoder):
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine
         self.detection_threshold, self.nms_radius = detection_threshold, nms_radius
-        self.requires = {
-            "heatmap_logits | heatmap": "B K h w",
-            "short_offsets": "B K 2 h w",
-            "mid_offsets": "B 2E 2 h w",
-        }
+        self.requires = dict(FIELDS)
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody."""
-        heatmap, grid = probability(outputs, "heatmap").float(), probability_grid(frame, "heatmap")
-        check_shape("heatmap", heatmap, "B K h w", {"K": len(self.skeleton)})
-        short, mid = outputs["short_offsets"].float(), outputs["mid_offsets"].float()
+        heatmap, short, mid, grid = read_fields(outputs, frame, self.skeleton)
         ends = torch.tensor([end for _, end in self.skeleton.directed], device=mid.device)
         peaks = find_peaks(heatmap, self.max_peaks, _WINDOW)
         scores = torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
