@@ -25,6 +25,7 @@ from bottomup.geometry import invert
 from bottomup.model import PoseModel
 from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample
+from bottomup.views import make_view
 
 Image = str | Path | NDArray[np.uint8]
 
@@ -130,7 +131,7 @@ class Predictor:
     def _view(self, batch: Batch, scale: float, flipped: bool) -> Batch:
         size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))
         skeleton = self.model.task.skeleton
-        return batch.view(size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
+        return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
 
     def _forward(self, batch: Batch, oracle: Sequence[str]) -> Outputs:
         given = self.model.ideal(batch, oracle) if oracle else None

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bottomup.geometry import Grid, area_scale, mirrors, transform_boxes, transform_points
+from bottomup.masks import Masks
 from bottomup.skeletons import Skeleton
 
 Features = dict[str, Tensor]  # level name -> (B, C, h, w)
@@ -152,70 +152,6 @@ class Batch:
                 moved["ignore"] = {name: move(value) for name, value in self.ignore.items()}
         return replace(self, **moved)
 
-    def view(self, size: tuple[int, int], scale: float, flipped: bool, fill: Tensor, flip: tuple[int, ...]) -> Batch:
-        """Images and annotations scaled by ``scale`` onto a canvas of ``size``, then mirrored where ``flipped``.
-
-        ``fill`` (3,) uint8 paints the padding; ``flip`` swaps the sides of keypoints.
-        """
-        return _flipped(_scaled(self, size, scale, fill), flip) if flipped else _scaled(self, size, scale, fill)
-
-
-def _scaled(batch: Batch, size: tuple[int, int], scale: float, fill: Tensor) -> Batch:
-    if scale == 1 and size == batch.size:
-        return batch
-    inner = (max(1, round(batch.size[0] * scale)), max(1, round(batch.size[1] * scale)))
-    per_axis = batch.content.new_tensor((inner[1] / batch.size[1], inner[0] / batch.size[0]))  # (x, y)
-    both = torch.cat((per_axis, per_axis))
-    return replace(
-        batch,
-        size=size,
-        images=None if batch.images is None else _place(_shrink(batch.images, inner), size, fill),
-        keypoints=batch.keypoints * per_axis,
-        boxes=batch.boxes * both,
-        areas=batch.areas * per_axis.prod(),
-        content=batch.content * both,
-        to_input=batch.to_input * per_axis.double()[:, None],
-        ignore={name: _nearest(maps, inner, size, fill=name == "padding") for name, maps in batch.ignore.items()},
-        instances=None if batch.instances is None else _nearest(batch.instances, inner, size, fill=0),
-    )
-
-
-def _shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
-    resized = F.interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=True)
-    return resized.round().clamp(0, 255).to(torch.uint8)
-
-
-def _nearest(maps: Tensor, inner: tuple[int, int], size: tuple[int, int], fill: int | bool) -> Tensor:
-    resized = F.interpolate(maps[:, None].float(), inner, mode="nearest-exact").to(maps.dtype)
-    return _place(resized, size, torch.as_tensor([fill], device=maps.device))[:, 0]
-
-
-def _place(images: Tensor, size: tuple[int, int], fill: Tensor) -> Tensor:
-    """Put images into the top left corner of a canvas; what does not fit is cut, the rest is ``fill``."""
-    canvas = fill.to(images).view(1, -1, 1, 1).expand(*images.shape[:2], *size).clone()
-    h, w = min(size[0], images.shape[2]), min(size[1], images.shape[3])
-    canvas[:, :, :h, :w] = images[:, :, :h, :w]
-    return canvas
-
-
-def _flipped(batch: Batch, flip: tuple[int, ...]) -> Batch:
-    width = batch.size[1]
-    mirror = batch.to_input.new_tensor(((-1.0, 0.0, width), (0.0, 1.0, 0.0)))
-    linear = mirror[:, :2] @ batch.to_input
-    linear[..., 2] += mirror[:, 2]
-    keypoints = batch.keypoints[:, :, list(flip)]
-    return replace(
-        batch,
-        images=None if batch.images is None else batch.images.flip(-1),
-        keypoints=torch.stack((width - keypoints[..., 0], keypoints[..., 1]), dim=-1),
-        visibility=batch.visibility[:, :, list(flip)],
-        boxes=flip_boxes(batch.boxes, width),
-        content=flip_boxes(batch.content, width),
-        to_input=linear,
-        ignore={name: maps.flip(-1) for name, maps in batch.ignore.items()},
-        instances=None if batch.instances is None else batch.instances.flip(-1),
-    )
-
 
 def flip_boxes(boxes: Tensor, width: float) -> Tensor:
     """Mirror boxes (..., 4) xyxy in an image of ``width`` px."""
@@ -245,13 +181,16 @@ class Instances:
     scores: Tensor  # (P,)
     boxes: Tensor  # (P, 4) xyxy; around the keypoints where the method finds no boxes
     labels: Tensor  # (P,) int64
+    masks: Masks | None = None  # None: the method finds none
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: Tensor | slice) -> Instances:
         """Some of the instances, by mask, indices or slice."""
-        return Instances(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in values.items()}
+        return Instances(**chosen)
 
     @classmethod
     def empty(cls, keypoints: int) -> Instances:
@@ -274,7 +213,12 @@ class Instances:
     def transform(self, matrix: NDArray[np.float64]) -> Instances:
         """Move the instances by an affine matrix (2, 3)."""
         affine = torch.as_tensor(np.asarray(matrix), dtype=torch.float32)
-        return replace(self, keypoints=transform_points(self.keypoints, affine), boxes=transform_boxes(self.boxes, affine))
+        return replace(
+            self,
+            keypoints=transform_points(self.keypoints, affine),
+            boxes=transform_boxes(self.boxes, affine),
+            masks=None if self.masks is None else self.masks.transform(matrix),
+        )
 
 
 @dataclass(frozen=True)
@@ -287,12 +231,19 @@ class Prediction:
     image_id: int | None = None
 
     def numpy(self) -> dict[str, NDArray[Any]]:
-        """The instances as named numpy arrays."""
-        return {f.name: getattr(self.instances, f.name).numpy() for f in fields(self.instances)}
+        """The instances as named numpy arrays; masks, where there are any, as (P, H, W) bool."""
+        found = {f.name: getattr(self.instances, f.name) for f in fields(self.instances) if f.name != "masks"}
+        if self.instances.masks is not None:
+            found["masks"] = self.instances.masks.draw(self.size)
+        return {name: tensor.numpy() for name, tensor in found.items()}
 
     def to_coco(self, category_id: int = 1) -> list[dict[str, Any]]:
-        """COCO results; keypoints as COCO's pixel indices (x - 0.5), missing ones as 0, 0, 0."""
-        return [self._record(index, category_id) for index in range(len(self.instances))]
+        """COCO results; keypoints as COCO's pixel indices (x - 0.5), missing ones as 0, 0, 0; masks as compressed RLE."""
+        records = [self._record(index, category_id) for index in range(len(self.instances))]
+        if self.instances.masks is not None:
+            for record, code in zip(records, self.instances.masks.to_rle(self.size), strict=True):
+                record["segmentation"] = code
+        return records
 
     def _record(self, index: int, category_id: int) -> dict[str, Any]:
         from bottomup.data.coco import to_indices  # the only place that knows COCO's half pixel

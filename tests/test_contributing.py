@@ -24,6 +24,7 @@ from bottomup.model import PoseModel
 from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, HEADS, Backbone, Head, Level, Source
 from bottomup.types import Batch, Frame, Instances, People, Prediction, Task
+from bottomup.views import make_view
 
 PAGE = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text()
 
@@ -107,7 +108,7 @@ def test_head_sees_the_mirror_image_mirrored(head: Head, dataset: Dataset) -> No
     batch = batch_of(dataset)
     assert batch.images is not None
     assert dataset.task.skeleton is not None
-    mirrored = batch.view(batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), dataset.task.skeleton.flip)
+    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), dataset.task.skeleton.flip)
     undone = head.flip(head.ideal(mirrored), Frame(head.grids, batch.size, mirrored.content))
     for key, maps in head.ideal(batch).items():
         torch.testing.assert_close(undone[key], maps)

@@ -20,7 +20,8 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors",), ("shapes",), ("registry",), ("skeletons",), ("geometry",), ("types",), ("stages",),
+    ("version",), ("errors",), ("shapes",), ("registry",), ("options",),
+    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("model",), ("assembly",), ("compose",),

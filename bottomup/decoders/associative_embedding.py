@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from bottomup.ops.matching import assign
 from bottomup.ops.peaks import Peaks, Refinement, find_peaks, refine_peaks
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.suppression import oks_nms
-from bottomup.registry import unknown
+from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
@@ -113,18 +113,17 @@ class AssociativeEmbedding(Decoder):
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder associative_embedding needs a skeleton; the task has none")
-        _check("max_people", max_people, isinstance(max_people, int) and max_people >= 1, "a whole number, at least 1")
-        odd = isinstance(window, int) and window % 2 == 1
-        _check("window", window, odd and window >= 3, "an odd number of cells, at least 3")
-        _check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
-        _check("tag_threshold", tag_threshold, tag_threshold > 0, "positive")
+        options = Options("decoder associative_embedding")
+        options.whole("max_people", max_people)
+        options.window("window", window)
+        options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
+        options.check("tag_threshold", tag_threshold, tag_threshold > 0, "positive")
         below = fill_threshold is None or 0 <= fill_threshold < detection_threshold
-        _check("fill_threshold", fill_threshold, below, f"null or in [0, detection_threshold), which is {detection_threshold}")
-        _check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
-        for option, value, kind in (("refine", refine, Refinement), ("distance", distance, Distance),
-                                    ("instance_score", instance_score, InstanceScore)):  # fmt: skip
-            if value not in get_args(kind):
-                raise ConfigError("decoder associative_embedding: " + unknown(f"{option} option", value, list(get_args(kind))))
+        options.check("fill_threshold", fill_threshold, below, f"null or in [0, detection_threshold), [0, {detection_threshold})")
+        options.check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
+        options.choice("refine", refine, Refinement)
+        options.choice("distance", distance, Distance)
+        options.choice("instance_score", instance_score, InstanceScore)
         self.skeleton = task.skeleton
         self.max_people, self.window, self.refine = max_people, window, refine
         self.detection_threshold, self.tag_threshold, self.fill_threshold = detection_threshold, tag_threshold, fill_threshold
@@ -238,8 +237,3 @@ def _inside_content(tensors: dict[str, Tensor], prefix: str, frame: Frame) -> li
     placed = points.clamp(content[..., :2], content[..., 2:]).numpy(force=True)
     images = zip(scores, placed, tensors[prefix + "tags"].numpy(force=True), strict=True)
     return [Candidates(*image) for image in images]
-
-
-def _check(option: str, given: Any, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ConfigError(f"decoder associative_embedding: {option} should be {expected}, got {given}")

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal, get_args
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
-from bottomup.ops.fields import FIELDS, read_fields
-from bottomup.ops.hough import centre_of_mass, hough_votes
+from bottomup.masks import Masks
+from bottomup.ops.fields import FIELDS, MASK_FIELDS, read_fields, read_mask_fields
+from bottomup.ops.hough import centre_of_mass, expected_oks, hough_votes
+from bottomup.ops.masks import embedding_distance, foreground_level, nearer_than_others
 from bottomup.ops.peaks import find_peaks
-from bottomup.ops.sampling import gather_maps, sample_bilinear, sample_channels
+from bottomup.ops.sampling import sample_bilinear, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
-from bottomup.registry import unknown
+from bottomup.options import Options
 from bottomup.stages import DECODERS, Decoder
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Scoring = Literal["expected_oks", "hough"]
 Suppression = Literal["soft", "hard"]
 SeedPlace = Literal["centre_of_mass", "cell"]
+MaskMode = Literal["overlapping", "exclusive"]
 
 _HARD = 0.5  # OKS, PersonLab A.2
+_PIXELS = Grid.centred(1)
 
 
 @DECODERS.register
@@ -37,6 +41,12 @@ class Personlab(Decoder):
     ``nms_radius`` input px of the same keypoint of one found before. A seed grows along the mid offsets, which are read refined
     (eq. 2). ``scoring`` is "expected_oks" (eq. 3) or "hough"; ``nms`` is "soft" (eq. 4: only keypoints that no better
     instance has claimed count) or "hard" (OKS above 0.5 drops). At most ``max_people`` instances.
+
+    Where the model has segmentation and long offsets, a pixel of foreground, a probability of ``mask_threshold`` or more, is in
+    the mask of every instance whose keypoints its long offsets hit within ``mask_distance`` of the instance's size (eq. 6;
+    None: any distance). ``masks`` "overlapping" is the paper's, "exclusive" leaves it to the nearest instance, None makes none.
+
+    Where eqs 3 and 6 divide by an instance's size, it is ``smallest`` input px or more, which the paper leaves out.
 
     All seeds, ``max_peaks`` of each keypoint, are walked at once; only the rejection is one after the other.
 
@@ -61,34 +71,44 @@ class Personlab(Decoder):
         seed_place: SeedPlace = "centre_of_mass",
         scoring: Scoring = "expected_oks",
         nms: Suppression = "soft",
+        smallest: float = 10.0,
+        masks: MaskMode | None = "overlapping",
+        mask_threshold: float = 0.5,
+        mask_distance: float | None = 0.25,
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder personlab walks the skeleton's tree; this task has none")
-        _check("max_people", max_people, isinstance(max_people, int) and max_people >= 1, "a whole number, at least 1")
-        _check("max_peaks", max_peaks, isinstance(max_peaks, int) and max_peaks >= 1, "a whole number, at least 1")
-        _check("window", window, isinstance(window, int) and window % 2 == 1 and window >= 3, "an odd number of cells, at least 3")
-        _check("radius", radius, radius > 0, "positive input px")
-        _check("nms_radius", nms_radius, nms_radius >= 0, "input px, from 0")
-        _check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
-        _check("vote_threshold", vote_threshold, vote_threshold is None or 0 <= vote_threshold < 1, "null or in [0, 1)")
-        _check("vote_stride", vote_stride, vote_stride is None or vote_stride >= 1, "null or whole input px, at least 1")
-        for option, value, kind in (
-            ("seed_place", seed_place, SeedPlace),
-            ("scoring", scoring, Scoring),
-            ("nms", nms, Suppression),
-        ):
-            if value not in get_args(kind):
-                raise ConfigError("decoder personlab: " + unknown(f"{option} option", value, list(get_args(kind))))
+        options = Options("decoder personlab")
+        options.whole("max_people", max_people)
+        options.whole("max_peaks", max_peaks)
+        options.window("window", window)
+        options.check("radius", radius, radius > 0, "positive input px")
+        options.check("smallest", smallest, smallest > 0, "positive input px")
+        options.check("nms_radius", nms_radius, nms_radius >= 0, "input px, from 0")
+        options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
+        options.check("vote_threshold", vote_threshold, vote_threshold is None or 0 <= vote_threshold < 1, "null or in [0, 1)")
+        options.check("vote_stride", vote_stride, vote_stride is None or vote_stride >= 1, "null or whole input px, at least 1")
+        options.check("mask_threshold", mask_threshold, 0 < mask_threshold < 1, "in (0, 1)")
+        options.check("mask_distance", mask_distance, mask_distance is None or mask_distance > 0, "null or positive")
+        options.choice("seed_place", seed_place, SeedPlace)
+        options.choice("scoring", scoring, Scoring)
+        options.choice("nms", nms, Suppression)
+        if masks is not None:
+            options.choice("masks", masks, MaskMode)
         self.skeleton = task.skeleton
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.window = max_people, max_peaks, window
         self.radius, self.nms_radius, self.detection_threshold = radius, nms_radius, detection_threshold
         self.vote_threshold, self.vote_stride, self.seed_place = vote_threshold, vote_stride, seed_place
-        self.scoring, self.nms = scoring, nms
-        self.requires = dict(FIELDS)
+        self.scoring, self.nms, self.smallest = scoring, nms, smallest
+        self.masks, self.mask_threshold, self.mask_distance = masks, mask_threshold, mask_distance
+        self.requires = FIELDS | (MASK_FIELDS if masks else {})
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
-        """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody."""
+        """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody.
+
+        With masks ``foreground`` (B, h, w) in [0, 1] and ``levels`` (B, P, h, w), above 0 inside an instance, too.
+        """
         heatmap, short, mid, grid = read_fields(outputs, frame, self.skeleton)
         votes, fine = self._vote(heatmap, short, grid)
         seeds, seed_scores = self._seeds(votes, fine)
@@ -98,7 +118,21 @@ class Personlab(Decoder):
 
         poses = walk(seeds, self.plan, step)
         points, _, found = select_seeds(poses, seed_scores, self.nms_radius, self.max_people)
-        return {"points": points, "scores": self._score(points, heatmap, grid, votes, fine) * (found > 0)[..., None]}
+        scores = self._score(points, heatmap, grid, votes, fine) * (found > 0)[..., None]
+        return {"points": points, "scores": scores} | self._levels(points, scores, outputs, frame)
+
+    def _levels(self, points: Tensor, scores: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
+        """What masks are made of: eq. 6."""
+        fields = read_mask_fields(outputs, frame, self.skeleton) if self.masks else None
+        if fields is None:
+            return {}
+        distance = embedding_distance(fields.long, points, scores, fields.grid, self.smallest)
+        level = foreground_level(fields.foreground, self.mask_threshold)[:, None].expand_as(distance)
+        if self.mask_distance is not None:
+            level = torch.minimum(level, 1 - distance / self.mask_distance)
+        if self.masks == "exclusive":
+            level = torch.minimum(level, nearer_than_others(distance))
+        return {"foreground": fields.foreground, "levels": level.clamp(-1, 1)}
 
     def _vote(self, heatmap: Tensor, short: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
         """The Hough score maps and their grid: eq. 1."""
@@ -121,53 +155,36 @@ class Personlab(Decoder):
         places = points.transpose(1, 2)  # (B, K, P, 2)
         if self.scoring == "hough":
             return sample_bilinear(votes, fine.to_cells(places)).transpose(1, 2)
-        present = sample_bilinear(heatmap, grid.to_cells(places))
-        return (present * self._expected_oks(places, votes, fine)).transpose(1, 2)
-
-    def _expected_oks(self, places: Tensor, votes: Tensor, grid: Grid) -> Tensor:
-        """(B, K, P) the OKS that the votes in the disk about each place (B, K, P, 2) promise: the integral of eq. 3."""
-        h, w = votes.shape[-2:]
-        reach = math.ceil(self.radius / grid.stride)
-        steps = torch.cartesian_prod(*[torch.arange(-reach, reach + 1.0, device=votes.device)] * 2)
-        around = grid.to_cells(places).round()[..., None, :] + steps  # (B, K, P, S, 2)
-        x, y = around.unbind(-1)
-        apart = (grid.to_input(around) - places[..., None, :]).square().sum(-1)
-        counted = (apart <= self.radius**2) & (x >= 0) & (x < w) & (y >= 0) & (y < h)
-        mass = torch.where(counted, gather_maps(votes, around), 0.0)
-        scale = _areas(places).view(len(places), 1, -1, 1)  # λ², px²
-        kappa = 2 * votes.new_tensor(self.skeleton.sigmas).view(1, -1, 1, 1)
-        similar = torch.exp(-apart / (2 * scale * kappa.square()).clamp(min=1e-6))
-        return (mass * similar).sum(-1) / mass.sum(-1).clamp(min=torch.finfo(mass.dtype).tiny)
+        present = sample_bilinear(heatmap, grid.to_cells(places)).transpose(1, 2)
+        return present * expected_oks(votes, points, fine, self.radius, self.smallest, self.skeleton.sigmas)
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Score the instances of each image and drop those that better ones explain; points are kept inside the content."""
+        tensors = {name: tensor.float().cpu() for name, tensor in tensors.items()}
         content = frame.content.cpu()
-        images = zip(tensors["points"].float().cpu(), tensors["scores"].float().cpu(), content, strict=True)
-        return [Prediction(self._instances(*image), frame.size) for image in images]
+        images = [{name: tensor[row] for name, tensor in tensors.items()} for row in range(len(content))]
+        return [self._prediction(image, inner, frame) for image, inner in zip(images, content, strict=True)]
 
-    def _instances(self, points: Tensor, scores: Tensor, content: Tensor) -> Instances:
-        scores = scores.clamp(0.0, 1.0)
-        there = (scores > 0).any(1)
-        points, scores = points[there].clamp(content[:2], content[2:]), scores[there]
-        order = scores.mean(1).argsort(descending=True, stable=True)
-        points, scores = points[order], scores[order]
+    def _prediction(self, image: dict[str, Tensor], content: Tensor, frame: Frame) -> Prediction:
+        scores = image["scores"].clamp(0.0, 1.0)
+        there = (scores > 0).any(1).nonzero()[:, 0]
+        order = there[scores[there].mean(1).argsort(descending=True, stable=True)]
+        points, scores = image["points"][order].clamp(content[:2], content[2:]), scores[order]
+        found = Instances.of_keypoints(torch.where((scores > 0)[..., None], points, torch.nan), scores, scores.mean(1))
+        if "levels" not in image:
+            return Prediction(self._suppressed(found), frame.size)
+        grid = frame.grids["long_offsets"]
+        found = replace(found, masks=Masks.of_levels(image["levels"][order], grid))
+        foreground = resize(image["foreground"][None, None], grid, _PIXELS, frame.size)[0, 0]
+        return Prediction(self._suppressed(found), frame.size, foreground)
+
+    def _suppressed(self, found: Instances) -> Instances:
+        """Those of instances, best first, that better ones do not explain, with the scores that are left to them."""
         if self.nms == "hard":
-            instances = self._of(points, scores, scores.mean(1))
-            return instances[oks_nms(instances, self.skeleton.sigmas, _HARD)]
-        own = (scores * ~claimed(points, self.nms_radius)).mean(1)
-        kept = own > 0
-        order = own[kept].argsort(descending=True, stable=True)
-        return self._of(points[kept][order], scores[kept][order], own[kept][order])
-
-    @staticmethod
-    def _of(points: Tensor, keypoint_scores: Tensor, scores: Tensor) -> Instances:
-        found = (keypoint_scores > 0)[..., None]
-        return Instances.of_keypoints(torch.where(found, points, torch.nan), keypoint_scores, scores)
-
-
-def _areas(places: Tensor) -> Tensor:
-    """(B, P) the area, px², of the box around the keypoints (B, K, P, 2) of each instance."""
-    return (places.amax(1) - places.amin(1)).prod(-1)
+            return found[oks_nms(found, self.skeleton.sigmas, _HARD)]
+        own = (found.keypoint_scores * ~claimed(found.keypoints, self.nms_radius)).mean(1)
+        order = own.argsort(descending=True, stable=True)
+        return replace(found, scores=own)[order[own[order] > 0]]
 
 
 def _finer(grid: Grid, stride: int) -> Grid:
@@ -175,8 +192,3 @@ def _finer(grid: Grid, stride: int) -> Grid:
     if grid.stride % stride:
         raise ConfigError(f"decoder personlab: vote_stride {stride} should divide the maps' stride, {grid.stride}")
     return Grid(stride, grid.origin)
-
-
-def _check(option: str, given: Any, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ConfigError(f"decoder personlab: {option} should be {expected}, got {given}")

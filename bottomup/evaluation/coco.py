@@ -14,8 +14,9 @@ from bottomup.evaluation.records import Record, Records, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
-# name -> (which of COCOeval's tables, OKS threshold or all ten, area range)
-_METRICS: dict[str, tuple[str, float | None, str]] = {
+MetricTable = dict[str, tuple[str, float | None, str]]  # name -> (which of COCOeval's tables, threshold or all ten, area range)
+
+_METRICS: MetricTable = {
     "AP": ("precision", None, "all"),
     "AP50": ("precision", 0.5, "all"),
     "AP75": ("precision", 0.75, "all"),
@@ -42,7 +43,19 @@ def evaluate_keypoints(
 
     Source: COCO's keypoint evaluation, by pycocotools, but for its ``summarize``, which knows only 20 people per image.
     """
-    return _metrics(match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people))
+    return read_metrics(match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people), _METRICS)
+
+
+def read_metrics(evaluation: COCOeval, table: MetricTable) -> dict[str, float]:
+    """Accumulate an evaluated COCOeval of one category and one limit; the metrics of the area ranges that it has."""
+    with silence():
+        evaluation.accumulate()
+    known = evaluation.params.areaRngLbl
+    return {
+        name: _mean(evaluation, kind, threshold, known.index(area))
+        for name, (kind, threshold, area) in table.items()
+        if area in known
+    }
 
 
 def keypoint_ap(
@@ -55,20 +68,8 @@ def keypoint_ap(
     """
     records = read_records(predictions, ground_truth, skeleton)
     return {
-        name: _metrics(match(_narrow(records, index), (sigma,), max_people, areas=("all",)))["AP"]
+        name: read_metrics(match(_narrow(records, index), (sigma,), max_people, areas=("all",)), _METRICS)["AP"]
         for index, (name, sigma) in enumerate(zip(skeleton.keypoints, skeleton.sigmas, strict=True))
-    }
-
-
-def _metrics(evaluation: COCOeval) -> dict[str, float]:
-    """The metrics of the area ranges that were evaluated."""
-    with silence():
-        evaluation.accumulate()
-    known = evaluation.params.areaRngLbl
-    return {
-        name: _mean(evaluation, table, threshold, known.index(area))
-        for name, (table, threshold, area) in _METRICS.items()
-        if area in known
     }
 
 

@@ -33,7 +33,8 @@ def match(
     is neither right nor wrong. The result is evaluated, not yet accumulated.
     """
     with silence():
-        evaluation = COCOeval(_coco(records, records.people), _coco(records, records.instances), "keypoints")
+        images = [{"id": image_id} for image_id in records.image_ids]
+        evaluation = COCOeval(indexed(images, records.people), indexed(images, records.instances), "keypoints")
         params = evaluation.params
         chosen = [params.areaRngLbl.index(area) for area in areas]
         params.areaRng, params.areaRngLbl = [params.areaRng[index] for index in chosen], list(areas)
@@ -75,13 +76,13 @@ def _mean_assigned(similarity: NDArray[np.float64], counted: NDArray[np.bool_]) 
     return float(similarity[rows, columns].sum() / similarity.shape[1])
 
 
-def _coco(records: Records, annotations: list[Record]) -> COCO:
-    """Index copies of the records: pycocotools writes into what it is given, and its loadRes fails on no results."""
-    indexed = COCO()
-    indexed.dataset = {
-        "images": [{"id": image_id} for image_id in records.image_ids],
+def indexed(images: Iterable[Record], annotations: Iterable[Record]) -> COCO:
+    """Index copies of records: pycocotools writes into what it is given, and its loadRes fails on no results."""
+    coco = COCO()
+    coco.dataset = {
+        "images": [dict(image) for image in images],
         "annotations": [dict(annotation) for annotation in annotations],
         "categories": [{"id": CATEGORY}],
     }
-    indexed.createIndex()
-    return indexed
+    coco.createIndex()
+    return coco

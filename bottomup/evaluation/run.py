@@ -10,6 +10,7 @@ from tqdm import tqdm
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.masks import evaluate_masks
 from bottomup.predictor import Predictor
 from bottomup.types import Prediction
 
@@ -32,7 +33,10 @@ def evaluate_dataset(
     max_people: int = 20,
     progress: bool = False,
 ) -> Evaluation:
-    """COCO keypoint AP and AR of a predictor; ``oracle`` names heads replaced by their ideal outputs."""
+    """COCO keypoint AP and AR of a predictor, and of its masks where it finds any.
+
+    ``oracle`` names heads replaced by their ideal outputs.
+    """
     skeleton = dataset.task.skeleton
     if skeleton is None:
         raise ConfigError("the data set has no keypoints to evaluate")
@@ -47,4 +51,7 @@ def evaluate_dataset(
         found[index] = prediction
     predictions = [found[index] for index in range(len(dataset))]
     ground_truth = dataset.ground_truth()
-    return Evaluation(predictions, ground_truth, evaluate_keypoints(predictions, ground_truth, skeleton, max_people))
+    metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
+    if any(prediction.instances.masks is not None for prediction in predictions):
+        metrics |= evaluate_masks(predictions, ground_truth, max_people)
+    return Evaluation(predictions, ground_truth, metrics)

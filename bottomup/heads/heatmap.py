@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
 from bottomup.ops.targets import keypoint_distance
-from bottomup.registry import unknown
+from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
+
+Shape = Literal["gaussian", "disk"]
+Criterion = Literal["mse", "logistic"]
 
 _CUT = 4.0  # sigmas; a gaussian is 3e-4 there, and 0 beyond, so that no denormal number slows the loss
 _SURE = 1e-6  # ideal logits are of probabilities at least this far from 0 and 1
@@ -37,16 +40,16 @@ class Heatmap(Head):
         source: Source,
         task: Task,
         *,
-        shape: Literal["gaussian", "disk"] = "gaussian",
-        criterion: Literal["mse", "logistic"] = "mse",
+        shape: Shape = "gaussian",
+        criterion: Criterion = "mse",
         sigma: float = 8.0,
         radius: float = 32.0,
         unannotated: bool = True,
     ) -> None:
         super().__init__(source, task)
-        for option, value, known in (("shape", shape, ["gaussian", "disk"]), ("criterion", criterion, ["mse", "logistic"])):
-            if value not in known:
-                raise ConfigError("head heatmap: " + unknown(f"{option} option", value, known))
+        options = Options("head heatmap")
+        options.choice("shape", shape, Shape)
+        options.choice("criterion", criterion, Criterion)
         if sigma <= 0 or radius <= 0:
             raise ConfigError(f"head heatmap: sigma and radius should be positive input px, got {sigma} and {radius}")
         if not task.keypoints:

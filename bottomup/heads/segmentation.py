@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
-from bottomup.registry import unknown
+from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
+
+Criterion = Literal["mse", "logistic"]
 
 
 @HEADS.register
@@ -27,10 +28,9 @@ class Segmentation(Head):
     ignores = frozenset({"crowd", "unmasked", "padding"})
     reads_instances = True
 
-    def __init__(self, source: Source, task: Task, *, criterion: Literal["mse", "logistic"] = "logistic") -> None:
+    def __init__(self, source: Source, task: Task, *, criterion: Criterion = "logistic") -> None:
         super().__init__(source, task)
-        if criterion not in ("mse", "logistic"):
-            raise ConfigError("head segmentation: " + unknown("criterion", criterion, ["mse", "logistic"]))
+        Options("head segmentation").choice("criterion", criterion, Criterion)
         self.key = "segmentation" if criterion == "mse" else "segmentation_logits"
         channels = len(task.categories)
         self.conv = nn.Conv2d(source.level.channels, channels, 1)

@@ -11,10 +11,15 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.targets import nearest_keypoints
-from bottomup.registry import unknown
+from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
+
+Push = Literal["n2", "n2_minus_n", "pairs"]
+Pull = Literal["sum", "mean"]
+Distance = Literal["l2", "rms"]
+Cells = Literal["nearest", "around"]
 
 _IDEAL_SPACING = 10.0  # between the tags of two people; far beyond any threshold on tag distance
 
@@ -65,20 +70,17 @@ class Tags(Head):
         task: Task,
         *,
         dim: int = 1,
-        push: Literal["n2", "n2_minus_n", "pairs"] = "n2",
-        pull: Literal["sum", "mean"] = "sum",
-        distance: Literal["l2", "rms"] = "l2",
-        cells: Literal["nearest", "around"] = "nearest",
+        push: Push = "n2",
+        pull: Pull = "sum",
+        distance: Distance = "l2",
+        cells: Cells = "nearest",
     ) -> None:
         super().__init__(source, task)
-        for option, value, known in (
-            ("push", push, list(_PUSH)),
-            ("pull", pull, ["sum", "mean"]),
-            ("distance", distance, ["l2", "rms"]),
-            ("cells", cells, list(_CELLS)),
-        ):
-            if value not in known:
-                raise ConfigError("head tags: " + unknown(f"{option} option", value, known))
+        options = Options("head tags")
+        options.choice("push", push, Push)
+        options.choice("pull", pull, Pull)
+        options.choice("distance", distance, Distance)
+        options.choice("cells", cells, Cells)
         if dim < 1 or not task.keypoints:
             raise ConfigError(f"head tags needs dim >= 1 and a skeleton, got dim {dim} and {task.keypoints} keypoints")
         self.dim, self.push, self.pull, self.distance, self.cells = dim, push, pull, distance, cells

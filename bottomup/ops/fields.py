@@ -14,6 +14,8 @@ from bottomup.types import Frame, Outputs
 
 FIELDS = {"heatmap_logits | heatmap": "B K h w", "short_offsets": "B K 2 h w", "mid_offsets": "B 2E 2 h w"}
 
+MASK_FIELDS = {"segmentation_logits | segmentation?": "B C h w", "long_offsets?": "B K 2 h w"}
+
 
 class Fields(NamedTuple):
     """Heatmap and offsets, float32, on one grid."""
@@ -35,3 +37,23 @@ def read_fields(outputs: Outputs, frame: Frame, skeleton: Skeleton) -> Fields:
         if frame.grids.get(key, grid) != grid:
             raise ValueError(f"heatmap and {key} should lie on one grid, got {grid} and {frame.grids[key]}")
     return Fields(heatmap, outputs["short_offsets"].float(), outputs["mid_offsets"].float(), grid)
+
+
+class MaskFields(NamedTuple):
+    """Foreground and long offsets, float32, on one grid."""
+
+    foreground: Tensor  # (B, h, w) in [0, 1]
+    long: Tensor  # (B, K, 2, h, w) input px
+    grid: Grid
+
+
+def read_mask_fields(outputs: Outputs, frame: Frame, skeleton: Skeleton) -> MaskFields | None:
+    """What masks are made of; None where the model has not both. ValueError where they do not lie on one grid."""
+    if "long_offsets" not in outputs or not outputs.keys() & {"segmentation", "segmentation_logits"}:
+        return None
+    foreground, grid = probability(outputs, "segmentation").float()[:, 0], frame.grids["long_offsets"]
+    if probability_grid(frame, "segmentation") != grid:
+        raise ValueError(f"segmentation and long_offsets should lie on one grid, got {probability_grid(frame, 'segmentation')}")
+    b, h, w = foreground.shape
+    check_shape("long_offsets", outputs["long_offsets"], "B K 2 h w", {"B": b, "K": len(skeleton), "h": h, "w": w})
+    return MaskFields(foreground, outputs["long_offsets"].float(), grid)

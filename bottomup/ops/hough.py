@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -53,3 +54,32 @@ def centre_of_mass(maps: Tensor, cells: Tensor) -> Tensor:
     mass = torch.where(inside, gather_maps(maps, around), 0.0)[..., None]
     total = mass.sum(-2)
     return torch.where(total > 0, (around * mass).sum(-2) / total.clamp(min=torch.finfo(maps.dtype).tiny), cells)
+
+
+def instance_size(points: Tensor, least: float) -> Tensor:
+    """λ (B, P), the square root of the area of the box around instances' keypoints (B, P, K, 2), at ``least`` so much; px.
+
+    The paper has no least; without, a person of whom one keypoint is there would have no size, and no score.
+    """
+    return (points.amax(2) - points.amin(2)).prod(-1).sqrt().clamp(min=least)
+
+
+def expected_oks(votes: Tensor, points: Tensor, grid: Grid, radius: float, least: float, sigmas: Sequence[float]) -> Tensor:
+    """The OKS that the votes in the disk about an instance's keypoints promise: the integral of eq. 3.
+
+    ``votes`` is (B, K, h, w) on ``grid``, ``points`` (B, P, K, 2) and ``radius`` are input px. The scale λ is ``instance_size``,
+    at ``least`` input px; k = 2 ``sigmas``. Returns (B, P, K) in [0, 1]; 0 where nobody votes.
+    """
+    places = points.transpose(1, 2)  # (B, K, P, 2)
+    h, w = votes.shape[-2:]
+    reach = math.ceil(radius / grid.stride)
+    steps = torch.cartesian_prod(*[torch.arange(-reach, reach + 1.0, device=votes.device)] * 2)
+    around = grid.to_cells(places).round()[..., None, :] + steps  # (B, K, P, S, 2)
+    x, y = around.unbind(-1)
+    apart = (grid.to_input(around) - places[..., None, :]).square().sum(-1)
+    counted = (apart <= radius**2) & (x >= 0) & (x < w) & (y >= 0) & (y < h)
+    mass = torch.where(counted, gather_maps(votes, around), 0.0)
+    area = instance_size(points, least).square()[:, None, :, None]  # (B, 1, P, 1) px²
+    kappa = 2 * votes.new_tensor(sigmas).view(1, -1, 1, 1)
+    similar = torch.exp(-apart / (2 * area * kappa.square()))
+    return ((mass * similar).sum(-1) / mass.sum(-1).clamp(min=torch.finfo(mass.dtype).tiny)).transpose(1, 2)

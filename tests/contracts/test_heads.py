@@ -20,6 +20,7 @@ from bottomup.heads.tags import Tags
 from bottomup.skeletons import COCO
 from bottomup.stages import HEADS, Head, Level, Source
 from bottomup.types import Frame, Task
+from bottomup.views import make_view
 from tests.scenes import make_batch
 
 GRIDS = {"centred": Grid.centred(4), "cornered": Grid.cornered(8)}
@@ -117,7 +118,7 @@ def test_losses_of_a_batch_are_those_of_its_images(name: str) -> None:
 def test_a_flipped_view_of_the_ideal_is_the_ideal(name: str, grid: str) -> None:
     head = make_head(name, grid)
     batch = make_batch([3, 2], SIZES[grid])
-    mirrored = batch.view(batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip)
+    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip)
     frame = Frame(head.grids, mirrored.size, mirrored.content)
     ideal, undone = head.ideal(batch), head.flip(head.ideal(mirrored), frame)
     for key, maps in ideal.items():

@@ -19,6 +19,7 @@ from bottomup.engine.objective import compute_losses
 from bottomup.model import PoseModel
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
+from bottomup.views import make_view
 from tests.contracts import dummies as d
 
 TASK = Task(COCO)
@@ -142,7 +143,7 @@ def test_merging_a_flipped_and_a_scaled_view_keeps_shapes_and_runs_the_rest_once
     half = (model.side(h // 2), model.side(w // 2))
     views, frames = [], []
     for size, scale, flipped in ((batch.size, 1.0, False), (batch.size, 1.0, True), (half, 0.5, False)):
-        view = batch.view(size, scale, flipped, model.fill, COCO.flip)
+        view = make_view(batch, size, scale, flipped, model.fill, COCO.flip)
         outputs, frame = model(view.images)[0], model.frame(view)
         views.append(model.unflip(outputs, frame) if flipped else outputs)
         frames.append(frame.flipped() if flipped else frame)

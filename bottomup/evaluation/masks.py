@@ -1,0 +1,83 @@
+"""Average precision and recall of person masks, as COCO defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pycocotools import mask as coco_mask
+from pycocotools.cocoeval import COCOeval
+
+from bottomup.data.coco_records import mask_rle
+from bottomup.errors import DataError
+from bottomup.evaluation.coco import MetricTable, read_metrics
+from bottomup.evaluation.oks import indexed, silence
+from bottomup.evaluation.records import CATEGORY, Record
+from bottomup.types import Prediction
+
+_METRICS: MetricTable = {
+    "mask_AP": ("precision", None, "all"),
+    "mask_AP50": ("precision", 0.5, "all"),
+    "mask_AP75": ("precision", 0.75, "all"),
+    "mask_APS": ("precision", None, "small"),
+    "mask_APM": ("precision", None, "medium"),
+    "mask_APL": ("precision", None, "large"),
+    "mask_AR": ("recall", None, "all"),
+    "mask_ARS": ("recall", None, "small"),
+    "mask_ARM": ("recall", None, "medium"),
+    "mask_ARL": ("recall", None, "large"),
+}
+_POSED = "mask_AP_posed"
+
+
+def evaluate_masks(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], max_people: int = 20) -> dict[str, float]:
+    """COCO's mask metrics of one category, in [0, 1]: mask_AP, …50, …75, …S, …M, …L, mask_AR, …S, …M, …L; and mask_AP_posed.
+
+    ``predictions`` are in image px with masks; ``ground_truth`` is a COCO dictionary of the people of one category, of which
+    every image counts; those without a mask are left out as crowds are. Of each image the ``max_people`` best instances count.
+    "mask_AP_posed" leaves out people without labelled keypoints too: who matches one is neither right nor wrong. NaN where
+    nobody is to be found. Raises DataError for a prediction of an image that is not listed.
+    """
+    images = {image["id"]: image for image in ground_truth["images"]}
+    listed = list(images.values())
+    people = [_person(entry, number, images[entry["image_id"]]) for number, entry in enumerate(ground_truth["annotations"], 1)]
+    found = _instances(predictions, images.keys())
+    metrics = read_metrics(_match(listed, people, found, max_people), _METRICS)
+    posed = [person | {"iscrowd": person["iscrowd"] or int(not person["posed"])} for person in people]
+    return metrics | {_POSED: read_metrics(_match(listed, posed, found, max_people), _METRICS)["mask_AP"]}
+
+
+def _match(images: list[Record], people: list[Record], found: list[Record], max_people: int) -> COCOeval:
+    with silence():
+        evaluation = COCOeval(indexed(images, people), indexed(images, found), "segm")
+        evaluation.params.maxDets = [max_people]
+        evaluation.evaluate()
+    return evaluation
+
+
+def _person(annotation: Mapping[str, Any], number: int, image: Record) -> Record:
+    """An annotation as its run-length code; without a mask its box stands for it, to be ignored as a crowd."""
+    segmentation, (x, y, width, height) = annotation.get("segmentation"), annotation["bbox"]
+    outline = segmentation or [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    return {
+        "id": number,
+        "image_id": annotation["image_id"],
+        "category_id": CATEGORY,
+        "segmentation": mask_rle(outline, image),
+        "area": annotation["area"],
+        "iscrowd": int(bool(annotation.get("iscrowd")) or not segmentation),
+        "posed": any(visibility > 0 for visibility in (annotation.get("keypoints") or [])[2::3]),
+    }
+
+
+def _instances(predictions: Iterable[Prediction], images: Iterable[int]) -> list[Record]:
+    listed, records = set(images), list[Record]()
+    for prediction in predictions:
+        if prediction.image_id not in listed:
+            raise DataError(f"a prediction is of image {prediction.image_id}, which the ground truth does not list")
+        masks, scores = prediction.instances.masks, prediction.instances.scores.tolist()
+        codes = masks.to_rle(prediction.size) if masks is not None else []
+        for code, score in zip(codes, scores, strict=True):
+            record = {"id": len(records) + 1, "image_id": prediction.image_id, "category_id": CATEGORY, "score": score}
+            records.append(record | {"segmentation": code, "area": float(coco_mask.area(code)), "iscrowd": 0})
+    return records

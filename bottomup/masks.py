@@ -1,0 +1,111 @@
+"""Instance masks of one image: small maps in memory, pixels on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from bottomup.geometry import Grid, chain, invert, transform_boxes
+
+Window = tuple[slice, slice]  # rows and columns of an image
+
+
+class Crop(NamedTuple):
+    """The part of a map that holds one instance, with a margin of a cell."""
+
+    level: Tensor  # (h, w) float16, above 0 inside
+    corner: tuple[int, int]  # cell x, y of its first
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of P instances, each a crop of a map whose level is above 0 inside, read bilinearly between cells.
+
+    ``to_frame`` (2, 3) takes cells to the px of the frame that the instances are in. A hundred people of a large image take
+    a megabyte; their pixels would take a hundred.
+    """
+
+    crops: tuple[Crop, ...]
+    to_frame: NDArray[np.float64]
+
+    @classmethod
+    def of_levels(cls, levels: Tensor, grid: Grid) -> Masks:
+        """The masks where maps (P, h, w) on ``grid`` are above 0."""
+        to_input = np.array([[grid.stride, 0.0, grid.origin], [0.0, grid.stride, grid.origin]])
+        return cls(tuple(_crop(level) for level in levels.to(torch.float16)), to_input)
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, index: Tensor | slice) -> Masks:
+        """Some of the masks, by mask, indices or slice."""
+        chosen = torch.arange(len(self))[index].tolist()
+        return replace(self, crops=tuple(self.crops[i] for i in chosen))
+
+    def transform(self, matrix: NDArray[np.float64]) -> Masks:
+        """Move the masks by an affine matrix (2, 3); nothing is drawn, so nothing is lost."""
+        return replace(self, to_frame=chain(self.to_frame, matrix))
+
+    def draw(self, size: tuple[int, int]) -> Tensor:
+        """(P, H, W) bool: the pixels of a frame of ``size`` whose centres lie inside."""
+        drawn = torch.zeros(len(self), *size, dtype=torch.bool)
+        for index, (window, inside) in enumerate(self.windows(size)):
+            drawn[index][window] = inside
+        return drawn
+
+    def windows(self, size: tuple[int, int]) -> Iterator[tuple[Window, Tensor]]:
+        """Each mask in turn as a window of a frame of ``size`` and the pixels (rows, columns) bool inside it."""
+        to_cells = invert(self.to_frame)
+        for crop in self.crops:
+            window = self._window(crop, size)
+            yield window, _pixels(crop, to_cells, window) > 0
+
+    def to_rle(self, size: tuple[int, int]) -> list[dict[str, Any]]:
+        """COCO's compressed run-length codes of the masks in a frame of ``size``, as JSON takes them."""
+        codes = []
+        for window, inside in self.windows(size):
+            pixels = np.zeros(size, np.uint8, order="F")
+            pixels[window] = inside.numpy()
+            code = coco_mask.encode(pixels)
+            codes.append({"size": list(size), "counts": code["counts"].decode()})
+        return codes
+
+    def _window(self, crop: Crop, size: tuple[int, int]) -> Window:
+        """The pixels that a crop may reach: half a cell further than its outer cells' centres."""
+        x, y = crop.corner
+        h, w = crop.level.shape
+        cells = np.array([[x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5]])
+        x1, y1, x2, y2 = transform_boxes(cells, self.to_frame)[0]
+        left, right = np.clip((np.floor(x1), np.ceil(x2)), 0, size[1]).astype(int)
+        top, bottom = np.clip((np.floor(y1), np.ceil(y2)), 0, size[0]).astype(int)
+        return slice(top, bottom), slice(left, right)
+
+
+def _crop(level: Tensor) -> Crop:
+    rows, columns = ((level > 0).any(dim).nonzero().flatten() for dim in (1, 0))
+    if not len(rows):
+        return Crop(level[:0, :0], (0, 0))
+    top, left = max(int(rows[0]) - 1, 0), max(int(columns[0]) - 1, 0)
+    return Crop(level[top : int(rows[-1]) + 2, left : int(columns[-1]) + 2].clone(), (left, top))
+
+
+def _pixels(crop: Crop, to_cells: NDArray[np.float64], window: Window) -> Tensor:
+    """The level (rows, columns) at the centres of a window's pixels; ``to_cells`` (2, 3) takes px to cells."""
+    rows, columns = (torch.arange(side.start, side.stop) + 0.5 for side in window)
+    h, w = crop.level.shape
+    if not (h and w and len(rows) and len(columns)):
+        return torch.zeros(len(rows), len(columns))
+    (xx, xy, x0), (yx, yy, y0) = to_cells.tolist()
+    x = xx * columns + xy * rows[:, None] + (x0 - crop.corner[0])
+    y = yx * columns + yy * rows[:, None] + (y0 - crop.corner[1])
+    where = torch.stack(((2 * x + 1) / w - 1, (2 * y + 1) / h - 1), dim=-1)  # grid_sample counts from -1 to 1
+    level = crop.level.float()[None, None]
+    return F.grid_sample(level, where[None], padding_mode="border", align_corners=False)[0, 0]

@@ -1,0 +1,96 @@
+"""Mask AP and AR."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+from bottomup.errors import DataError
+from bottomup.evaluation.masks import evaluate_masks
+from bottomup.geometry import Grid
+from bottomup.masks import Masks
+from bottomup.types import Instances, Prediction
+
+SIZE = (120, 160)
+SQUARES = ((10, 10, 60, 60), (20, 80, 70, 110), (80, 100, 110, 150))  # rows and columns: top, left, bottom, right
+
+
+def inside(square: tuple[int, int, int, int]) -> torch.Tensor:
+    level = torch.full(SIZE, -1.0)
+    level[square[0] : square[2], square[1] : square[3]] = 1.0
+    return level
+
+
+def person(number: int, square: tuple[int, int, int, int], **other: Any) -> dict[str, Any]:
+    top, left, bottom, right = square
+    code = coco_mask.encode(np.asfortranarray((inside(square) > 0).numpy().astype(np.uint8)))
+    return {
+        "id": number,
+        "image_id": 7,
+        "category_id": 1,
+        "segmentation": {"size": list(SIZE), "counts": code["counts"].decode()},
+        "bbox": [left, top, right - left, bottom - top],
+        "area": float((right - left) * (bottom - top)),
+        "iscrowd": 0,
+        "keypoints": [0, 0, 2] * 17,
+    } | other
+
+
+def truth(*people: dict[str, Any]) -> dict[str, Any]:
+    return {"images": [{"id": 7, "height": SIZE[0], "width": SIZE[1]}], "annotations": list(people), "categories": []}
+
+
+def predict(*squares: tuple[int, int, int, int]) -> list[Prediction]:
+    count = len(squares)
+    levels = torch.stack([inside(square) for square in squares]) if squares else torch.zeros(0, *SIZE)
+    instances = Instances.of_keypoints(torch.zeros(count, 17, 2), torch.zeros(count, 17), torch.linspace(0.9, 0.5, count))
+    masks = Masks.of_levels(levels, Grid.centred(1))
+    return [Prediction(Instances(**{**vars(instances), "masks": masks}), SIZE, image_id=7)]
+
+
+def everybody() -> dict[str, Any]:
+    return truth(*(person(number, square) for number, square in enumerate(SQUARES, 1)))
+
+
+def test_the_masks_themselves_score_one() -> None:
+    metrics = evaluate_masks(predict(*SQUARES), everybody())
+    assert metrics["mask_AP"] == metrics["mask_AR"] == metrics["mask_AP_posed"] == pytest.approx(1.0)
+    assert math.isnan(metrics["mask_APS"])  # nobody is that small
+
+
+def test_half_a_mask_counts_up_to_its_overlap() -> None:
+    """A mask of 0.64 of the person matches at the thresholds .5, .55 and .6 of ten."""
+    metrics = evaluate_masks(predict((10, 10, 42, 60)), truth(person(1, SQUARES[0])))
+    assert metrics["mask_AP50"] == pytest.approx(1.0) and metrics["mask_AP"] == pytest.approx(0.3)
+
+
+def test_who_is_missed_lowers_recall() -> None:
+    assert evaluate_masks(predict(*SQUARES[:2]), everybody())["mask_AR"] == pytest.approx(2 / 3)
+    assert evaluate_masks(predict(), everybody())["mask_AP"] == 0.0
+
+
+def test_only_the_best_instances_count() -> None:
+    assert evaluate_masks(predict(*SQUARES), everybody(), max_people=2)["mask_AR"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("other", [{"iscrowd": 1}, {"segmentation": None}])
+def test_crowds_and_people_without_a_mask_are_left_out(other: dict[str, Any]) -> None:
+    people = truth(person(1, SQUARES[0]), person(2, SQUARES[1], **other))
+    assert evaluate_masks(predict(SQUARES[0]), people)["mask_AP"] == pytest.approx(1.0)
+    assert evaluate_masks(predict(SQUARES[1], SQUARES[0]), people)["mask_AP"] == pytest.approx(1.0)
+
+
+def test_people_without_keypoints_are_counted_apart() -> None:
+    people = truth(person(1, SQUARES[0]), person(2, SQUARES[1], keypoints=[0] * 51))
+    metrics = evaluate_masks(predict(SQUARES[0]), people)
+    assert metrics["mask_AP"] == pytest.approx(0.5, abs=0.01) and metrics["mask_AP_posed"] == pytest.approx(1.0)
+
+
+def test_a_prediction_of_an_unlisted_image_is_refused() -> None:
+    with pytest.raises(DataError, match="image 7"):
+        evaluate_masks(predict(SQUARES[0]), {"images": [], "annotations": [], "categories": []})

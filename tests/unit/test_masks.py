@@ -1,0 +1,64 @@
+"""Masks: small maps whose pixels are drawn on demand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from bottomup.geometry import Grid, resize
+from bottomup.masks import Masks
+
+SIZE = (48, 64)
+
+
+def a_map(grid: Grid, size: tuple[int, int] = SIZE, seed: int = 0, count: int = 3) -> Tensor:
+    """Levels (P, h, w) of blobs, in steps that half precision holds."""
+    h, w = grid.shape(size)
+    noise = torch.randn(1, count, 3, 3, generator=torch.Generator().manual_seed(seed))
+    smooth = torch.nn.functional.interpolate(noise, (h, w), mode="bilinear", align_corners=True)[0]
+    return (smooth.clamp(-1, 1) * 128).round() / 128
+
+
+@pytest.mark.parametrize(("grid", "size"), [(Grid.centred(4), SIZE), (Grid.cornered(4), (49, 65)), (Grid.centred(1), SIZE)])
+def test_pixels_are_the_map_resized_to_pixels(grid: Grid, size: tuple[int, int]) -> None:
+    levels = a_map(grid, size)
+    expected = resize(levels[None], grid, Grid.centred(1), size)[0]
+    drawn = Masks.of_levels(levels, grid).draw(size)
+    sure = expected.abs() > 1e-4
+    assert drawn.shape == (3, *size) and bool((drawn == (expected > 0))[sure].all())
+
+
+def test_moving_moves_every_pixel() -> None:
+    masks = Masks.of_levels(a_map(Grid.centred(4)), Grid.centred(4))
+    moved = masks.transform(np.array([[1.0, 0.0, 5.0], [0.0, 1.0, -7.0]])).draw(SIZE)
+    assert torch.equal(moved[:, : SIZE[0] - 7, 5:], masks.draw(SIZE)[:, 7:, : SIZE[1] - 5])
+    assert not moved[:, SIZE[0] - 5 :].any()  # beyond the map there is nothing but half a cell
+
+
+def test_enlarging_enlarges_the_area() -> None:
+    masks = Masks.of_levels(a_map(Grid.centred(4)), Grid.centred(4))
+    large = masks.transform(np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0]])).draw((3 * SIZE[0], 3 * SIZE[1]))
+    for small, big in zip(masks.draw(SIZE).sum((1, 2)), large.sum((1, 2)), strict=True):
+        assert float(big) == pytest.approx(9 * float(small), rel=0.03)
+
+
+def test_run_lengths_are_the_pixels() -> None:
+    masks = Masks.of_levels(a_map(Grid.cornered(4)), Grid.cornered(4))
+    for code, drawn in zip(masks.to_rle(SIZE), masks.draw(SIZE), strict=True):
+        assert np.array_equal(coco_mask.decode(code).astype(bool), drawn.numpy())
+
+
+def test_some_of_the_masks_are_those() -> None:
+    masks = Masks.of_levels(a_map(Grid.centred(4)), Grid.centred(4))
+    assert torch.equal(masks[torch.tensor([2, 0])].draw(SIZE), masks.draw(SIZE)[[2, 0]])
+    assert torch.equal(masks[torch.tensor([True, False, True])].draw(SIZE), masks.draw(SIZE)[[0, 2]])
+    assert len(masks[1:]) == 2
+
+
+def test_nothing_inside_draws_nothing() -> None:
+    masks = Masks.of_levels(torch.full((2, 12, 16), -1.0), Grid.centred(4))
+    assert not masks.draw(SIZE).any() and len(masks.to_rle(SIZE)) == 2
+    assert Masks.of_levels(torch.zeros(0, 12, 16), Grid.centred(4)).draw(SIZE).shape == (0, *SIZE)
