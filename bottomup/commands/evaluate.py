@@ -75,9 +75,10 @@ def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: 
             old.unlink()
         for rank, image_id in enumerate(chosen):
             index = place[image_id]
-            sample = dataset.sample(index, frozenset())
-            truth = draw_people(sample.image, sample.people, skeleton)
-            found = draw_instances(sample.image, evaluation.predictions[index].instances, skeleton)
+            instances = evaluation.predictions[index].instances
+            sample = dataset.sample(index, frozenset({"instances"} if instances.masks is not None else ()))
+            truth = draw_people(sample.image, sample.people, skeleton, sample.instances)
+            found = draw_instances(sample.image, instances, skeleton)
             save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
 
 

@@ -65,7 +65,7 @@ class Personlab(Decoder):
         nms_radius: float = 10.0,
         detection_threshold: float = 0.01,
         window: int = 3,
-        max_peaks: int = 60,
+        max_peaks: int = 40,
         vote_threshold: float | None = None,
         vote_stride: int | None = None,
         seed_place: SeedPlace = "centre_of_mass",

@@ -40,7 +40,7 @@ class Posenet(Decoder):
         detection_threshold: float = 0.5,
         nms_radius: float = 20.0,
         refine: int = 2,
-        max_peaks: int = 60,
+        max_peaks: int = 40,
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder posenet walks the skeleton's tree; this task has none")

@@ -36,7 +36,8 @@ def read_fields(outputs: Outputs, frame: Frame, skeleton: Skeleton) -> Fields:
         check_shape(key, outputs[key], FIELDS[key], sizes)
         if frame.grids.get(key, grid) != grid:
             raise ValueError(f"heatmap and {key} should lie on one grid, got {grid} and {frame.grids[key]}")
-    return Fields(heatmap, outputs["short_offsets"].float(), outputs["mid_offsets"].float(), grid)
+    short, mid = (outputs[key].float().contiguous() for key in ("short_offsets", "mid_offsets"))  # they are read many times
+    return Fields(heatmap.contiguous(), short, mid, grid)
 
 
 class MaskFields(NamedTuple):

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bottomup.geometry import Grid
-from bottomup.ops.offsets import cell_centres
 from bottomup.ops.sampling import gather_maps
 
 
@@ -21,23 +21,30 @@ def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, thre
     beyond the map are lost.
     """
     b, k, h, w = scores.shape
-    ends = grid.to_cells(cell_centres(grid, h, w, offsets) + offsets)
-    x, y, weight = ends[:, :, 0].flatten(), ends[:, :, 1].flatten(), scores.flatten()
-    base = torch.arange(b * k, device=scores.device).repeat_interleave(h * w) * (h * w)
-    if threshold is not None:
-        voting = (weight > threshold).nonzero()[:, 0]
-        x, y, weight, base = x[voting], y[voting], weight[voting], base[voting]
+    weight = scores.flatten()
+    voting = (weight > (-torch.inf if threshold is None else threshold)).nonzero()[:, 0]
+    weight, place = weight[voting], voting % (h * w)
+    first = voting - place  # cell of the voter's map
+    step = offsets.flatten()[(2 * first + place)[:, None] + voting.new_tensor((0, h * w))] / grid.stride  # (V, 2), cells
+    x = (place % w + step[:, 0]).nan_to_num(nan=-1.0).clamp(-1, w)
+    y = (place // w + step[:, 1]).nan_to_num(nan=-1.0).clamp(-1, h)
     left, top = x.floor(), y.floor()
     right, below = x - left, y - top  # the shares of the cells further on
-    votes = weight.new_zeros(b * k * h * w)
-    for dx, across in ((0, 1 - right), (1, right)):
-        for dy, down in ((0, 1 - below), (1, below)):
-            column, row = left + dx, top + dy
-            inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
-            cell = torch.where(inside, row * w + column, 0.0).long() + base
-            votes.index_add_(0, cell, torch.where(inside, weight * across * down, 0.0))
+    # a rim of one cell before and two after takes what falls beyond the map
+    rim_w, rim_h = w + 3, h + 3
+    cell = (first // (h * w) * rim_h + top.long() + 1) * rim_w + left.long() + 1
+    votes = weight.new_zeros(b * k * rim_h * rim_w)
+    lower = weight * below
+    upper = weight - lower
+    for further, share in (
+        (0, upper - upper * right),
+        (1, upper * right),
+        (rim_w, lower - lower * right),
+        (rim_w + 1, lower * right),
+    ):
+        votes.index_add_(0, cell + further, share)
     cells_of_a_disk = math.pi * (radius / grid.stride) ** 2
-    return votes.view(b, k, h, w) / cells_of_a_disk
+    return votes.view(b, k, rim_h, rim_w)[..., 1 : h + 1, 1 : w + 1] / cells_of_a_disk
 
 
 def centre_of_mass(maps: Tensor, cells: Tensor) -> Tensor:
@@ -70,16 +77,22 @@ def expected_oks(votes: Tensor, points: Tensor, grid: Grid, radius: float, least
     ``votes`` is (B, K, h, w) on ``grid``, ``points`` (B, P, K, 2) and ``radius`` are input px. The scale λ is ``instance_size``,
     at ``least`` input px; k = 2 ``sigmas``. Returns (B, P, K) in [0, 1]; 0 where nobody votes.
     """
-    places = points.transpose(1, 2)  # (B, K, P, 2)
     h, w = votes.shape[-2:]
     reach = math.ceil(radius / grid.stride)
-    steps = torch.cartesian_prod(*[torch.arange(-reach, reach + 1.0, device=votes.device)] * 2)
-    around = grid.to_cells(places).round()[..., None, :] + steps  # (B, K, P, S, 2)
-    x, y = around.unbind(-1)
-    apart = (grid.to_input(around) - places[..., None, :]).square().sum(-1)
-    counted = (apart <= radius**2) & (x >= 0) & (x < w) & (y >= 0) & (y < h)
-    mass = torch.where(counted, gather_maps(votes, around), 0.0)
-    area = instance_size(points, least).square()[:, None, :, None]  # (B, 1, P, 1) px²
-    kappa = 2 * votes.new_tensor(sigmas).view(1, -1, 1, 1)
-    similar = torch.exp(-apart / (2 * area * kappa.square()))
-    return ((mass * similar).sum(-1) / mass.sum(-1).clamp(min=torch.finfo(mass.dtype).tiny)).transpose(1, 2)
+    rim = 2 * reach  # of cells without votes, so that nothing read lies beyond
+    padded = F.pad(votes, (rim,) * 4)
+    side = torch.arange(-reach, reach + 1, device=votes.device)
+    steps = torch.cartesian_prod(side, side)  # (S, 2), x before y
+    cells = grid.to_cells(points.transpose(1, 2))  # (B, K, P, 2)
+    middle = cells.round()
+    x, y = torch.minimum(middle.clamp(min=-reach), middle.new_tensor((w - 1 + reach, h - 1 + reach))).long().unbind(-1)
+    width = w + 2 * rim
+    index = ((y + rim) * width + x + rim)[..., None] + (steps[:, 1] * width + steps[:, 0])  # (B, K, P, S)
+    mass = padded.flatten(2).gather(2, index.flatten(2)).view_as(index)
+    off, step = (middle - cells) * grid.stride, steps * float(grid.stride)
+    apart = 2 * off @ step.T + (off.square().sum(-1, keepdim=True) + step.square().sum(-1))  # |off + step|², px²
+    mass = torch.where(apart <= radius**2, mass, 0.0)
+    kappa = 2 * votes.new_tensor(sigmas).view(1, -1, 1)
+    falloff = -0.5 / (instance_size(points, least)[:, None] * kappa).square()  # (B, K, P)
+    promised = (mass * torch.exp(apart * falloff[..., None])).sum(-1)
+    return (promised / mass.sum(-1).clamp(min=torch.finfo(mass.dtype).tiny)).transpose(1, 2)

@@ -51,19 +51,18 @@ def sample_channels(maps: Tensor, channels: Tensor, points: Tensor) -> Tensor:
 
     Points are x, y in cells, as in ``sample_bilinear``; outside the map its border is read. Returns (B, ..., D).
     """
-    b, c, size, h, w = maps.shape
+    _, _, size, h, w = maps.shape
     last = points.new_tensor((w - 1, h - 1))
-    points = torch.minimum(points.nan_to_num().clamp(min=0.0), last)
-    low = torch.minimum(points.floor(), (last - 1).clamp(min=0.0))
-    share = (points - low)[..., None]  # (B, ..., 2, 1)
-    x, y = low.long().unbind(-1)
-    flat = maps.transpose(1, 2).reshape(b, size, c * h * w)
-    start = (channels * h + y) * w + x
+    points = points.nan_to_num().clamp(torch.zeros_like(last), last)
+    low = torch.minimum(points, (last - 1).clamp(min=0.0)).long()
+    along, down = (points - low)[..., None].unbind(-2)
+    x, y = low.unbind(-1)
+    flat = maps.flatten(1)
+    layers = torch.arange(0, size * h * w, h * w, device=maps.device)
+    start = ((channels * size * h + y) * w + x)[..., None] + layers  # (B, ..., D)
     right, below = int(w > 1), w * int(h > 1)
 
-    def read(index: Tensor) -> Tensor:
-        return flat.gather(2, index.flatten(1)[:, None].expand(-1, size, -1)).transpose(1, 2).view(*index.shape, size)
+    def read(further: int) -> Tensor:
+        return flat.gather(1, (start + further).flatten(1)).view_as(start)
 
-    along, down = share[..., 0, :], share[..., 1, :]
-    above_row = read(start).lerp(read(start + right), along)
-    return above_row.lerp(read(start + below).lerp(read(start + below + right), along), down)
+    return read(0).lerp(read(right), along).lerp(read(below).lerp(read(below + right), along), down)

@@ -32,7 +32,7 @@ def select_seeds(poses: Tensor, scores: Tensor, radius: float, count: int) -> Se
     for _ in range(count):
         best, index = left.flatten(1).max(1)
         pose = flat.gather(1, index.view(b, 1, 1, 1).expand(-1, 1, k, 2))[:, 0]  # (B, K, 2)
-        near = (seeds - pose[:, :, None]).square().sum(-1) <= radius**2  # (B, K, M)
-        left = torch.where(near, 0.0, left).flatten(1).scatter(1, index[:, None], 0.0).view(b, k, m)
+        near = (seeds - pose[:, :, None]).square().sum(-1) <= radius**2  # (B, K, M); the seed itself is
+        left = left.masked_fill(near, 0.0)
         chosen.append(Selected(pose, index // m, best))
     return Selected(*(torch.stack(parts, 1) for parts in zip(*chosen, strict=True)))

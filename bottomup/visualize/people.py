@@ -19,6 +19,7 @@ _FARTHEST = 1e5  # px; beyond it OpenCV's fixed-point coordinates overflow
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _PERSON_TO_LINE = 70  # a person is about this many line widths long
 _PICTURE_TO_LINE = 110  # and no line is wider than this share of the picture
+_TINT = 0.4  # of the colour over a mask
 _LEFT_SHARE, _RIGHT_SHARE = 0.5, 0.4  # of white in a left side, of black in a right one
 
 
@@ -33,6 +34,7 @@ def draw_instances(
 ) -> Picture:
     """Predicted poses, one colour each, a lighter shade on the person's left and a darker one on its right, with scores.
 
+    Masks, where there are any, are tinted in the same colour.
     Keypoints are in px of the image (3, H, W); those that are NaN or score no more than ``min_keypoint_score`` are left
     out, and so is the score of a person too small to carry it.
     """
@@ -40,6 +42,11 @@ def draw_instances(
     points = instances.keypoints.numpy()
     found = (instances.keypoint_scores > min_keypoint_score).numpy() & np.isfinite(points).all(-1)
     best_last = range(len(instances) - 1, -1, -1)  # on top of the others
+    if instances.masks is not None:
+        windows = list(instances.masks.windows(image.shape[1:]))
+        for index in best_last:
+            window, inside = windows[index]
+            _tint(picture[window], inside.numpy(), person_colour(index))
     for index in best_last:
         _draw_pose(picture, points[index], found[index], np.zeros_like(found[index]), skeleton, person_colour(index))
     for index in best_last:
@@ -48,9 +55,18 @@ def draw_instances(
     return picture
 
 
-def draw_people(image: NDArray[np.uint8], people: People, skeleton: Skeleton) -> Picture:
-    """Annotated poses and boxes in the colours of ``draw_instances``; occluded keypoints are hollow."""
+def draw_people(
+    image: NDArray[np.uint8], people: People, skeleton: Skeleton, instances: NDArray[np.int16] | None = None
+) -> Picture:
+    """Annotated poses and boxes in the colours of ``draw_instances``; occluded keypoints are hollow.
+
+    ``instances`` is the map of ``Sample.instances``: who is alone in their mask is tinted, what several share is white.
+    """
     picture = to_picture(image)
+    if instances is not None:
+        for index in range(len(people)):
+            _tint(picture, instances == index + 1, person_colour(index))
+        _tint(picture, instances < 0, _WHITE)
     labelled = (people.visibility > 0) & np.isfinite(people.keypoints).all(-1)
     width = max(1, round(_widest(picture) / 6))
     for index in range(len(people)):
@@ -60,6 +76,10 @@ def draw_people(image: NDArray[np.uint8], people: People, skeleton: Skeleton) ->
         occluded = people.visibility[index] == 1
         _draw_pose(picture, people.keypoints[index], labelled[index], occluded, skeleton, person_colour(index))
     return picture
+
+
+def _tint(picture: Picture, inside: NDArray[np.bool_], colour: Colour) -> None:
+    picture[inside] = (picture[inside] * (1 - _TINT) + np.array(colour) * _TINT).astype(np.uint8)
 
 
 def _draw_pose(
