@@ -29,6 +29,7 @@ def names(group: str) -> list[str]:
     "overrides",
     [
         *([f"experiment={name}"] for name in names("experiment")),
+        *([f"experiment={path.parent.name}", f"method={path.stem}"] for path in sorted(config_folder().glob("recipe/*/*.yaml"))),
         *([f"method={name}", *TINY] for name in available()),
         ["backbone=mobilenetv2_fpn"],
     ],

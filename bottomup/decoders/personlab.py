@@ -40,7 +40,8 @@ class Personlab(Decoder):
     ``detection_threshold`` among ``window`` x ``window`` cells may seed an instance, the best first, unless it lies within
     ``nms_radius`` input px of the same keypoint of one found before. A seed grows along the mid offsets, which are read refined
     (eq. 2). ``scoring`` is "expected_oks" (eq. 3) or "hough"; ``nms`` is "soft" (eq. 4: only keypoints that no better
-    instance has claimed count) or "hard" (OKS above 0.5 drops). At most ``max_people`` instances.
+    instance has claimed count) or "hard" (OKS above 0.5 drops). At most ``max_people`` instances, none that scores below
+    ``instance_threshold``.
 
     Where the model has segmentation and long offsets, a pixel of foreground, a probability of ``mask_threshold`` or more, is in
     the mask of every instance whose keypoints its long offsets hit within ``mask_distance`` of the instance's size (eq. 6;
@@ -71,6 +72,7 @@ class Personlab(Decoder):
         seed_place: SeedPlace = "centre_of_mass",
         scoring: Scoring = "expected_oks",
         nms: Suppression = "soft",
+        instance_threshold: float = 0.0,
         smallest: float = 10.0,
         masks: MaskMode | None = "overlapping",
         mask_threshold: float = 0.5,
@@ -83,6 +85,7 @@ class Personlab(Decoder):
         options.whole("max_peaks", max_peaks)
         options.window("window", window)
         options.check("radius", radius, radius > 0, "positive input px")
+        options.check("instance_threshold", instance_threshold, 0 <= instance_threshold < 1, "in [0, 1)")
         options.check("smallest", smallest, smallest > 0, "positive input px")
         options.check("nms_radius", nms_radius, nms_radius >= 0, "input px, from 0")
         options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
@@ -100,14 +103,14 @@ class Personlab(Decoder):
         self.max_people, self.max_peaks, self.window = max_people, max_peaks, window
         self.radius, self.nms_radius, self.detection_threshold = radius, nms_radius, detection_threshold
         self.vote_threshold, self.vote_stride, self.seed_place = vote_threshold, vote_stride, seed_place
-        self.scoring, self.nms, self.smallest = scoring, nms, smallest
+        self.scoring, self.nms, self.instance_threshold, self.smallest = scoring, nms, instance_threshold, smallest
         self.masks, self.mask_threshold, self.mask_distance = masks, mask_threshold, mask_distance
         self.requires = FIELDS | (MASK_FIELDS if masks else {})
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody.
 
-        With masks ``foreground`` (B, h, w) in [0, 1] and ``levels`` (B, P, h, w), above 0 inside an instance, too.
+        With masks ``foreground`` (B, h, w) in [0, 1] and ``distance`` (B, P, h, w) of cells to instances, in their sizes, too.
         """
         heatmap, short, mid, grid = read_fields(outputs, frame, self.skeleton)
         votes, fine = self._vote(heatmap, short, grid)
@@ -119,20 +122,15 @@ class Personlab(Decoder):
         poses = walk(seeds, self.plan, step)
         points, _, found = select_seeds(poses, seed_scores, self.nms_radius, self.max_people)
         scores = self._score(points, heatmap, grid, votes, fine) * (found > 0)[..., None]
-        return {"points": points, "scores": scores} | self._levels(points, scores, outputs, frame)
+        return {"points": points, "scores": scores} | self._embedding(points, scores, outputs, frame)
 
-    def _levels(self, points: Tensor, scores: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
+    def _embedding(self, points: Tensor, scores: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """What masks are made of: eq. 6."""
         fields = read_mask_fields(outputs, frame, self.skeleton) if self.masks else None
         if fields is None:
             return {}
         distance = embedding_distance(fields.long, points, scores, fields.grid, self.smallest)
-        level = foreground_level(fields.foreground, self.mask_threshold)[:, None].expand_as(distance)
-        if self.mask_distance is not None:
-            level = torch.minimum(level, 1 - distance / self.mask_distance)
-        if self.masks == "exclusive":
-            level = torch.minimum(level, nearer_than_others(distance))
-        return {"foreground": fields.foreground, "levels": level.clamp(-1, 1)}
+        return {"foreground": fields.foreground, "distance": distance}
 
     def _vote(self, heatmap: Tensor, short: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
         """The Hough score maps and their grid: eq. 1."""
@@ -168,23 +166,35 @@ class Personlab(Decoder):
     def _prediction(self, image: dict[str, Tensor], content: Tensor, frame: Frame) -> Prediction:
         scores = image["scores"].clamp(0.0, 1.0)
         there = (scores > 0).any(1).nonzero()[:, 0]
-        order = there[scores[there].mean(1).argsort(descending=True, stable=True)]
-        points, scores = image["points"][order].clamp(content[:2], content[2:]), scores[order]
+        rows = there[scores[there].mean(1).argsort(descending=True, stable=True)]
+        points, scores = image["points"][rows].clamp(content[:2], content[2:]), scores[rows]
         found = Instances.of_keypoints(torch.where((scores > 0)[..., None], points, torch.nan), scores, scores.mean(1))
-        if "levels" not in image:
-            return Prediction(self._suppressed(found), frame.size)
-        grid = frame.grids["long_offsets"]
-        found = replace(found, masks=Masks.of_levels(image["levels"][order], grid))
-        foreground = resize(image["foreground"][None, None], grid, _PIXELS, frame.size)[0, 0]
-        return Prediction(self._suppressed(found), frame.size, foreground)
+        kept, scores = self._suppress(found)
+        found = replace(found[kept], scores=scores)
+        if "distance" not in image:
+            return Prediction(found, frame.size)
+        grid, foreground = frame.grids["long_offsets"], image["foreground"]
+        masks = Masks.of_levels(self._levels(foreground, image["distance"][rows[kept]]), grid)
+        return Prediction(replace(found, masks=masks), frame.size, resize(foreground[None, None], grid, _PIXELS, frame.size)[0, 0])
 
-    def _suppressed(self, found: Instances) -> Instances:
-        """Those of instances, best first, that better ones do not explain, with the scores that are left to them."""
+    def _suppress(self, found: Instances) -> tuple[Tensor, Tensor]:
+        """Which of instances, given best first, better ones do not explain, and the scores that are left to them, best first."""
         if self.nms == "hard":
-            return found[oks_nms(found, self.skeleton.sigmas, _HARD)]
-        own = (found.keypoint_scores * ~claimed(found.keypoints, self.nms_radius)).mean(1)
-        order = own.argsort(descending=True, stable=True)
-        return replace(found, scores=own)[order[own[order] > 0]]
+            kept, scores = oks_nms(found, self.skeleton.sigmas, _HARD).nonzero()[:, 0], found.scores
+        else:
+            scores = (found.keypoint_scores * ~claimed(found.keypoints, self.nms_radius)).mean(1)
+            kept = scores.argsort(descending=True, stable=True)
+        kept = kept[(scores[kept] > 0) & (scores[kept] >= self.instance_threshold)]
+        return kept, scores[kept]
+
+    def _levels(self, foreground: Tensor, distance: Tensor) -> Tensor:
+        """(P, h, w) in [-1, 1], above 0 inside an instance, of foreground (h, w) and distance (P, h, w)."""
+        level = foreground_level(foreground, self.mask_threshold).expand_as(distance)
+        if self.mask_distance is not None:
+            level = torch.minimum(level, 1 - distance / self.mask_distance)
+        if self.masks == "exclusive":
+            level = torch.minimum(level, nearer_than_others(distance))
+        return level.clamp(-1, 1)
 
 
 def _finer(grid: Grid, stride: int) -> Grid:

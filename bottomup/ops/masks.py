@@ -30,11 +30,10 @@ def embedding_distance(offsets: Tensor, points: Tensor, presence: Tensor, grid: 
 
 
 def nearer_than_others(distance: Tensor) -> Tensor:
-    """(B, P, h, w) by how much each instance of ``distance`` (B, P, h, w) is nearer to a cell than all others; inf where alone."""
-    if distance.shape[1] == 1:
+    """(P, h, w) by how much each instance of ``distance`` (P, h, w) is nearer to a cell than all others; inf where alone."""
+    if len(distance) < 2:
         return torch.full_like(distance, torch.inf)
-    nearest = distance.topk(2, dim=1, largest=False).values  # (B, 2, h, w)
-    best, second = nearest[:, :1], nearest[:, 1:]
+    best, second = distance.topk(2, dim=0, largest=False).values
     other = torch.where(distance == best, second, best)
     return torch.where(distance.isinf(), -torch.inf, other - distance)
 

@@ -36,12 +36,12 @@ def test_a_single_point_has_the_least_size() -> None:
 
 
 def test_at_most_one_instance_is_nearer_than_all_others() -> None:
-    distance = torch.rand(2, 5, 6, 7)
-    distance[:, 3] = torch.inf
+    distance = torch.rand(5, 6, 7)
+    distance[3] = torch.inf
     margin = nearer_than_others(distance)
-    assert ((margin > 0).sum(1) == 1).all()
-    assert torch.equal((margin > 0).int().argmax(1), distance.argmin(1))
-    assert (nearer_than_others(distance[:, :1]) == torch.inf).all()
+    assert ((margin > 0).sum(0) == 1).all()
+    assert torch.equal((margin > 0).int().argmax(0), distance.argmin(0))
+    assert (nearer_than_others(distance[:1]) == torch.inf).all()
 
 
 def test_a_level_is_zero_at_the_threshold() -> None:
