@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -30,8 +30,11 @@ from bottomup.data.coco_records import (
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Array
+from bottomup.options import Options
 from bottomup.skeletons import Skeleton, skeleton_named
 from bottomup.types import People, Sample, Task
+
+Size = Literal["small", "medium", "large"]
 
 
 def to_indices(points: Array) -> Array:
@@ -52,7 +55,8 @@ class Coco(Dataset):
     ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in. Without an image folder, people and
     ground truth can be read, samples cannot. ``category`` names one of the file's (None: the only one); ``skeleton`` is a
     built-in name, a YAML file, a mapping, or None for the category's own. ``only_people`` drops images in which nobody has a
-    labelled keypoint.
+    labelled keypoint. Keypoints of annotations that are marked ``"imputed": true``, guessed by another model (PersonLab §3.3),
+    count for people of the sizes ``imputed``, COCO's "small", "medium" and "large", and never in ``ground_truth``.
 
     Who has keypoints is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and neck);
     ``ground_truth`` keeps that number, as evaluation goes by it. Crowds are in no People. Everything else that a file may
@@ -69,7 +73,10 @@ class Coco(Dataset):
         category: str | None = "person",
         skeleton: str | Mapping[str, Any] | None = None,
         only_people: bool = False,
+        imputed: Sequence[str] = ("small", "medium", "large"),
     ) -> None:
+        for size in imputed:
+            Options("data set coco").choice("imputed", size, Size)
         self.path = _annotation_path(root, split, annotations)
         self.folder = _image_folder(root, split, images)
         data = read_file(self.path)
@@ -77,9 +84,10 @@ class Coco(Dataset):
         self.skeleton = _skeleton(skeleton, self._category, self.path)
         self.task = Task(self.skeleton, (str(self._category["name"]),))
         listed = read_images(data, self.path)
+        self._imputed = frozenset(imputed)
         groups = people_by_image(data, listed, self._category, self.skeleton, self.path)
         if only_people:
-            listed = {image_id: image for image_id, image in listed.items() if any(map(_labelled, _people(groups[image_id])))}
+            listed = {image_id: image for image_id, image in listed.items() if any(map(_labelled, self._people(groups[image_id])))}
         self.image_ids = list(listed)
         self._images = list(listed.values())
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
@@ -87,12 +95,12 @@ class Coco(Dataset):
 
     def people(self, index: int) -> People:
         """The people of one image, in image px, without reading it."""
-        return to_people(_people(self._annotations(index)), len(self.skeleton))
+        return to_people(self._people(self._annotations(index)), len(self.skeleton))
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image, its people and the wanted maps, in image px."""
         image, records = self._images[index], self._annotations(index)
-        people = _people(records)
+        people = self._people(records)
         regions = {
             "crowd": [record for record in records if record["iscrowd"]],
             "unannotated": [person for person in people if not _labelled(person)],
@@ -109,17 +117,32 @@ class Coco(Dataset):
         )
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
-        """The chosen category's annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads."""
+        """The chosen category's annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads.
+
+        Imputed keypoints are not the truth: who has them has none here.
+        """
         chosen = range(len(self)) if indices is None else indices
         return {
             "info": {"description": str(self.path)},
             "images": [dict(self._images[index]) for index in chosen],
-            "annotations": [record for index in chosen for record in self._annotations(index)],
+            "annotations": [
+                _without_keypoints(record) if "imputed" in record else record
+                for index in chosen
+                for record in self._annotations(index)
+            ],
             "categories": [{**self._category, "keypoints": list(self.skeleton.keypoints)}],
         }
 
     def _annotations(self, index: int) -> list[Record]:
         return pickle.loads(self._records[index])  # type: ignore[no-any-return]
+
+    def _people(self, records: list[Record]) -> list[Record]:
+        """Those that are no crowds; imputed keypoints only where they were asked for."""
+        people = [record for record in records if not record["iscrowd"]]
+        return [
+            _without_keypoints(person) if "imputed" in person and _size(person["area"]) not in self._imputed else person
+            for person in people
+        ]
 
     def _read_image(self, image: Record) -> NDArray[np.uint8]:
         if self.folder is None:
@@ -210,8 +233,13 @@ def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
     return owners
 
 
-def _people(records: list[Record]) -> list[Record]:
-    return [record for record in records if not record["iscrowd"]]
+def _without_keypoints(record: Record) -> Record:
+    return record | {"keypoints": [0] * len(record["keypoints"]), "num_keypoints": 0}
+
+
+def _size(area: float) -> Size:
+    """COCO's word for an area in px²."""
+    return "small" if area < 32**2 else "medium" if area < 96**2 else "large"
 
 
 def _labelled(record: Record) -> bool:

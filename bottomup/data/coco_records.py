@@ -92,9 +92,9 @@ def people_by_image(
     """The records of one category by image id, crowds among them, each with all it needs.
 
     A record has id, image_id, category_id, iscrowd, bbox (xywh), area, keypoints (3K numbers), num_keypoints (the file's where
-    it says one), and ``segmentation`` only where there is a mask. A missing area is the mask's or 0.53 of the box's, which
-    one warning per file says; a missing box is drawn around the mask, else around the keypoints. Ids that are missing or
-    stand twice are given anew, as pycocotools would lose one of the two.
+    it says one), ``segmentation`` only where there is a mask and ``imputed`` only where it is true. A missing area is the
+    mask's or 0.53 of the box's, which one warning per file says; a missing box is drawn around the mask, else around the
+    keypoints. Ids that are missing or stand twice are given anew, as pycocotools would lose one of the two.
     """
     groups: dict[int, list[Record]] = {image_id: [] for image_id in images}
     known = {entry.get("id") for entry in data["categories"]}
@@ -139,7 +139,9 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, deri
         "keypoints": keypoints,
         "num_keypoints": labelled if given.get("num_keypoints") is None else given["num_keypoints"],
     }
-    return record if segmentation is None else record | {"segmentation": segmentation}
+    if segmentation is not None:
+        record["segmentation"] = segmentation
+    return record | {"imputed": True} if given.get("imputed") else record
 
 
 def _keypoints(given: Any, skeleton: Skeleton, where: str) -> list[float]:

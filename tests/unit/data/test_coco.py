@@ -226,6 +226,16 @@ def test_visibility_decides_who_has_keypoints(write: Any) -> None:
     assert dataset.ground_truth()["annotations"][0]["num_keypoints"] == 0
 
 
+def test_imputed_keypoints_teach_where_asked_for_and_never_count(write: Any) -> None:
+    options = write(content(person(imputed=True), person(id=2, imputed=True, area=5000.0), person(id=3)))
+    for imputed, labelled in (([], [0, 0, 2]), (["small"], [2, 0, 2]), (["small", "medium"], [2, 2, 2])):
+        data = Coco(**options, imputed=imputed)
+        assert (data.people(0).visibility > 0).sum(1).tolist() == labelled
+        assert [record["num_keypoints"] for record in data.ground_truth()["annotations"]] == [0, 0, 2]
+    with pytest.raises(ConfigError, match="did you mean 'small'"):
+        Coco(**options, imputed=["smal"])
+
+
 def test_instances_mark_who_is_alone(write: Any) -> None:
     other = [[6.0, 3.0, 14.0, 3.0, 14.0, 9.0, 6.0, 9.0]]
     third = person(id=3, segmentation=None)
