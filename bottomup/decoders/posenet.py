@@ -13,6 +13,7 @@ from bottomup.ops.sampling import gather_maps, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
+from bottomup.options import Options
 from bottomup.stages import DECODERS, Decoder
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
@@ -44,11 +45,12 @@ class Posenet(Decoder):
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder posenet walks the skeleton's tree; this task has none")
-        if max_people < 1 or max_peaks < 1 or refine < 0 or nms_radius < 0 or not 0 <= detection_threshold < 1:
-            raise ConfigError(
-                "decoder posenet: expected max_people and max_peaks from 1, refine and nms_radius from 0, detection_threshold in "
-                f"[0, 1); got {max_people}, {max_peaks}, {refine}, {nms_radius} and {detection_threshold}"
-            )
+        options = Options("decoder posenet")
+        options.whole("max_people", max_people)
+        options.whole("max_peaks", max_peaks)
+        options.whole("refine", refine, least=0)
+        options.check("nms_radius", nms_radius, nms_radius >= 0, "input px, from 0")
+        options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
         self.skeleton = task.skeleton
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine

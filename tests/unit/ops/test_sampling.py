@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bottomup.ops.sampling import gather_maps, sample_bilinear
+from bottomup.ops.sampling import gather_maps, sample_bilinear, sample_channels
 
 
 def some_maps(vectors: bool) -> Tensor:
@@ -45,3 +45,9 @@ def test_gradients_reach_maps_and_points() -> None:
     maps = some_maps(True).double().requires_grad_()
     points = (torch.rand(2, 3, 2, 2).double() * 7 + 0.5).requires_grad_()
     assert torch.autograd.gradcheck(sample_bilinear, (maps, points))
+
+
+def test_reading_each_point_s_channel_is_reading_them_all() -> None:
+    maps, points = torch.randn(2, 6, 2, 7, 9), torch.rand(2, 6, 5, 2) * torch.tensor([12.0, 10.0]) - 2
+    channels = torch.arange(6)[:, None].expand(6, 5)
+    torch.testing.assert_close(sample_channels(maps, channels, points), sample_bilinear(maps, points))
