@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -109,16 +110,28 @@ def check_options(where: str, component: type, options: Mapping[str, Any], extra
 def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = None) -> Dataset:
     """Build a data set of one split.
 
-    ``min_people`` among the options chooses images with so many people who have keypoints, ``limit`` the first of those;
-    ``keep`` holds the samples in memory.
+    "train[100:]" is the split "train" without its first hundred images, "train[:100]" those. ``min_people`` among the options
+    chooses images with so many people who have keypoints, ``limit`` the first of those; ``keep`` holds the samples in memory.
     """
     own = {key: value for key, value in options.items() if key not in _OF_THE_LOADER}
-    dataset = build(DATASETS, own | {"split": split}, "data")()
+    whole, part = _part_of(split)
+    dataset = build(DATASETS, own | {"split": whole}, "data")()
     fewest = int(options.get("min_people") or 0)
-    if limit is not None or fewest:
-        chosen = islice((index for index in range(len(dataset)) if _annotated(dataset, index, fewest)), limit)
+    if part != slice(None) or limit is not None or fewest:
+        chosen = islice((index for index in range(len(dataset))[part] if _annotated(dataset, index, fewest)), limit)
         dataset = Subset(dataset, list(chosen))
     return Kept(dataset) if options.get("keep") else dataset
+
+
+def _part_of(split: str) -> tuple[str, slice]:
+    """The split's name and which of its images are meant."""
+    if "[" not in split:
+        return split, slice(None)
+    read = re.fullmatch(r"(.+)\[(\d*):(\d*)\]", split)
+    if read is None:
+        raise ConfigError(f"split {split!r}: a part of a split is written as in train[100:], train[:100] or train[100:200]")
+    name, start, stop = read.groups()
+    return name, slice(int(start) if start else None, int(stop) if stop else None)
 
 
 def _annotated(dataset: Dataset, index: int, fewest: int) -> bool:

@@ -179,6 +179,16 @@ def test_kept_samples_are_drawn_once_and_equal_the_drawn() -> None:
     assert kept.ground_truth([2]) == dataset.ground_truth([2]) and len(kept) == 3
 
 
+def test_a_part_of_a_split_is_those_images_of_it() -> None:
+    options = {"name": "synthetic", "images": 6}
+    whole = compose_dataset(options, "train").image_ids
+    assert compose_dataset(options, "train[4:]").image_ids == whole[4:]
+    assert compose_dataset(options, "train[:4]", limit=2).image_ids == whole[:2]
+    assert compose_dataset(options, "train[1:3]").image_ids == whole[1:3]
+    with pytest.raises(ConfigError, match=r"written as in train\[100:\]"):
+        compose_dataset(options, "train[-2:]")
+
+
 def test_augmenting_and_collating_leave_a_kept_sample_as_it_is() -> None:
     kept = compose_dataset({"name": "synthetic", "images": 2, "keep": True}, "train")
     before = kept.sample(0, frozenset({"crowd"})).image.copy()
