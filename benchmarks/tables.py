@@ -20,6 +20,8 @@ from bottomup.commands import evaluate
 from bottomup.compose import load_config
 from bottomup.errors import BottomupError
 
+_SPLITS = ("data.root=COCO", "data.train_split=train2017", "data.val_split=val2017")
+
 
 def main(arguments: Sequence[str]) -> None:
     """Fill one table."""
@@ -38,6 +40,7 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
     weights = dict(override.removeprefix("weights").partition("=")[::2] for override in overrides if _is_weights(override))
     given = [override for override in overrides if not _is_weights(override)]
     known = {(row["name"], tuple(row["overrides"])): row for row in read_result(result)["rows"]} if result.is_file() else {}
+    names = [entry["name"] for entry in described["rows"]]
     rows: list[Row] = []
     for entry in described["rows"]:
         own = [*described["common"], *entry.get("overrides", []), *given]
@@ -45,7 +48,8 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
         own += [f"weights={checkpoint}"] if checkpoint else []
         done = known.get((entry["name"], tuple(own)))
         rows.append(done if done and done["measured"] else _row(entry, own, bool(checkpoint), result))
-        write_result(result, table.stem, {"table": str(table)}, rows)
+        later = [row for (name, _), row in known.items() if name in names[len(rows) :]]
+        write_result(result, table.stem, {"table": str(table)}, [*rows, *later])
     return rows
 
 
@@ -57,7 +61,7 @@ def _row(entry: dict[str, Any], overrides: list[str], trained: bool, result: Pat
     """One row: measured, or the reason why not."""
     row: Row = {"name": entry["name"], "overrides": overrides, "published": entry.get("published", {}), "measured": {}, "note": ""}
     if "train" in entry and not trained:
-        command = shlex.join(["bottomup", "train", *entry["train"], "data.root=COCO", "data.split=train2017"])
+        command = shlex.join(["bottomup", "train", *entry["train"], *_SPLITS])
         return row | {"note": f"needs weights.{entry['weights']}= of: {command}"}
     try:
         metrics = evaluate.run(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
@@ -167,8 +168,9 @@ class Head(nn.Module, ABC):
         return maps
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
-        """Join unflipped views: resampled onto the first view's grids, then their mean."""
-        return {key: torch.stack(self.aligned(key, views, frames, onto)).mean(0) for key in self.provides}
+        """Join unflipped views: resampled onto the first view's grids, then their mean; of logits that of the probabilities."""
+        aligned = {key: torch.stack(self.aligned(key, views, frames, onto)) for key in self.provides}
+        return {key: _mean_probability(maps) if key.endswith("_logits") else maps.mean(0) for key, maps in aligned.items()}
 
     def aligned(self, key: str, views: list[Outputs], frames: list[Frame], onto: Frame, mode: str = "bilinear") -> list[Tensor]:
         """Every view's map ``key`` resampled so that its content lies on that of ``onto``; offsets grow with the content."""
@@ -183,6 +185,12 @@ class Head(nn.Module, ABC):
             return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
 
         return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
+
+
+def _mean_probability(logits: Tensor) -> Tensor:
+    """The logits of the mean probability of views (V, ...)."""
+    logits = logits.float()
+    return F.logsigmoid(logits).logsumexp(0) - F.logsigmoid(-logits).logsumexp(0)
 
 
 def _growth(frame: Frame, onto: Frame) -> Tensor:

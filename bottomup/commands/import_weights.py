@@ -11,7 +11,7 @@ from bottomup.errors import ConfigError
 from bottomup.importers.personlab import import_personlab
 from bottomup.registry import unknown
 
-_USAGE = "bottomup import-weights tfjs PATH output=DIR [output_stride=16] [refine=0]"
+_USAGE = "bottomup import-weights tfjs PATH output=DIR [output_stride=16] [refine=2]"
 _IMPORTERS = {"tfjs": import_personlab}
 _OPTIONS = ("output", "output_stride", "refine")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.commands.setting import dataset_of, device_of, output_folder, training_set, write_config
@@ -37,6 +38,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
             _resume(trainer, output)
         if place.first:
             write_config(output, config)
+            warn_of_unmeasured_norms(trainer.model)
             describe(trainer.model, int(config["input_size"]))
         metrics = trainer.fit()
         if place.first:
@@ -96,6 +98,14 @@ def _initialise(model: PoseModel, path: str) -> None:
         f"init={path}: {total - len(rest)} of {total} tensors taken over; the rest start anew: {', '.join(rest) or 'none'}",
         file=sys.stderr,
     )
+
+
+def warn_of_unmeasured_norms(model: PoseModel) -> None:
+    """Say that batch norm keeps statistics which nobody has measured: frozen, without weights, it does nothing."""
+    frozen = [m for m in model.train().modules() if isinstance(m, nn.BatchNorm2d) and not m.training]
+    if any(m.running_mean is not None and not m.running_mean.any() for m in frozen):
+        advice = "give backbone.pretrained=true, backbone.weights=FILE or init=CHECKPOINT, or backbone.frozen_batch_norm=false"
+        print(f"batch norm is frozen, but at no network's statistics: {advice}", file=sys.stderr)
 
 
 def describe(model: PoseModel, input_size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from bottomup.data.augment import Augment, select_people
+from bottomup.data.coco import paint_box
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.types import Batch, Sample
@@ -25,7 +26,7 @@ Position = tuple[int, int]  # (epoch, index in the data set)
 def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
     """Samples of one shape as a batch, people padded to ``max_people`` (None: to the most that one image has, at least 1).
 
-    Where an image has more, the largest stay, as they carry most of the supervision.
+    Where an image has more, the largest stay, as they carry most of the supervision; the others are ignored as a crowd.
     """
     if max_people is not None:
         samples = [_largest(sample, max_people) for sample in samples]
@@ -53,8 +54,13 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
 def _largest(sample: Sample, count: int) -> Sample:
     if len(sample.people) <= count:
         return sample
-    index = np.sort(np.argsort(-sample.people.areas, kind="stable")[:count])
-    return select_people(sample, index)
+    largest_first = np.argsort(-sample.people.areas, kind="stable")
+    ignore = dict(sample.ignore)
+    if "crowd" in ignore:
+        ignore["crowd"] = ignore["crowd"].copy()
+        for box in sample.people.boxes[largest_first[count:]].tolist():
+            paint_box(ignore["crowd"], box)
+    return replace(select_people(sample, np.sort(largest_first[:count])), ignore=ignore)
 
 
 def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:

@@ -29,6 +29,7 @@ SeedPlace = Literal["centre_of_mass", "cell"]
 MaskMode = Literal["overlapping", "exclusive"]
 
 _HARD = 0.5  # OKS, PersonLab A.2
+_FAINT = 1e-6  # the least score of a found person's keypoint, for the walk places every keypoint
 _PIXELS = Grid.centred(1)
 
 
@@ -40,8 +41,8 @@ class Personlab(Decoder):
     ``detection_threshold`` among ``window`` x ``window`` cells may seed an instance, the best first, unless it lies within
     ``nms_radius`` input px of the same keypoint of one found before. A seed grows along the mid offsets, which are read refined
     (eq. 2). ``scoring`` is "expected_oks" (eq. 3) or "hough"; ``nms`` is "soft" (eq. 4: only keypoints that no better
-    instance has claimed count) or "hard" (OKS above 0.5 drops). At most ``max_people`` instances, none that scores below
-    ``instance_threshold``.
+    instance has claimed count) or "hard" (OKS above 0.5 drops). Seeds end with the ``max_people``-th instance, as in Google's
+    code; those that score below ``instance_threshold`` are dropped. Every instance has all keypoints, however faint.
 
     Where the model has segmentation and long offsets, a pixel of foreground, a probability of ``mask_threshold`` or more, is in
     the mask of every instance whose keypoints its long offsets hit within ``mask_distance`` of the instance's size (eq. 6;
@@ -121,15 +122,17 @@ class Personlab(Decoder):
 
         poses = walk(seeds, self.plan, step)
         points, _, found = select_seeds(poses, seed_scores, self.nms_radius, self.max_people)
-        scores = self._score(points, heatmap, grid, votes, fine) * (found > 0)[..., None]
-        return {"points": points, "scores": scores} | self._embedding(points, scores, outputs, frame)
+        there = (found > 0)[..., None]
+        presence = sample_bilinear(heatmap, grid.to_cells(points.transpose(1, 2))).transpose(1, 2)  # (B, P, K)
+        scores = self._score(points, presence, votes, fine).clamp(min=_FAINT) * there
+        return {"points": points, "scores": scores} | self._embedding(points, presence * there, outputs, frame)
 
-    def _embedding(self, points: Tensor, scores: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
+    def _embedding(self, points: Tensor, presence: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """What masks are made of: eq. 6."""
         fields = read_mask_fields(outputs, frame, self.skeleton) if self.masks else None
         if fields is None:
             return {}
-        distance = embedding_distance(fields.long, points, scores, fields.grid, self.smallest)
+        distance = embedding_distance(fields.long, points, presence, fields.grid, self.smallest)
         return {"foreground": fields.foreground, "distance": distance}
 
     def _vote(self, heatmap: Tensor, short: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
@@ -148,13 +151,11 @@ class Personlab(Decoder):
         cells = centre_of_mass(votes, peaks.cells) if self.seed_place == "centre_of_mass" else peaks.cells
         return grid.to_input(cells), torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
 
-    def _score(self, points: Tensor, heatmap: Tensor, grid: Grid, votes: Tensor, fine: Grid) -> Tensor:
+    def _score(self, points: Tensor, presence: Tensor, votes: Tensor, fine: Grid) -> Tensor:
         """The score (B, P, K) of every keypoint."""
-        places = points.transpose(1, 2)  # (B, K, P, 2)
         if self.scoring == "hough":
-            return sample_bilinear(votes, fine.to_cells(places)).transpose(1, 2)
-        present = sample_bilinear(heatmap, grid.to_cells(places)).transpose(1, 2)
-        return present * expected_oks(votes, points, fine, self.radius, self.smallest, self.skeleton.sigmas)
+            return sample_bilinear(votes, fine.to_cells(points.transpose(1, 2))).transpose(1, 2)
+        return presence * expected_oks(votes, points, fine, self.radius, self.smallest, self.skeleton.sigmas)
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Score the instances of each image and drop those that better ones explain; points are kept inside the content."""
@@ -167,14 +168,13 @@ class Personlab(Decoder):
         scores = image["scores"].clamp(0.0, 1.0)
         there = (scores > 0).any(1).nonzero()[:, 0]
         rows = there[scores[there].mean(1).argsort(descending=True, stable=True)]
-        points, scores = image["points"][rows].clamp(content[:2], content[2:]), scores[rows]
-        found = Instances.of_keypoints(torch.where((scores > 0)[..., None], points, torch.nan), scores, scores.mean(1))
-        kept, scores = self._suppress(found)
-        found = replace(found[kept], scores=scores)
+        kept, own = self._suppress(Instances.of_keypoints(image["points"][rows], scores[rows], scores[rows].mean(1)))
+        rows = rows[kept]
+        found = Instances.of_keypoints(image["points"][rows].clamp(content[:2], content[2:]), scores[rows], own)
         if "distance" not in image:
             return Prediction(found, frame.size)
         grid, foreground = frame.grids["long_offsets"], image["foreground"]
-        masks = Masks.of_levels(self._levels(foreground, image["distance"][rows[kept]]), grid)
+        masks = Masks.of_levels(self._levels(foreground, image["distance"][rows]), grid)
         return Prediction(replace(found, masks=masks), frame.size, resize(foreground[None, None], grid, _PIXELS, frame.size)[0, 0])
 
     def _suppress(self, found: Instances) -> tuple[Tensor, Tensor]:

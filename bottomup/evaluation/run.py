@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
@@ -48,7 +48,7 @@ def evaluate_dataset(
     found: dict[int, Prediction] = {}
     stream = predictor.predict_dataset(dataset, oracle, workers)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
-        found[index] = prediction
+        found[index] = replace(prediction, segmentation=None)  # a map of the image's size, which no figure reads
     predictions = [found[index] for index in range(len(dataset))]
     ground_truth = dataset.ground_truth()
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)

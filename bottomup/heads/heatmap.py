@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
-from bottomup.ops.targets import keypoint_distance
+from bottomup.ops.targets import counted_mean, keypoint_distance
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
@@ -81,13 +81,13 @@ class Heatmap(Head):
         return torch.where(distance < _CUT**2, torch.exp(-distance / 2), 0.0)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """The criterion's mean over keypoints and cells, 0 where ignored."""
+        """The criterion's mean over keypoints and cells, 0 where ignored; "logistic" over the cells that count alone."""
         maps, target = outputs[self.key], targets["heatmap"]
         check_shape(self.key, maps, "B K h w", {"K": self.task.keypoints})
         if self.key == "heatmap":
             return {"mse": ((maps - target).square() * targets["counted"][:, None]).mean((1, 2, 3))}
         error = F.binary_cross_entropy_with_logits(maps, target, reduction="none")
-        return {"logistic": (error * targets["counted"][:, None]).mean((1, 2, 3))}
+        return {"logistic": counted_mean(error, targets["counted"])}
 
     def ideal(self, batch: Batch) -> Outputs:
         """The gaussians or disks themselves, or their logits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import at_cells
+from bottomup.geometry import any_at_cells, at_cells
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
@@ -17,11 +17,12 @@ class LongOffsets(Head):
     """For every keypoint a field of offsets to it from all over its person, PersonLab §3.2.
 
     ``refine`` times it is continued by itself where it ends, then as often by the short offsets (eq. 5); 0 gives the raw field.
-    Trained inside exactly one person's mask. ``radius``, input px, divides the error as in the other offsets' losses.
+    Trained inside exactly one person's mask and no crowd. ``radius``, input px, divides the error as in the other offsets' losses.
 
     What the paper leaves open: the field that continues is the raw one each time, as in BodyPix.
     """
 
+    ignores = frozenset({"crowd"})
     reads_instances = True
 
     def __init__(self, source: Source, task: Task, *, radius: float = 32.0, refine: int = 2) -> None:
@@ -55,7 +56,8 @@ class LongOffsets(Head):
         person = at_cells(batch.instances, grid).long() - 1  # (B, h, w): below 0 nobody, or several
         whose = person.clamp(min=0)[:, None].expand(-1, self.task.keypoints, -1, -1)
         there = batch.labelled.transpose(1, 2).gather(2, whose.flatten(2)).view_as(whose)
-        return {"target": offsets_to(batch.keypoints, whose, grid), "counted": there & (person >= 0)[:, None]}
+        alone = (person >= 0) & ~any_at_cells(batch.ignored(self.ignores), grid)
+        return {"target": offsets_to(batch.keypoints, whose, grid), "counted": there & alone[:, None]}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """L1 / radius of the refined field, averaged over the cells inside exactly one mask."""

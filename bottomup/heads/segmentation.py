@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.geometry import any_at_cells
+from bottomup.ops.targets import counted_mean
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
@@ -22,7 +23,8 @@ class Segmentation(Head):
     """The union of all instance masks.
 
     ``criterion`` is "mse" on linear maps (Associative Embedding §3.4, the heatmap of foreground) or "logistic" on logits
-    (PersonLab §3.2). Crowds, people without a mask and padding are left out of the loss.
+    (PersonLab §3.2). Crowds, people without a mask and padding are left out of the loss, and of several categories' what lies
+    inside several instances.
     """
 
     ignores = frozenset({"crowd", "unmasked", "padding"})
@@ -46,10 +48,12 @@ class Segmentation(Head):
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """The masks at cell centres, and the cells that the loss counts."""
         counted = ~any_at_cells(batch.ignored(self.ignores), self.grids[self.key])
+        if len(self.task.categories) > 1 and batch.instances is not None:
+            counted &= ~any_at_cells(batch.instances < 0, self.grids[self.key])
         return {"mask": self._masks(batch), "counted": counted}
 
     def _masks(self, batch: Batch) -> Tensor:
-        """(B, C, h, w) float32; a pixel inside several instances belongs to the categories of all of them."""
+        """(B, C, h, w) float32; a pixel inside several instances, whose categories nobody noted, belongs to all."""
         if batch.instances is None:
             raise ValueError("head segmentation reads Batch.instances; load the data with the map 'instances'")
         pixels = batch.instances.long()
@@ -59,13 +63,13 @@ class Segmentation(Head):
         return torch.stack([any_at_cells(mask, self.grids[self.key]) for mask in inside], dim=1).float()
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """The criterion's mean over categories and cells, 0 where ignored."""
+        """The criterion's mean over categories and cells, 0 where ignored; "logistic" over the cells that count alone."""
         check_shape(self.key, outputs[self.key], "B C h w", {"C": len(self.task.categories)})
         if self.key == "segmentation":
             error = (outputs[self.key] - targets["mask"]).square()
-        else:
-            error = F.binary_cross_entropy_with_logits(outputs[self.key], targets["mask"], reduction="none")
-        return {"mask": (error * targets["counted"][:, None]).mean((1, 2, 3))}
+            return {"mask": (error * targets["counted"][:, None]).mean((1, 2, 3))}
+        error = F.binary_cross_entropy_with_logits(outputs[self.key], targets["mask"], reduction="none")
+        return {"mask": counted_mean(error, targets["counted"])}
 
     def ideal(self, batch: Batch) -> Outputs:
         """The masks themselves; as logits, ±20."""

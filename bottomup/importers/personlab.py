@@ -28,10 +28,11 @@ _HEADS = {  # what the names of Google's 1x1 convolutions hold -> our head
 _UNUSED = ("part_heatmap_2", "part_offset_2")  # body parts
 
 
-def import_personlab(path: str | Path, output_stride: int = 16, refine: int = 0) -> tuple[Checkpoint, list[str]]:
+def import_personlab(path: str | Path, output_stride: int = 16, refine: int = 2) -> tuple[Checkpoint, list[str]]:
     """Read PoseNet's or BodyPix's TF.js graph model into a checkpoint; also the names of the tensors that it does not use.
 
-    ``output_stride`` 8 or 16 runs the same weights; ``refine`` is the offset heads' option, 0 as ``decoder=posenet`` demands.
+    ``output_stride`` 8 or 16 runs the same weights; ``refine`` is the offset heads' option: 2 as in
+    the paper, 0, raw fields, as ``decoder=posenet`` demands.
     Raises CheckpointError where the graph is another network.
     """
     graph = read_graph_model(path)

@@ -22,8 +22,11 @@ def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, thre
     """
     b, k, h, w = scores.shape
     weight = scores.flatten()
-    voting = (weight > (-torch.inf if threshold is None else threshold)).nonzero()[:, 0]
-    weight, place = weight[voting], voting % (h * w)
+    voting = torch.arange(len(weight), device=weight.device)
+    if threshold is not None:
+        voting = voting[weight > threshold]
+        weight = weight[voting]
+    place = voting % (h * w)
     first = voting - place  # cell of the voter's map
     step = offsets.flatten()[(2 * first + place)[:, None] + voting.new_tensor((0, h * w))] / grid.stride  # (V, 2), cells
     x = (place % w + step[:, 0]).nan_to_num(nan=-1.0).clamp(-1, w)
@@ -79,13 +82,15 @@ def expected_oks(votes: Tensor, points: Tensor, grid: Grid, radius: float, least
     """
     h, w = votes.shape[-2:]
     reach = math.ceil(radius / grid.stride)
-    rim = 2 * reach  # of cells without votes, so that nothing read lies beyond
+    rim = 2 * reach + 1  # of cells without votes, so that nothing read lies beyond
     padded = F.pad(votes, (rim,) * 4)
     side = torch.arange(-reach, reach + 1, device=votes.device)
     steps = torch.cartesian_prod(side, side)  # (S, 2), x before y
+    points = points.nan_to_num()
     cells = grid.to_cells(points.transpose(1, 2))  # (B, K, P, 2)
     middle = cells.round()
-    x, y = torch.minimum(middle.clamp(min=-reach), middle.new_tensor((w - 1 + reach, h - 1 + reach))).long().unbind(-1)
+    last = middle.new_tensor((w + reach, h + reach))
+    x, y = torch.minimum(middle.clamp(min=-reach - 1), last).long().unbind(-1)  # further off there are no votes either
     width = w + 2 * rim
     index = ((y + rim) * width + x + rim)[..., None] + (steps[:, 1] * width + steps[:, 0])  # (B, K, P, S)
     mass = padded.flatten(2).gather(2, index.flatten(2)).view_as(index)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,12 +38,12 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     normalised = (2 * points + 1) / side - 1  # grid_sample counts from -1 to 1, between the outer edges of the cells
     read = F.grid_sample(
         layers.reshape(b * k, size, h, w),
-        normalised.reshape(b * k, 1, -1, 2).to(maps.dtype),
+        normalised.reshape(b * k, 1, math.prod(points.shape[2:-1]), 2).to(maps.dtype),
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
     )  # (B K, D, 1, P)
-    read = read.view(b, k, size, -1).transpose(2, 3)  # (B, K, P, D)
+    read = read.view(b, k, size, read.shape[-1]).transpose(2, 3)  # (B, K, P, D)
     values: Tensor = read.reshape(*points.shape[:-1], size)
     return values[..., 0] if maps.dim() == 4 else values
 

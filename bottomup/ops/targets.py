@@ -68,3 +68,9 @@ def carried_keypoints(batch: Batch, skeleton: Skeleton) -> tuple[Tensor, Tensor]
     source = apart.argmin(-1)  # the first of the least
     keypoints = batch.keypoints.gather(2, source[..., None].expand(-1, -1, -1, 2))
     return keypoints, labelled.any(-1, keepdim=True).expand_as(labelled)
+
+
+def counted_mean(error: Tensor, counted: Tensor) -> Tensor:
+    """(B,) the mean of an error (B, C, h, w) over the ``counted`` cells (B, h, w), a connected 0 where there is none."""
+    cells = counted.sum((1, 2)).clamp(min=1) * error.shape[1]
+    return (error * counted[:, None]).sum((1, 2, 3)) / cells

@@ -30,7 +30,7 @@ def person_colour(index: int) -> Colour:
 
 
 def draw_instances(
-    image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton, *, min_keypoint_score: float = 0.0
+    image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton, *, min_keypoint_score: float = 1e-3
 ) -> Picture:
     """Predicted poses, one colour each, a lighter shade on the person's left and a darker one on its right, with scores.
 

@@ -139,6 +139,18 @@ def test_merging_equal_views_changes_no_shape_but_the_tag_size(name: str) -> Non
             torch.testing.assert_close(maps, ideal[key])
 
 
+@pytest.mark.parametrize("name", ["heatmap disk logistic", "segmentation"])
+def test_views_that_disagree_meet_at_the_mean_of_their_probabilities(name: str) -> None:
+    head = make_head(name)
+    batch = make_batch([1])
+    frame = Frame(head.grids, batch.size, batch.content)
+    ((key, maps),) = head.ideal(batch).items()
+    views = [{key: torch.full_like(maps, logit)} for logit in (-10.0, 2.0)]
+    expected = torch.tensor([-10.0, 2.0]).sigmoid().mean()
+    merged = head.merge(views, [frame, frame], frame)[key].sigmoid()
+    torch.testing.assert_close(merged, expected.expand_as(maps))
+
+
 def test_a_heatmap_peaks_at_the_keypoint_exactly() -> None:
     """The gaussian of a keypoint between cells has its log-parabola's vertex there: no half pixel is lost."""
     head = make_head("heatmap")

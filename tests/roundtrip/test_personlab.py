@@ -14,7 +14,8 @@ from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, at_cells
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
-from bottomup.types import Batch, Instances, Task
+from bottomup.stages import Decoder
+from bottomup.types import Batch, Frame, Instances, Outputs, Task
 from tests.scenes import assert_found, make_batch
 
 ORACLE = ("heatmap", "short_offsets", "mid_offsets")
@@ -97,6 +98,36 @@ def test_ideal_fields_bring_the_masks_back(backbone: str, mode: str) -> None:
         for n, keypoints in enumerate(people):
             own = (prediction.instances.keypoints - keypoints).nan_to_num(1e3).abs().amax((1, 2)).argmin()
             assert torch.equal(drawn[own], truth == n + 1)
+
+
+class Decode(torch.nn.Module):
+    """The parallel part of a decoder, as a module."""
+
+    def __init__(self, decoder: Decoder, frame: Frame) -> None:
+        super().__init__()
+        self.decoder, self.frame = decoder, frame
+
+    def forward(self, outputs: Outputs) -> dict[str, torch.Tensor]:
+        return self.decoder.tensors(outputs, self.frame)
+
+
+def test_the_parallel_part_is_exported() -> None:
+    predictor = make_predictor(masks=True, decoder={"max_people": 3, "max_peaks": 8})
+    first, second = make_batch([2], (129, 161)), make_batch([1], (129, 161))
+    outputs, frame = predictor.outputs(first, ORACLE + MASKS)
+    decode = Decode(predictor.decoder, frame)
+    exported = torch.export.export(decode, (outputs,)).module()
+    other, _ = predictor.outputs(second, ORACLE + MASKS)
+    expected = decode(other)
+    for name, tensor in exported(other).items():
+        torch.testing.assert_close(tensor, expected[name])
+
+
+def test_every_keypoint_of_a_person_is_placed() -> None:
+    """Where few cells vote, a keypoint that nobody votes for is where the walk ends, faintly."""
+    predictor = make_predictor(decoder={"vote_threshold": 0.999999})
+    for prediction in predictor.predict_batch(make_batch([2, 1], (129, 161), labelled=0.6), ORACLE):
+        assert prediction.instances.keypoints.isfinite().all() and (prediction.instances.keypoint_scores > 0).all()
 
 
 def test_models_without_long_offsets_make_no_masks() -> None:

@@ -51,8 +51,9 @@ def test_expected_oks_is_the_mean_similarity_of_the_votes_in_the_disk() -> None:
 
 
 def test_expected_oks_off_the_map_is_nothing() -> None:
-    points = torch.tensor([[[[-500.0, 40.0], [4000.0, 40.0]]]])
-    assert (expected_oks(torch.ones(1, 2, 9, 9), points, GRID, 16.0, 1.0, (0.1, 0.1)) == 0).all()
+    points = torch.tensor([[[[-500.0, 40.0], [4000.0, 40.0]], [[-1005.0, -33.0], [40.0, 97.0]], [[40.0, torch.nan], [1e9, 40.0]]]])
+    promised = expected_oks(torch.ones(1, 2, 9, 9), points, GRID, 16.0, 500.0, (0.1, 0.1))
+    assert (promised[0, :2] == 0).all() and promised.isfinite().all()
 
 
 def test_an_instance_has_the_size_of_its_box_or_the_least() -> None:
