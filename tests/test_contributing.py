@@ -15,12 +15,15 @@ import torch
 from omegaconf import OmegaConf
 
 from bottomup.assembly import assemble
+from bottomup.compose import compose_dataset, compose_model
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.loader import collate
 from bottomup.engine.objective import compute_losses
 from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid
 from bottomup.model import PoseModel
+from bottomup.predictor import Predictor
 from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, HEADS, Backbone, Head, Level, Source
 from bottomup.types import Batch, Frame, Instances, People, Prediction, Task
@@ -206,3 +209,16 @@ def step(model: PoseModel, batch: Batch, optimiser: torch.optim.Optimizer) -> fl
     assert all(parameter.grad is not None for parameter in model.parameters())
     optimiser.step()
     return float(loss.detach())
+
+
+def test_their_yaml_composes_into_a_model_that_finds_their_data(recipes: SimpleNamespace) -> None:
+    config = {
+        "backbone": recipes.backbone,
+        "heads": recipes.heads | {"heatmap": {"sigma": 4.0}, "tags": {}},
+        "decoder": {"name": "associative_embedding", "refine": "log_parabola"},
+    }
+    dataset = compose_dataset(recipes.data | {"length": 4}, "val")
+    model, decoder = compose_model(config, dataset.task)
+    assert set(model.heads) == {"centre", "heatmap", "tags"}
+    found = evaluate_dataset(Predictor(model, decoder, input_size=64), dataset, oracle=("heatmap", "tags"))
+    assert found.metrics["AP"] == pytest.approx(1)
