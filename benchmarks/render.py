@@ -9,22 +9,36 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.schema import read_result  # noqa: E402
+from benchmarks.schema import Row, read_result  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def decode_table() -> str:
     """One row a scene of benchmarks/results/decode.json."""
-    result = read_result(ROOT / "benchmarks" / "results" / "decode.json")
-    side = result["config"]["side"]
-    lines = [
-        f"One core ({result['device']}), {result['config']['keypoints']} keypoints on {side}x{side} cells, tag size "
-        f"{result['config']['tag_size']}; median of {result['config']['runs']} decodings of one image:",
-        "",
-        "| scene | options | ms | of the time with `max_pool2d` peaks |",
-        "|---|---|---|---|",
-    ]
-    for row in result["rows"]:
-        options = ", ".join(f"{name} {value}" for name, value in row["options"].items()) or "—"
+    result = read_result(RESULTS / "decode.json")
+    config = result["config"]
+    heading = (
+        f"Associative Embedding on one core ({result['device']}), {config['keypoints']} keypoints on {config['side']}x"
+        f"{config['side']} cells, tag size {config['tag_size']}; median of {config['runs']} decodings of one image:"
+    )
+    return _table(heading, "of the time with `max_pool2d` peaks", result["rows"])
+
+
+def decode_personlab_table() -> str:
+    """One row a scene of benchmarks/results/decode_personlab.json."""
+    result = read_result(RESULTS / "decode_personlab.json")
+    heading = (
+        f"PersonLab on one core ({result['device']}), {result['config']['keypoints']} keypoints at output stride "
+        f"{result['config']['stride']}, masks drawn; median of {result['config']['runs']} decodings of one image:"
+    )
+    return _table(heading, "of the time of `decoder=posenet`, which makes no masks", result["rows"])
+
+
+def _table(heading: str, ratio: str, rows: list[Row]) -> str:
+    lines = [heading, "", f"| scene | options | ms | {ratio} |", "|---|---|---|---|"]
+    for row in rows:
+        options = ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or "—"
         measured = f"{row['median_ms']:.1f}" if row["valid"] else "void"
         lines.append(f"| {row['name']} | {options} | {measured} | {row['ratio']:.2f} |")
     return "\n".join(lines)
@@ -32,7 +46,7 @@ def decode_table() -> str:
 
 def render(text: str) -> str:
     """The README with every table replaced by what was measured last."""
-    for name, table in (("decode", decode_table()),):
+    for name, table in (("decode", decode_table()), ("decode_personlab", decode_personlab_table())):
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{table}\n\g<2>", text, flags=re.DOTALL)
     return text
 

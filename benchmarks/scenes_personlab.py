@@ -27,7 +27,7 @@ GRID = Grid.cornered(8)
 CONFIG = {"keypoints": len(COCO), "stride": GRID.stride, "most_people": 30}
 VOTERS = {"vote_threshold": 0.1}
 OPTIONS: tuple[dict[str, Any], ...] = (VOTERS | {"masks": None}, {"masks": None}, VOTERS)
-NOISE = 1.0  # input px, of offsets
+NOISE = 0.5  # input px, of offsets
 
 
 def cases() -> Iterator[Case]:
