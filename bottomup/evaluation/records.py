@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bottomup.errors import DataError
@@ -122,8 +122,13 @@ def _instances(predictions: Iterable[Prediction], image_ids: set[int], skeleton:
             raise DataError(f"image {prediction.image_id} is predicted twice; give each image once")
         seen.add(prediction.image_id)
         ordered.append(prediction)
-    records = [record for prediction in ordered for record in prediction.to_coco(CATEGORY)]
+    records = [record for prediction in ordered for record in _poses(prediction).to_coco(CATEGORY)]
     return [_instance(record, number, skeleton) for number, record in enumerate(records, start=1)]
+
+
+def _poses(prediction: Prediction) -> Prediction:
+    """The prediction without its masks: every measure of keypoints would encode them anew."""
+    return replace(prediction, instances=replace(prediction.instances, masks=None))
 
 
 def _instance(record: Record, number: int, skeleton: Skeleton) -> Record:
