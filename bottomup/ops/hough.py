@@ -22,15 +22,17 @@ def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, thre
     """
     b, k, h, w = scores.shape
     weight = scores.flatten()
-    voting = torch.arange(len(weight), device=weight.device)
-    if threshold is not None:
-        voting = voting[weight > threshold]
-        weight = weight[voting]
+    if threshold is None:
+        voting = torch.arange(len(weight), device=weight.device)
+    else:
+        voting = (weight > threshold).nonzero()[:, 0]
+        weight = weight.index_select(0, voting)
     place = voting % (h * w)
     first = voting - place  # cell of the voter's map
-    step = offsets.flatten()[(2 * first + place)[:, None] + voting.new_tensor((0, h * w))] / grid.stride  # (V, 2), cells
-    x = (place % w + step[:, 0]).nan_to_num(nan=-1.0).clamp(-1, w)
-    y = (place // w + step[:, 1]).nan_to_num(nan=-1.0).clamp(-1, h)
+    across = first + voting  # where its offset along x stands: maps of offsets are twice as long
+    along_x, along_y = (offsets.flatten().index_select(0, index) / grid.stride for index in (across, across + h * w))
+    x = (place % w + along_x).nan_to_num(nan=-1.0).clamp(-1, w)
+    y = (place // w + along_y).nan_to_num(nan=-1.0).clamp(-1, h)
     left, top = x.floor(), y.floor()
     right, below = x - left, y - top  # the shares of the cells further on
     # a rim of one cell before and two after takes what falls beyond the map
