@@ -17,7 +17,7 @@ from bottomup.geometry import Grid
 from bottomup.ops.sampling import gather_maps
 from bottomup.predictor import Predictor, find_images, read_image
 from bottomup.types import Instances, write_json
-from bottomup.visualize import draw_heatmap, draw_instances, draw_strongest, draw_tags, plot_tags, save_png
+from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
 
 _CHUNK = 64  # images predicted at once; bounds the memory of a large folder
 
@@ -57,18 +57,16 @@ def _predict(predictor: Predictor, paths: list[Path], folder: Path, maps: bool) 
 
 
 def draw_maps(predictor: Predictor, path: Path, folder: Path) -> None:
-    """Heatmaps, tag maps and the tags of the people found, of one image (Associative Embedding Figs 4 and 7)."""
+    """What the network says of one image, and the tags of the people found (Associative Embedding Figs 4 and 7)."""
     image, outputs, frame = predictor.maps(read_image(path))
     skeleton = predictor.model.task.skeleton
     assert skeleton is not None
-    if not {"heatmap", "tags"} <= outputs.keys():
-        return
-    heatmap, tags, grid = outputs["heatmap"][0], outputs["tags"][0], frame.grids["heatmap"]
-    save_png(folder / f"{path.stem}_heatmap.png", draw_heatmap(image, heatmap, grid, skeleton))
-    save_png(folder / f"{path.stem}_heatmap_strongest.png", draw_strongest(image, heatmap, grid))
-    save_png(folder / f"{path.stem}_tags.png", draw_tags(image, tags, heatmap, grid, skeleton))
-    (prediction,) = predictor.decoder(outputs, frame)
-    save_png(folder / f"{path.stem}_tag_plot.png", plot_tags(tags_of(prediction.instances, tags, grid), skeleton))
+    for name, picture in draw_outputs(image, outputs, frame, skeleton).items():
+        save_png(folder / f"{path.stem}_{name}.png", picture)
+    if "tags" in outputs:
+        (prediction,) = predictor.decoder(outputs, frame)
+        tags = tags_of(prediction.instances, outputs["tags"][0], frame.grids["tags"])
+        save_png(folder / f"{path.stem}_tag_plot.png", plot_tags(tags, skeleton))
 
 
 def tags_of(instances: Instances, tags: Tensor, grid: Grid) -> NDArray[np.float32]:

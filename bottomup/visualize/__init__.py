@@ -1,6 +1,8 @@
 """Pictures of what goes in and what comes out; images are (3, H, W) uint8 RGB as in Sample, pictures (H, W, 3) uint8 RGB."""
 
 from bottomup.visualize.maps import draw_heatmap, draw_ignore, draw_strongest, draw_tags
+from bottomup.visualize.offsets import draw_offsets
+from bottomup.visualize.outputs import draw_outputs
 from bottomup.visualize.people import draw_instances, draw_people
 from bottomup.visualize.sheets import contact_sheet, save_png, side_by_side
 from bottomup.visualize.tags import plot_tags
@@ -10,6 +12,8 @@ __all__ = [
     "draw_heatmap",
     "draw_ignore",
     "draw_instances",
+    "draw_offsets",
+    "draw_outputs",
     "draw_people",
     "draw_strongest",
     "draw_tags",

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from bottomup.geometry import Grid, resample
 from bottomup.skeletons import Skeleton
+from bottomup.visualize.drawing import Colour
 from bottomup.visualize.people import person_colour
-from bottomup.visualize.sheets import Colour, Picture, caption, contact_sheet, to_picture
+from bottomup.visualize.sheets import Picture, caption, contact_sheet, tile, to_picture
 
 _IGNORED = {"crowd": (255, 60, 60), "unannotated": (255, 200, 0), "unmasked": (190, 60, 255), "padding": (90, 90, 90)}
 _OTHER = (0, 220, 220)  # of ignore maps by other names
 _SEVERAL = (255, 255, 255)  # inside the masks of several people
 _COLUMNS = 6
-_TILE = 640  # px: longer pictures are shrunk on sheets of many, which would have 12000 px a side
 _OUTLIERS = 2.0  # percent at both ends of the tags' range that the colours leave out
 _TAG_FROM, _TAG_TO = 0.1, 0.4  # heatmap values between which a tag's colour appears
 _FAINTEST = 90  # the first entry of OpenCV's "hot" colours that is red and not black
@@ -29,7 +29,7 @@ def draw_heatmap(image: NDArray[np.uint8], heatmap: Tensor, grid: Grid, skeleton
 
     Images longer than 640 px are shrunk to that.
     """
-    picture = _tile(image)
+    picture = tile(image)
     maps = _at_pixels(heatmap, grid, image, picture)
     return contact_sheet([_overlay(picture, scores) for scores in maps], columns=_COLUMNS, titles=skeleton.keypoints)
 
@@ -45,7 +45,7 @@ def draw_tags(image: NDArray[np.uint8], tags: Tensor, heatmap: Tensor, grid: Gri
 
     Where the heatmap (K, h, w) is low the tag means nothing and the grey image shows. Sizes as in ``draw_heatmap``.
     """
-    picture = _tile(image)
+    picture = tile(image)
     values = _at_pixels(tags[:, 0], grid, image, picture, mode="nearest")  # between two people lies no third tag
     scores = _at_pixels(heatmap, grid, image, picture)
     weight = np.clip((scores - _TAG_FROM) / (_TAG_TO - _TAG_FROM), 0, 1)
@@ -91,16 +91,6 @@ def _overlay(picture: Picture, scores: NDArray[np.float32]) -> Picture:
     colours = cv2.applyColorMap(shade, cv2.COLORMAP_HOT)[..., ::-1]
     shown: Picture = (picture * np.float32(0.6) * (1 - alpha) + colours * alpha).astype(np.uint8)
     return shown
-
-
-def _tile(image: NDArray[np.uint8]) -> Picture:
-    """The image (3, H, W) as a picture no longer than a tile of a sheet."""
-    picture = to_picture(image)
-    scale = _TILE / max(picture.shape)
-    if scale >= 1:
-        return picture
-    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _at_pixels(maps: Tensor, grid: Grid, image: NDArray[np.uint8], picture: Picture, mode: str = "bilinear") -> NDArray[np.float32]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import colorsys
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.geometry import Grid
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, People
-from bottomup.visualize.sheets import Colour, Picture, text_size, to_picture, write
+from bottomup.visualize.drawing import FARTHEST, SUBPIXEL, Colour, fixed_point, hue
+from bottomup.visualize.sheets import Picture, text_size, to_picture, write
 
-_PIXELS = Grid.cornered(1)  # OpenCV counts from pixel centres
-_SUBPIXEL = 4  # bits of OpenCV's fixed-point coordinates
-_FARTHEST = 1e5  # px; beyond it OpenCV's fixed-point coordinates overflow
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _PERSON_TO_LINE = 70  # a person is about this many line widths long
 _PICTURE_TO_LINE = 110  # and no line is wider than this share of the picture
@@ -25,8 +20,7 @@ _LEFT_SHARE, _RIGHT_SHARE = 0.5, 0.4  # of white in a left side, of black in a r
 
 def person_colour(index: int) -> Colour:
     """A colour for the index-th person; neighbours differ by the golden angle."""
-    red, green, blue = colorsys.hsv_to_rgb((0.13 + index * 0.381966) % 1.0, 0.75, 1.0)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    return hue(0.13 + index * 0.381966)
 
 
 def draw_instances(
@@ -70,8 +64,8 @@ def draw_people(
     labelled = (people.visibility > 0) & np.isfinite(people.keypoints).all(-1)
     width = max(1, round(_widest(picture) / 6))
     for index in range(len(people)):
-        x1, y1, x2, y2 = _fixed(people.boxes[index].reshape(2, 2)).ravel().tolist()
-        cv2.rectangle(picture, (x1, y1), (x2, y2), person_colour(index), width, cv2.LINE_AA, _SUBPIXEL)
+        x1, y1, x2, y2 = fixed_point(people.boxes[index].reshape(2, 2)).ravel().tolist()
+        cv2.rectangle(picture, (x1, y1), (x2, y2), person_colour(index), width, cv2.LINE_AA, SUBPIXEL)
     for index in range(len(people)):
         occluded = people.visibility[index] == 1
         _draw_pose(picture, people.keypoints[index], labelled[index], occluded, skeleton, person_colour(index))
@@ -92,14 +86,14 @@ def _draw_pose(
 ) -> None:
     if not drawn.any():
         return
-    fixed = _fixed(points)
+    fixed = fixed_point(points)
     width = int(np.clip(round(_extent(points[drawn]) / _PERSON_TO_LINE), 1, _widest(picture)))
     edges = [(parent, child) for parent, child in skeleton.tree if drawn[parent] and drawn[child]]
     rims = (width + 2, width) if width > 1 else (width,)  # a dark rim would drown thin lines
     for thickness in rims:
         for parent, child in edges:
             edge = _BLACK if thickness > width else _shade(skeleton, child, colour)
-            cv2.line(picture, fixed[parent].tolist(), fixed[child].tolist(), edge, thickness, cv2.LINE_AA, _SUBPIXEL)
+            cv2.line(picture, fixed[parent].tolist(), fixed[child].tolist(), edge, thickness, cv2.LINE_AA, SUBPIXEL)
     for k in np.flatnonzero(drawn).tolist():
         inside = colour if hollow[k] else _shade(skeleton, k, colour)
         _draw_keypoint(picture, fixed[k].tolist(), width, inside, bool(hollow[k]))
@@ -107,22 +101,16 @@ def _draw_pose(
 
 def _draw_keypoint(picture: Picture, at: list[int], width: int, colour: Colour, hollow: bool) -> None:
     """A disc of the colour, in a dark rim where it is large enough; hollow: with a white hole."""
-    radius = (width + 1) << _SUBPIXEL
-    discs = [(radius + (1 << _SUBPIXEL), _BLACK)] if width > 1 else []
+    radius = (width + 1) << SUBPIXEL
+    discs = [(radius + (1 << SUBPIXEL), _BLACK)] if width > 1 else []
     discs += [(radius, colour)] + [(radius * 5 // 8, _WHITE)] * hollow
     for reach, shade in discs:
-        cv2.circle(picture, at, reach, shade, -1, cv2.LINE_AA, _SUBPIXEL)
-
-
-def _fixed(points: NDArray[np.float32]) -> NDArray[np.int32]:
-    """OpenCV's fixed-point coordinates of points (..., 2) px; those that are not finite lie outside the picture."""
-    near = np.nan_to_num(points, nan=-_FARTHEST, posinf=_FARTHEST, neginf=-_FARTHEST).clip(-_FARTHEST, _FARTHEST)
-    return np.asarray(np.round((near - _PIXELS.origin) * 2**_SUBPIXEL), dtype=np.int32)
+        cv2.circle(picture, at, reach, shade, -1, cv2.LINE_AA, SUBPIXEL)
 
 
 def _extent(points: NDArray[np.float32]) -> float:
     """The longer side of the box around points (n, 2), px."""
-    return float(np.ptp(points.clip(-_FARTHEST, _FARTHEST), axis=0).max())
+    return float(np.ptp(points.clip(-FARTHEST, FARTHEST), axis=0).max())
 
 
 def _widest(picture: Picture) -> int:

@@ -10,17 +10,29 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.visualize.drawing import Colour
+
 Picture = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MARGIN = 4  # px between pictures
 _PAPER = 255
+_TILE = 640  # px: longer pictures are shrunk on sheets of many, which would have 12000 px a side
 
 
 def to_picture(image: NDArray[np.uint8]) -> Picture:
     """A copy of an image (3, H, W) as a picture (H, W, 3)."""
     return np.ascontiguousarray(image.transpose(1, 2, 0))
+
+
+def tile(image: NDArray[np.uint8]) -> Picture:
+    """The image (3, H, W) as a picture no longer than a tile of a sheet."""
+    picture = to_picture(image)
+    scale = _TILE / max(picture.shape)
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def text_size(text: str, size: float) -> tuple[int, int]:

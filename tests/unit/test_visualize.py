@@ -12,12 +12,14 @@ from torch import Tensor
 
 from bottomup.geometry import Grid
 from bottomup.skeletons import COCO
-from bottomup.types import Instances, People
+from bottomup.types import Frame, Instances, People
 from bottomup.visualize import (
     contact_sheet,
     draw_heatmap,
     draw_ignore,
     draw_instances,
+    draw_offsets,
+    draw_outputs,
     draw_people,
     draw_strongest,
     draw_tags,
@@ -221,3 +223,32 @@ def test_sheets_say_what_they_need() -> None:
         contact_sheet([])
     with pytest.raises(ValueError, match="each of its 2 pictures"):
         contact_sheet([DARK.transpose(1, 2, 0)] * 2, titles=["one"])
+
+
+def test_offsets_lead_from_their_cells_to_where_they_point() -> None:
+    grid, end = Grid.cornered(8), torch.tensor((80.5, 40.5))
+    h, w = grid.shape((97, 129))
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    field = end[:, None, None] - grid.to_input(torch.stack((columns, rows)).float())
+    somewhere = torch.zeros(1, h, w, dtype=torch.bool)
+    somewhere[0, 9, 2] = True
+    picture = draw_offsets(np.zeros((3, 97, 129), np.uint8), field[None], somewhere, grid, ["nose"])[:97, :129].max(-1)
+    start = grid.to_input(torch.tensor((2.0, 9.0)))
+    for share in (0.0, 0.5, 1.0):
+        x, y = (start + share * (end - start) - 0.5).round().int().tolist()
+        assert picture[y, x] > 100
+    assert not picture[64:, 40:].any() and not picture[20:35].any()  # on neither side of the line; the title is above
+
+
+def test_every_map_of_a_method_has_its_picture() -> None:
+    grids = {key: Grid.cornered(8) for key in ("heatmap_logits", "short_offsets", "mid_offsets", "segmentation", "long_offsets")}
+    frame = Frame(grids, (33, 33), torch.tensor([[0.0, 0.0, 33.0, 33.0]]))
+    outputs = {
+        "heatmap_logits": torch.zeros(1, 17, 5, 5),
+        "short_offsets": torch.zeros(1, 17, 2, 5, 5),
+        "mid_offsets": torch.zeros(1, 32, 2, 5, 5),
+        "segmentation": torch.ones(1, 1, 5, 5),
+        "long_offsets": torch.zeros(1, 17, 2, 5, 5),
+    }
+    pictures = draw_outputs(DARK[:, :33, :33], outputs, frame, COCO)
+    assert set(pictures) == {"heatmap", "heatmap_strongest", "short_offsets", "mid_offsets", "segmentation", "long_offsets"}
