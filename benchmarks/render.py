@@ -35,6 +35,17 @@ def decode_personlab_table() -> str:
     return _table(heading, "of the time of `decoder=posenet`, which makes no masks", result["rows"])
 
 
+def weights_table() -> str:
+    """One row a decoding of Google's weights, of benchmarks/results/personlab_weights.json."""
+    result = read_result(RESULTS / "personlab_weights.json")
+    names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+    lines = [f"| decoding | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for row in result["rows"]:
+        figures = [f"{row['measured'][name]:.3f}" for name in names]
+        lines.append(f"| {' | '.join([row['name'], *figures])} |")
+    return "\n".join(lines)
+
+
 def _table(heading: str, ratio: str, rows: list[Row]) -> str:
     lines = [heading, "", f"| scene | options | ms | {ratio} |", "|---|---|---|---|"]
     for row in rows:
@@ -46,7 +57,8 @@ def _table(heading: str, ratio: str, rows: list[Row]) -> str:
 
 def render(text: str) -> str:
     """The README with every table replaced by what was measured last."""
-    for name, table in (("decode", decode_table()), ("decode_personlab", decode_personlab_table())):
+    tables = {"decode": decode_table(), "decode_personlab": decode_personlab_table(), "personlab_weights": weights_table()}
+    for name, table in tables.items():
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{table}\n\g<2>", text, flags=re.DOTALL)
     return text
 

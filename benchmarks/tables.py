@@ -49,7 +49,7 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
         done = known.get((entry["name"], tuple(own)))
         rows.append(done if done and done["measured"] else _row(entry, own, bool(checkpoint), result))
         later = [row for (name, _), row in known.items() if name in names[len(rows) :]]
-        write_result(result, table.stem, {"table": str(table)}, [*rows, *later])
+        write_result(result, table.stem, {"table": table.name}, [*rows, *later])
     return rows
 
 

@@ -20,6 +20,7 @@ from pycocotools import mask as coco_mask
 from bottomup.data.coco_records import (
     Record,
     choose_category,
+    choose_images,
     cropped_mask,
     fault,
     mask_rle,
@@ -55,8 +56,9 @@ class Coco(Dataset):
     ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in. Without an image folder, people and
     ground truth can be read, samples cannot. ``category`` names one of the file's (None: the only one); ``skeleton`` is a
     built-in name, a YAML file, a mapping, or None for the category's own. ``only_people`` drops images in which nobody has a
-    labelled keypoint. Keypoints of annotations that are marked ``"imputed": true``, guessed by another model (PersonLab §3.3),
-    count for people of the sizes ``imputed``, COCO's "small", "medium" and "large", and never in ``ground_truth``.
+    labelled keypoint; ``image_ids``, a list or a JSON file of one, chooses images. Keypoints of annotations that are marked
+    ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's "small",
+    "medium" and "large", and never in ``ground_truth``.
 
     Who has keypoints is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and neck);
     ``ground_truth`` keeps that number, as evaluation goes by it. Crowds are in no People. Everything else that a file may
@@ -73,6 +75,7 @@ class Coco(Dataset):
         category: str | None = "person",
         skeleton: str | Mapping[str, Any] | None = None,
         only_people: bool = False,
+        image_ids: Sequence[int] | str | None = None,
         imputed: Sequence[str] = ("small", "medium", "large"),
     ) -> None:
         for size in imputed:
@@ -86,6 +89,7 @@ class Coco(Dataset):
         listed = read_images(data, self.path)
         self._imputed = frozenset(imputed)
         groups = people_by_image(data, listed, self._category, self.skeleton, self.path)
+        listed = choose_images(listed, image_ids, self.path)
         if only_people:
             listed = {image_id: image for image_id, image in listed.items() if any(map(_labelled, self._people(groups[image_id])))}
         self.image_ids = list(listed)

@@ -10,7 +10,7 @@ import reprlib
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,30 @@ def read_images(data: Record, path: Path) -> dict[int, Record]:
                 raise fault(where, side, image.get(side), "a positive integer", "write the size of the image file, in px")
         images[image["id"]] = image
     return images
+
+
+def choose_images(images: dict[int, Record], image_ids: Sequence[int] | str | None, path: Path) -> dict[int, Record]:
+    """Those of ``image_ids``, a list or a JSON file of one, in the annotation file's order; None: all."""
+    if image_ids is None:
+        return images
+    chosen = _json_list(Path(image_ids).expanduser()) if isinstance(image_ids, str) else list(image_ids)
+    unknown_ids = [image_id for image_id in chosen if image_id not in images]
+    if unknown_ids:
+        remedy = "give ids of its images, or the annotation file that they are of"
+        raise fault(str(path), "image_ids", unknown_ids, f"ids among its {len(images)} images", remedy)
+    wanted = set(chosen)
+    return {image_id: image for image_id, image in images.items() if image_id in wanted}
+
+
+def _json_list(path: Path) -> list[Any]:
+    """The list in a JSON file; DataError where there is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: should be a JSON file with a list of image ids, but {error}") from None
+    if not isinstance(data, list):
+        raise DataError(f"{path}: should hold a list of image ids, holds a {type(data).__name__}")
+    return data
 
 
 def people_by_image(

@@ -284,6 +284,24 @@ def test_only_people_drops_images_without_keypoints(write: Any) -> None:
     assert {record["image_id"] for record in dataset.ground_truth()["annotations"]} == {1}
 
 
+@pytest.mark.parametrize("as_file", [False, True])
+def test_images_are_chosen_by_id(write: Any, tmp_path: Path, as_file: bool) -> None:
+    images = [{"id": n, "file_name": "a.png", "width": W, "height": H} for n in (1, 2, 3)]
+    options = write(content(person(image_id=1), person(id=2, image_id=3), images=images))
+    (tmp_path / "ids.json").write_text("[3, 2]")
+    dataset = Coco(**options, image_ids=str(tmp_path / "ids.json") if as_file else [3, 2])
+    assert dataset.image_ids == [2, 3]
+    assert [record["id"] for record in dataset.ground_truth()["annotations"]] == [2]
+
+
+@pytest.mark.parametrize(("written", "said"), [(None, "should be a JSON file"), ("{}", "holds a dict"), ("[8]", "`image_ids`")])
+def test_wrong_image_ids_are_refused(write: Any, tmp_path: Path, written: str | None, said: str) -> None:
+    if written is not None:
+        (tmp_path / "ids.json").write_text(written)
+    with pytest.raises(DataError, match=said):
+        Coco(**write(content(person())), image_ids=str(tmp_path / "ids.json"))
+
+
 # ---- skeletons -----------------------------------------------------------------------------------------------------------
 
 
