@@ -59,6 +59,7 @@ def assemble(
     specs = {name: spec if isinstance(spec, HeadSpec) else HeadSpec(spec) for name, spec in heads.items()}
     if not specs:
         raise ConfigError("a model needs at least one head")
+    given = tuple(given)
     built_necks = _build_necks(backbone, necks or {}, specs, default_neck)
     stages = {name: neck.stages for name, neck in built_necks.items()}
     if backbone is not None:
@@ -66,6 +67,9 @@ def assemble(
     stacks = dict[str, HeadStack]()
     for name, spec in specs.items():
         stacks[name] = _build_head(name, spec, task, stages, default_neck, stacks)
+        _check_provided(name, stacks[name], stacks)
+        if name not in given:  # what is given is not made from anything
+            _check_required(name, stacks[name], stacks)
     for name, neck in built_necks.items():
         neck.keep({level for stack in stacks.values() if stack.reads == name for levels in stack.levels for level in levels})
     fed_back = _fed_back(backbone, stacks)
@@ -116,9 +120,7 @@ def _build_head(
     ]
     if spec.share_stages:
         _share(heads)
-    stack = HeadStack(heads, [tuple(features) for features in specs], reads, spec.weight, spec.stage_reduction)
-    _check_head(name, stack, before)
-    return stack
+    return HeadStack(heads, [tuple(features) for features in specs], reads, spec.weight, spec.stage_reduction)
 
 
 def _choose_levels(head: str, level: str | tuple[str, ...] | None, stage: FeatureSpec) -> FeatureSpec:
@@ -147,12 +149,17 @@ def _share(heads: list[Head]) -> None:
             setattr(head, name, module)
 
 
-def _check_head(name: str, stack: HeadStack, before: Mapping[str, HeadStack]) -> None:
-    provider = {key: other for other, earlier in before.items() for key in earlier.last.provides}
+def _check_provided(name: str, stack: HeadStack, stacks: Mapping[str, HeadStack]) -> None:
+    provider = {key: other for other, earlier in stacks.items() if other != name for key in earlier.last.provides}
     for key in stack.last.provides:
         if key in provider:
             raise ConfigError(f"heads {provider[key]!r} and {name!r} both provide {key}; keep one of them")
+
+
+def _check_required(name: str, stack: HeadStack, stacks: Mapping[str, HeadStack]) -> None:
+    before = {other: earlier for other, earlier in stacks.items() if other != name}
     axes = {key: text for earlier in before.values() for key, text in earlier.last.provides.items()}
+    provider = {key: other for other, earlier in before.items() for key in earlier.last.provides}
     check_requires(f"head {name!r}", stack.last.requires, axes)
     for requirement in requirements(stack.last.requires):
         needed = requirement.choose(axes)

@@ -24,7 +24,16 @@ from bottomup.types import Task
 T = TypeVar("T")
 
 _WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
-_OF_THE_LOADER = ("train_split", "val_split", "max_people", "min_people", "keep")  # of a data set's options
+_OF_THE_LOADER = (
+    "train_split",
+    "val_split",
+    "max_people",
+    "min_people",
+    "keep",
+    "unit",
+    "min_keypoints",
+    "curriculum",
+)  # of a data set's options
 _COMPONENTS = ("backbone", "necks", "heads", "decoder", "data", "augment", "engine")  # parts whose options are checked when built
 MODEL_KEYS = (
     "method",

@@ -173,6 +173,14 @@ class PoseModel(nn.Module):
                     needed.add(key)
         return running
 
+    def reads_images(self, wanted: Iterable[str], given: Iterable[str] = ()) -> bool:
+        """Whether a head that must run for the wanted keys reads features."""
+        return any(self.stack(name).reads for name in self.running(wanted, given))
+
+    def keys_of(self, names: Iterable[str]) -> set[str]:
+        """The keys that heads of these names provide."""
+        return {key for name in names for key in self.stack(name).last.provides}
+
     def provided_before(self, name: str) -> set[str]:
         """The keys of all heads that stand before one."""
         keys: set[str] = set()

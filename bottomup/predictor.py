@@ -18,6 +18,7 @@ from torch import Tensor
 
 from bottomup.data.augment import letterbox
 from bottomup.data.dataset import Dataset
+from bottomup.data.labels import Labels
 from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.engine.settings import PRECISIONS
 from bottomup.errors import ConfigError, DataError
@@ -80,6 +81,8 @@ class Predictor:
         ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions.
         """
         maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
+        if not maps and not self.model.reads_images(self.model.decoded, self.model.keys_of(oracle)):
+            dataset = Labels(dataset)
         return self._run(prepared_samples(dataset, self._letterbox(), frozenset(maps), workers), oracle)
 
     def _letterbox(self) -> Any:

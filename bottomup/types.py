@@ -84,7 +84,7 @@ class People:
 class Sample:
     """One image with its people, all in one frame: the file's as read, the input's once augmented."""
 
-    image: NDArray[np.uint8]  # (3, H, W) RGB
+    image: NDArray[np.uint8] | None  # (3, H, W) RGB; None: labels alone
     people: People
     ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each
     instances: NDArray[np.int16] | None  # (H, W): 0 none, n + 1 inside the mask of person n alone, -1 inside several
@@ -92,6 +92,21 @@ class Sample:
     size: tuple[int, int]  # (H, W) of the file
     to_input: NDArray[np.float64]  # (2, 3) affine, image px -> this frame's px
     content: tuple[float, float, float, float] | None = None  # xyxy of the image without padding; None: all of it
+    frame: tuple[int, int] | None = None  # (H, W) of this frame where there is no image to say it
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of the frame that it is in."""
+        shape = self.frame if self.image is None else (self.image.shape[1], self.image.shape[2])
+        assert shape is not None  # whoever leaves the image out says the frame
+        return shape
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The image (3, H, W); ValueError for labels alone."""
+        if self.image is None:
+            raise ValueError(f"image {self.image_id} is needed, but only its labels were read")
+        return self.image
 
 
 @dataclass(frozen=True)

@@ -99,3 +99,22 @@ def test_the_wrong_checkpoint_is_refused(trained: Path, tmp_path: Path, capsys: 
     command = ["evaluate", "experiment=demo", f"weights={trained}/best.pt", "backbone.channels=16", "limit=2", f"output={tmp_path}"]
     assert main(command) == 1
     assert "of another model" in capsys.readouterr().err
+
+
+def test_labels_alone_train_and_judge_the_pose_residual_network(tmp_path: Path) -> None:
+    options = [
+        "experiment=prn",
+        "data=synthetic",
+        "data.size=64",
+        "data.people=[2,3]",
+        "data.images=8",
+        "workers=0",
+    ]
+    small = ["heads.prn.hidden=[4]", "engine.steps=3", "engine.batch_size=4", "engine.validate_every=3", "validation.limit=4"]
+    assert main(["train", *options, *small, "data.curriculum=true", f"output={tmp_path}/train"]) == 0
+    weights = f"weights={tmp_path}/train/last.pt"
+    oracle = ["oracle=[candidates,proposals]", "heads.proposals.first=null", "limit=4", "pictures=1"]
+    assert main(["evaluate", *options, weights, *oracle, f"output={tmp_path}/evaluate"]) == 0
+    metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
+    assert metrics["AR"] > 0.3  # people apart from each other need no network
+    assert main(["evaluate", *options, *oracle, f"output={tmp_path}/none"]) == 1  # but what has weights wants them

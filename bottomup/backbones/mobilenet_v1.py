@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bottomup.backbones.strided_depthwise import keep_strided_depthwise
 from bottomup.backbones.timm_network import normalisation_named
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
@@ -71,6 +72,7 @@ class MobilenetV1(Backbone):
                 blocks.append(Block(inward, out, 1, dilation))
                 dilation *= stride
         self.blocks = nn.Sequential(*blocks)
+        keep_strided_depthwise(self.blocks)
         grid = Grid.cornered(min(nominal, output_stride))
         self.stages = [{"C5": Level(channels[-1], grid)}]
         self.coarsest = grid

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bottomup.backbones.pretrained import load_file
+from bottomup.backbones.strided_depthwise import keep_strided_depthwise
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
 from bottomup.registry import unknown
@@ -53,6 +54,7 @@ class TimmNetwork(nn.Module):
         self.strides = dict(zip(indices, self.net.feature_info.reduction(), strict=True))
         if self.top is not None:
             self.channels["C5"] = self.top[0].out_channels
+        keep_strided_depthwise(self.net)
         self.frozen_batch_norm = frozen_batch_norm
         if weights is not None:
             load_file(self, weights)

@@ -6,18 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bottomup.commands.setting import dataset_of, make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.data.dataset import Dataset
-from bottomup.errors import ConfigError
+from bottomup.data.labels import Labels
+from bottomup.engine.checkpoint import Checkpoint
+from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.oks import per_image_oks
 from bottomup.evaluation.report import format_table, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.model import PoseModel
 from bottomup.registry import unknown
 from bottomup.skeletons import Skeleton
-from bottomup.types import write_json
+from bottomup.types import Sample, write_json
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
+
+_PAPER = 160  # the grey that people are drawn on where there is no image
 
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -30,9 +37,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     for name in oracle:
         if name not in predictor.model.heads:
             raise ConfigError("oracle: " + unknown("head of this model", name, list(predictor.model.heads)))
-    given = {key for name in oracle for key in predictor.model.stack(name).last.provides}
-    if checkpoint is None and predictor.model.decoded - given:
-        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(predictor.model.decoded - given))}")
+    _check_weights(predictor.model, oracle, checkpoint)
     evaluation = evaluate_dataset(
         predictor,
         dataset,
@@ -52,6 +57,14 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     return metrics
 
 
+def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:
+    """Raise ConfigError where what must run has weights, and nobody gave any."""
+    given = model.keys_of(oracle)
+    running = [model.stack(name) for name in model.running(model.decoded, given)]
+    if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
+        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(model.decoded - given))}")
+
+
 def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
     """COCO's figures, and below them AP by keypoint and the error breakdown."""
     skeleton = _skeleton(dataset)
@@ -65,7 +78,7 @@ def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict
 
 
 def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: Path) -> None:
-    """Annotated people beside predicted ones, of the best and the worst images by mean OKS."""
+    """Annotated people beside predicted ones, of the best and the worst images by mean OKS; on grey where there is no image."""
     skeleton = _skeleton(dataset)
     oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton)
     ranked = sorted(oks, key=lambda image_id: oks[image_id])
@@ -76,10 +89,19 @@ def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: 
         for rank, image_id in enumerate(chosen):
             index = place[image_id]
             instances = evaluation.predictions[index].instances
-            sample = dataset.sample(index, frozenset({"instances"} if instances.masks is not None else ()))
-            truth = draw_people(sample.image, sample.people, skeleton, sample.instances)
-            found = draw_instances(sample.image, instances, skeleton)
+            sample = _readable(dataset, index, frozenset({"instances"} if instances.masks is not None else ()))
+            image = np.full((3, *sample.shape), _PAPER, np.uint8) if sample.image is None else sample.image
+            truth = draw_people(image, sample.people, skeleton, sample.instances)
+            found = draw_instances(image, instances, skeleton)
             save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
+
+
+def _readable(dataset: Dataset, index: int, maps: frozenset[str]) -> Sample:
+    """A sample with its image, or its labels alone where the image is not there: predictions may have needed none."""
+    try:
+        return dataset.sample(index, maps)
+    except DataError:
+        return Labels(dataset).sample(index, maps)
 
 
 def _skeleton(dataset: Dataset) -> Skeleton:

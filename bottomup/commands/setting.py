@@ -14,11 +14,13 @@ import yaml
 from bottomup.compose import check_options, compose_dataset, compose_model, merge_overrides, without_pretraining
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import Dataset
+from bottomup.data.labels import Labels, Persons
 from bottomup.data.loader import TrainingSet
 from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
+from bottomup.registry import unknown
 from bottomup.types import Task
 
 
@@ -54,6 +56,19 @@ def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None
         raise ConfigError("no data set; choose one with data=synthetic or data=coco data.root=FOLDER")
     split = data.pop("split", None) or data.get(f"{purpose}_split") or purpose
     return compose_dataset(data, str(split), limit)
+
+
+def training_dataset(config: Mapping[str, Any], dataset: Dataset, model: PoseModel) -> Dataset:
+    """What ``model`` is trained on: images, their labels alone where no pixel is read, or single persons (``data.unit``)."""
+    unit = config["data"].get("unit") or "image"
+    if unit not in ("image", "person"):
+        raise ConfigError("data: " + unknown("unit", unit, ["image", "person"]))
+    reads_images = model.reads_images(model.wanted("all"), model.keys_of(config["given"]))
+    if unit == "person":
+        if reads_images:
+            raise ConfigError("data.unit=person trains on labels alone; give what images are for: given=[candidates,proposals]")
+        return Persons(dataset, int(config["data"].get("min_keypoints") or 1), int(config["data"].get("max_people") or 30))
+    return dataset if reads_images else Labels(dataset)
 
 
 def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, extra: frozenset[str] = frozenset()) -> TrainingSet:

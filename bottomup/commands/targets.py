@@ -22,14 +22,14 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     assert skeleton is not None  # the model's heads need one
     training = training_set(config, dataset, model, extra=frozenset({"instances"}))
     samples = [training[(epoch, index)] for index in range(len(dataset)) for epoch in range(2)]
-    people = [draw_people(sample.image, sample.people, skeleton) for sample in samples]
-    ignored = [draw_ignore(sample.image, sample.ignore, sample.instances) for sample in samples]
+    people = [draw_people(sample.pixels, sample.people, skeleton) for sample in samples]
+    ignored = [draw_ignore(sample.pixels, sample.ignore, sample.instances) for sample in samples]
     save_png(output / "pictures" / "people.png", contact_sheet(people, columns=4))
     save_png(output / "pictures" / "ignored.png", contact_sheet(ignored, columns=4))
     for row, sample in enumerate(samples):
         batch = collate([sample])
         ideal, frame = model.ideal(batch, list(model.heads)), model.frame(batch)
-        for name, picture in draw_outputs(sample.image, ideal, frame, skeleton).items():
+        for name, picture in draw_outputs(sample.pixels, ideal, frame, skeleton).items():
             save_png(output / "pictures" / f"{row}_{name}.png", picture)
     print(f"{len(samples)} samples: {output}/pictures")
     return {}

@@ -12,14 +12,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bottomup.commands.setting import dataset_of, device_of, output_folder, training_set, write_config
+from bottomup.commands.setting import dataset_of, device_of, output_folder, training_dataset, training_set, write_config
 from bottomup.compose import MODEL_KEYS, compose_model
+from bottomup.data.dataset import Dataset
+from bottomup.data.labels import Persons
 from bottomup.data.loader import Order, training_batches
 from bottomup.engine.checkpoint import initialise, load_checkpoint
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.settings import Settings, Validation
 from bottomup.engine.trainer import Trainer
-from bottomup.errors import CheckpointError
+from bottomup.errors import CheckpointError, ConfigError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
@@ -61,8 +63,9 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
     if config["init"]:
         _initialise(model, config["init"])
     settings = Settings.of(config["engine"])
-    samples = training_set(config, dataset, model)
-    order = Order(dataset, settings.batch_size, int(config["seed"]))
+    trained = training_dataset(config, dataset, model)
+    samples = training_set(config, trained, model)
+    order = Order(trained, settings.batch_size, int(config["seed"]), _curriculum(config, trained))
 
     def batches(first_step: int) -> Iterator[Batch]:
         return training_batches(
@@ -82,6 +85,15 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
     return Trainer(
         model, batches, settings, output, config=model_config, validate=validate, given=tuple(config["given"]), ranks=place
     )
+
+
+def _curriculum(config: Mapping[str, Any], dataset: Dataset) -> Sequence[int] | None:
+    """The order of a data set that knows its easiest samples, where ``data.curriculum`` asks for it."""
+    if not config["data"].get("curriculum"):
+        return None
+    if not isinstance(dataset, Persons):
+        raise ConfigError("data.curriculum=true orders single persons; set data.unit=person")
+    return dataset.easiest_first
 
 
 def _resume(trainer: Trainer, output: Path) -> None:
@@ -110,16 +122,19 @@ def warn_of_unmeasured_norms(model: PoseModel) -> None:
 
 def describe(model: PoseModel, input_size: int) -> None:
     """Print parameters and the multiply-adds of one image."""
+    parameters = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    size = f"{parameters / 1e6:.2f} M parameters ({trained / 1e6:.2f} M trained)"
+    if model.backbone is None:
+        print(size, file=sys.stderr)
+        return
     side = model.side(input_size)
     counter = FlopCounterMode(display=False)
     mode = model.training
     with counter, torch.no_grad():
         model.eval()(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=model.get_buffer("mean").device), stages="all")
     model.train(mode)
-    parameters = sum(p.numel() for p in model.parameters())
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     gigamacs = counter.get_total_flops() / 2e9
-    size = f"{parameters / 1e6:.2f} M parameters ({trained / 1e6:.2f} M trained)"
     print(f"{size}, {gigamacs:.2f} GMACs at {side}x{side}", file=sys.stderr)
 
 
@@ -139,11 +154,14 @@ def _validate(config: Mapping[str, Any], decoder: Decoder, place: Ranks, model: 
         precision=precision,
         device=place.device,
     )
-    evaluation = evaluate_dataset(predictor, dataset, workers=int(config["workers"]))
+    given = tuple(config["given"])
+    evaluation = evaluate_dataset(predictor, dataset, oracle=given, workers=int(config["workers"]))
     skeleton = dataset.task.skeleton
     pictures = {}
-    if skeleton is not None:
+    if skeleton is not None and model.reads_images(model.decoded, model.keys_of(given)):
         shown = range(min(4, len(dataset)))
-        drawn = [draw_instances(dataset.sample(i, frozenset()).image, evaluation.predictions[i].instances, skeleton) for i in shown]
+        drawn = [
+            draw_instances(dataset.sample(i, frozenset()).pixels, evaluation.predictions[i].instances, skeleton) for i in shown
+        ]
         pictures["val"] = contact_sheet(drawn, columns=2)
     return Validation({key: value for key, value in evaluation.metrics.items() if isinstance(value, float)}, pictures)

@@ -20,7 +20,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks a server for i
 import albumentations as A
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, area_scale, chain, invert, pixel_matrix
+from bottomup.geometry import Grid, area_scale, chain, invert, pixel_matrix, transform_points
 from bottomup.registry import unknown
 from bottomup.types import IGNORE_MAPS, Sample
 
@@ -137,7 +137,8 @@ class Augment:
     the input side, or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` any
     albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that
     padding keeps its colour.
-    Keypoints that leave the input become unlabelled, people whose box leaves it are dropped.
+    Keypoints that leave the input become unlabelled, people whose box leaves it are dropped. Labels alone are fitted into the
+    input and mirrored, nothing else.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class Augment:
             raise ConfigError(f"augment: scale should be a range [low, high] of positive factors, got {list(scale)}")
         if not 0 <= flip <= 1 or rotate < 0 or translate < 0:
             raise ConfigError(f"augment: flip lies in [0, 1], rotate and translate are >= 0, got {flip}, {rotate}, {translate}")
-        self.flip_order = flip_order
+        self.flip_order, self.size, self.flip = flip_order, size, flip
         warp = Warp(size, rotate, (scale[0], scale[1]), side, translate, flip, crop, (fill[0], fill[1], fill[2]))
         keypoints = A.KeypointParams(format="xy", remove_invisible=False)
         self.compose = A.Compose(
@@ -169,8 +170,10 @@ class Augment:
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """The sample in input px, drawn by ``seed``."""
+        if sample.image is None:
+            return self._labels(sample, seed)
         self.compose.set_random_seed(seed % 2**32)
-        h, w = sample.image.shape[1:]
+        h, w = sample.shape
         corners = np.array(((0.0, 0.0), (w, 0.0), (0.0, h), (w, h)))
         moved = self.compose(
             image=np.ascontiguousarray(sample.image.transpose(1, 2, 0)),
@@ -191,6 +194,27 @@ class Augment:
         )
         return inside_only(augmented)
 
+    def _labels(self, sample: Sample, seed: int) -> Sample:
+        """Labels alone, fitted into the upper left corner of the input."""
+        scale = min(self.size[0] / sample.shape[0], self.size[1] / sample.shape[1])
+        matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
+        if np.random.default_rng(seed).random() < self.flip:
+            matrix = chain(np.array([[-1.0, 0.0, sample.shape[1]], [0.0, 1.0, 0.0]]), matrix)
+        return moved_labels(sample, matrix, self.size, self.flip_order)
+
+
+def moved_labels(sample: Sample, matrix: NDArray[np.float64], size: tuple[int, int], flip_order: tuple[int, ...]) -> Sample:
+    """Labels alone, moved by an affine matrix (2, 3) into a frame of ``size`` (H, W)."""
+    corners = transform_points(np.array(((0.0, 0.0), sample.shape[::-1])), matrix)
+    low, high = corners.min(0).tolist(), corners.max(0).tolist()
+    return replace(
+        sample,
+        people=sample.people.transform(matrix, flip_order),
+        to_input=chain(sample.to_input, matrix),
+        content=(low[0], low[1], high[0], high[1]),
+        frame=size,
+    )
+
 
 def _albumentation(options: Mapping[str, Any]) -> A.BasicTransform:
     settings = dict(options)
@@ -209,7 +233,7 @@ def _albumentation(options: Mapping[str, Any]) -> A.BasicTransform:
 
 def _flags(sample: Sample) -> NDArray[np.uint8]:
     """All ignore maps as bits of one, so that they are warped once."""
-    flags = np.zeros(sample.image.shape[1:], np.uint8)
+    flags = np.zeros(sample.shape, np.uint8)
     for name, pixels in sample.ignore.items():
         flags |= pixels.astype(np.uint8) << IGNORE_MAPS.index(name)
     return flags
@@ -231,7 +255,7 @@ def _affine(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[
 
 def inside_only(sample: Sample) -> Sample:
     """Unlabel keypoints outside the image, clip boxes to it, and drop people of whom nothing is left."""
-    h, w = sample.image.shape[1:]
+    h, w = sample.shape
     people = sample.people
     x, y = people.keypoints[..., 0], people.keypoints[..., 1]
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h) & (people.visibility > 0)
@@ -270,11 +294,13 @@ def letterbox(
 
     The padded shape depends on the image alone; "square" resizes the long side and pads to a square.
     """
-    h, w = sample.image.shape[1:]
+    h, w = sample.shape
     scale = side_length / (min(h, w) if side == "short" else max(h, w))
-    image, matrix = shrink_image(sample.image.transpose(1, 2, 0), (round(h * scale), round(w * scale)))
-    inner = image.shape[:2]
+    inner = (max(1, round(h * scale)), max(1, round(w * scale)))
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
+    if sample.image is None:
+        return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
+    image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)
     canvas = np.empty((*size, 3), np.uint8)
     canvas[:] = np.asarray(fill, np.uint8)
     canvas[: inner[0], : inner[1]] = image

@@ -36,5 +36,10 @@ class Dataset(ABC):
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """What is annotated in the images at ``indices`` (default: all), as a COCO dictionary for pycocotools."""
 
+    def image_size(self, index: int) -> tuple[int, int]:
+        """The (H, W) of one image in px, without reading it."""
+        image = self.ground_truth([index])["images"][0]
+        return image["height"], image["width"]
+
 
 DATASETS: Registry[Dataset] = Registry("data set", "bottomup.data")

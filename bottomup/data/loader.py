@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -33,7 +33,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
     count = max_people if max_people is not None else max(1, *(len(sample.people) for sample in samples))
     names = samples[0].ignore.keys()
     return Batch(
-        size=(samples[0].image.shape[1], samples[0].image.shape[2]),
+        size=samples[0].shape,
         keypoints=_padded([sample.people.keypoints for sample in samples], count),
         visibility=_padded([sample.people.visibility for sample in samples], count),
         boxes=_padded([sample.people.boxes for sample in samples], count),
@@ -46,7 +46,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         sizes=tuple(sample.size for sample in samples),
         to_input=torch.from_numpy(np.stack([sample.to_input for sample in samples])),
         ignore={name: torch.from_numpy(np.stack([sample.ignore[name] for sample in samples])) for name in names},
-        images=torch.from_numpy(np.stack([sample.image for sample in samples])),
+        images=_images(samples),
         instances=_instances(samples),
     )
 
@@ -71,7 +71,12 @@ def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:
 
 
 def _content(sample: Sample) -> tuple[float, float, float, float]:
-    return sample.content or (0.0, 0.0, float(sample.image.shape[2]), float(sample.image.shape[1]))
+    return sample.content or (0.0, 0.0, float(sample.shape[1]), float(sample.shape[0]))
+
+
+def _images(samples: list[Sample]) -> Tensor | None:
+    images = [sample.image for sample in samples if sample.image is not None]
+    return torch.from_numpy(np.stack(images)) if len(images) == len(samples) else None
 
 
 def _instances(samples: list[Sample]) -> Tensor | None:
@@ -90,6 +95,7 @@ class Order:
     dataset: Dataset
     batch_size: int
     seed: int
+    fixed: Sequence[int] | None = None  # the order of every epoch, as of a curriculum; None: drawn
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
@@ -108,6 +114,8 @@ class Order:
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
         """The order of one epoch, (draws,) indices."""
+        if self.fixed is not None:
+            return np.asarray(self.fixed, np.int64)
         rng = np.random.default_rng((self.seed, epoch))
         if self.dataset.weights is None:
             return rng.permutation(len(self.dataset))
@@ -223,10 +231,10 @@ def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[
     """Batches of equal shapes, with the indices of their samples; batched = single, as shapes depend on the image alone."""
     waiting: dict[tuple[int, ...], list[tuple[int, Sample]]] = {}
     for index, sample in samples:
-        bucket = waiting.setdefault(sample.image.shape, [])
+        bucket = waiting.setdefault(sample.shape, [])
         bucket.append((index, sample))
         if len(bucket) == batch_size:
-            yield _release(waiting.pop(sample.image.shape))
+            yield _release(waiting.pop(sample.shape))
     for bucket in waiting.values():
         yield _release(bucket)
 

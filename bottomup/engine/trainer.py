@@ -123,9 +123,8 @@ class Trainer:
     def _backward(self, batch: Batch, last: bool) -> Losses:
         """Forward and backward of one micro-batch; ranks exchange gradients with the last."""
         batch = batch.to(self.ranks.device)
-        assert batch.images is not None
         images = batch.images
-        if self.settings.channels_last:
+        if images is not None and self.settings.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         waits = isinstance(self.forward, nn.parallel.DistributedDataParallel) and not last
         with self.forward.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]

@@ -36,7 +36,7 @@ class Fpn(Neck):
         first, last = _ends(levels)
         self.reads = [f"C{level}" for level in range(first, min(last, _LAST_READ) + 1)]
         offered = source[-1]
-        _check(self.reads, offered)
+        check_pyramid("fpn", self.reads, offered)
         deepest = offered[self.reads[-1]]
         extra = LastLevelP6P7(deepest.channels, channels) if last == _LAST_MADE else None
         self.fpn = FeaturePyramidNetwork([offered[name].channels for name in self.reads], channels, extra)
@@ -76,13 +76,15 @@ def _ends(levels: Sequence[int]) -> tuple[int, int]:
     raise ConfigError(f"neck fpn: levels are [first, last], first from 2 to 5 and last up to 5 or 7; got {list(levels)}")
 
 
-def _check(reads: list[str], offered: FeatureSpec) -> None:
-    """Raise ConfigError unless the source offers every level on the grid that the FPN takes it to lie on."""
+def check_pyramid(neck: str, reads: list[str], offered: FeatureSpec) -> None:
+    """Raise ConfigError unless the source offers every level on the grid that torchvision's FPN takes it to lie on."""
     for name in reads:
         if name not in offered:
-            raise ConfigError(f"neck fpn reads {', '.join(reads)}; the backbone offers {', '.join(offered)}; use backbone pyramid")
+            raise ConfigError(
+                f"neck {neck} reads {', '.join(reads)}; the backbone offers {', '.join(offered)}; use backbone pyramid"
+            )
         expected = Grid.centred(2 ** int(name[1:]))
         if offered[name].grid != expected:
             raise ConfigError(
-                f"neck fpn upsamples by index and expects {name} on {expected}, got {offered[name].grid}; use backbone pyramid"
+                f"neck {neck} upsamples by index and expects {name} on {expected}, got {offered[name].grid}; use backbone pyramid"
             )

@@ -10,6 +10,7 @@ import torch
 
 from bottomup.geometry import Grid
 from bottomup.necks.fpn import Fpn
+from bottomup.necks.keypoint_pyramid import KeypointPyramid
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
@@ -20,6 +21,9 @@ BUILD: dict[str, Callable[[list[FeatureSpec]], Neck]] = {
     "fpn": partial(Fpn, channels=8),
     "fpn [3, 7]": partial(Fpn, channels=8, levels=[3, 7]),
     "fpn [4, 4]": partial(Fpn, channels=8, levels=[4, 4]),
+    "keypoint_pyramid": partial(KeypointPyramid, channels=8, reduced=4),
+    "keypoint_pyramid own": partial(KeypointPyramid, channels=8, reduced=4, intermediate="own"),
+    "keypoint_pyramid plain": partial(KeypointPyramid, channels=8, reduced=4, intermediate=None, concat=False),
 }
 necks = pytest.mark.parametrize("name", BUILD)
 
@@ -38,7 +42,7 @@ def make_features(images: int = 2) -> list[Features]:
 
 
 def test_all_registered_necks_are_tested_here() -> None:
-    assert {name.split()[0] for name in BUILD} >= set(NECKS.names()) & {"fpn"}
+    assert {name.split()[0] for name in BUILD} == set(NECKS.names())
 
 
 @necks

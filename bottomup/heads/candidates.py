@@ -1,0 +1,73 @@
+"""Candidates: where each kind of keypoint may be, whoever's it is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bottomup.ops.hough import centre_of_mass, hough_votes
+from bottomup.ops.peaks import Refinement, find_peaks, refine_peaks
+from bottomup.options import Options
+from bottomup.stages import HEADS, Head, Source, probability
+from bottomup.types import Batch, Features, Outputs, Task
+
+
+@HEADS.register
+class Candidates(Head):
+    """The best peaks of the heatmap, or of PersonLab's Hough votes where there are short offsets; no weights.
+
+    ``count`` peaks of each keypoint of at least ``threshold``, each the highest of ``window`` x ``window`` cells, are placed
+    between the cells by ``refine`` (see ``ops.peaks.refine_peaks``); votes are of disks of ``radius`` input px and their peaks
+    lie at the centre of mass.
+
+    MultiPoseNet names neither threshold nor window; 0.1 and 3 cells are its PyTorch re-implementation's.
+    """
+
+    reads_features = False
+
+    def __init__(
+        self,
+        source: Source,
+        task: Task,
+        *,
+        count: int = 30,
+        threshold: float = 0.1,
+        window: int = 3,
+        refine: Refinement = "quarter",
+        radius: float = 32.0,
+    ) -> None:
+        super().__init__(source, task)
+        options = Options("head candidates")
+        options.whole("count", count)
+        options.window("window", window)
+        options.choice("refine", refine, Refinement)
+        options.check("threshold", threshold, 0 <= threshold < 1, "in [0, 1)")
+        options.check("radius", radius, radius > 0, "positive input px")
+        self.count, self.threshold, self.window, self.refine, self.radius = count, threshold, window, refine, radius
+        self.requires = {"heatmap | heatmap_logits": "B K h w", "short_offsets?": "B K 2 h w"}
+        self.provides = {"candidates": "B K M 3"}
+
+    def forward(self, features: Features, outputs: Outputs) -> Outputs:
+        """(B, K, M, 3) x, y in input px and score in [0, 1], best first; score 0 is padding. Float32."""
+        heatmap = probability(outputs, "heatmap").float()
+        grids = self.source.grids
+        grid = grids["heatmap"] if "heatmap" in grids else grids["heatmap_logits"]
+        if "short_offsets" in outputs:
+            heatmap = hough_votes(heatmap, outputs["short_offsets"].float(), grid, self.radius)
+        peaks = find_peaks(heatmap, self.count, self.window)
+        if "short_offsets" in outputs:
+            cells = centre_of_mass(heatmap, peaks.cells)
+        else:
+            cells = refine_peaks(heatmap, peaks.cells, self.refine)
+        scores = torch.where(peaks.scores >= self.threshold, peaks.scores.clamp(max=1.0), 0.0)
+        return {"candidates": torch.cat((grid.to_input(cells), scores[..., None]), dim=-1)}
+
+    def ideal(self, batch: Batch) -> Outputs:
+        """Every annotated keypoint, score 1; M is the number of people."""
+        labelled = batch.labelled.transpose(1, 2).float()[..., None]  # (B, K, N, 1)
+        return {"candidates": torch.cat((batch.keypoints.transpose(1, 2), labelled), dim=-1)}
+
+
+def candidate_parts(candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """The points (B, K, M, 2), input px, and scores (B, K, M) of candidates."""
+    return candidates[..., :2], candidates[..., 2]

@@ -1,0 +1,172 @@
+"""The Pose Residual Network: which of the keypoints in a person's box are that person's. MultiPoseNet §3.4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import box_iou, roi_align
+
+from bottomup.errors import ConfigError
+from bottomup.ops.crops import CROP, gaussians, inside, to_crop, within_margin
+from bottomup.options import Options
+from bottomup.shapes import check_shape
+from bottomup.stages import HEADS, Head, Source, probability
+from bottomup.types import Batch, Features, Outputs, Targets, Task
+
+Relation = Literal["prn", "plain", "ucr", "max"]
+Input = Literal["peaks", "crop"]
+Softmax = Literal["all", "keypoint"]
+
+_NOTHING = 1e-12  # an activation whose logarithm is finite
+_UNLIKELY = -6.0  # the logit that UCR's prior starts from: of 2016 cells, about 5 hold a gaussian of σ = 2
+
+
+@HEADS.register
+class Prn(Head):
+    """For each proposal the keypoints of its person, as ``CROP`` maps of each keypoint over its box.
+
+    ``relation`` is "prn" (eq. 1, a residual multilayer perceptron), "plain" (eq. 3, without the residual), "ucr" (eq. 2, the
+    input times a prior learned from the targets) or "max" (a gaussian at the input's highest cell). ``hidden`` are the widths
+    of the perceptron's hidden layers, each with ReLU and ``dropout``; ``output_relu`` says whether its output has a ReLU, too,
+    before the input is added. ``softmax`` is over "all" cells of a person or over those of each "keypoint".
+
+    ``input`` "peaks" are gaussians of ``input_sigma`` crop cells, times ``input_mass``, about the candidates in the box; those at
+    most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score.
+    "crop" is the heatmap, cropped and resized. Targets are gaussians of ``target_sigma`` crop cells about the keypoints of the
+    annotated person whose box overlaps the proposal most, if by an IoU of ``match_iou`` or more and if that person has
+    ``min_keypoints`` or more.
+
+    Where the paper is silent the defaults are those of the authors' code: peaks of σ = 1, targets of σ = 2, both of mass 1, a
+    margin of 0.21, the softmax over all cells and a ReLU on the output. Deviates from it: candidates keep their place between
+    the cells.
+    """
+
+    reads_features = False
+    matches = True
+
+    def __init__(
+        self,
+        source: Source,
+        task: Task,
+        *,
+        relation: Relation = "prn",
+        hidden: Sequence[int] = (1024,),
+        dropout: float = 0.5,
+        output_relu: bool = True,
+        softmax: Softmax = "all",
+        input: Input = "peaks",
+        input_sigma: float = 1.0,
+        input_mass: float = 1.0,
+        input_scores: bool = False,
+        margin: float = 0.21,
+        target_sigma: float = 2.0,
+        match_iou: float = 0.5,
+        min_keypoints: int = 2,
+    ) -> None:
+        super().__init__(source, task)
+        options = Options("head prn")
+        options.choice("relation", relation, Relation)
+        options.choice("softmax", softmax, Softmax)
+        options.choice("input", input, Input)
+        options.check("hidden", list(hidden), len(hidden) > 0 and min(hidden) > 0, "a list of widths, at least one")
+        options.check("dropout", dropout, 0 <= dropout < 1, "in [0, 1)")
+        options.check("sigmas", (input_sigma, target_sigma), min(input_sigma, target_sigma) > 0, "positive crop cells")
+        options.check("input_mass", input_mass, input_mass > 0, "positive")
+        options.check("margin", margin, margin >= 0, "a fraction of the box's sides, from 0")
+        options.check("match_iou", match_iou, 0 < match_iou <= 1, "in (0, 1]")
+        options.whole("min_keypoints", min_keypoints)
+        if not task.keypoints:
+            raise ConfigError("head prn needs a skeleton; the task has none")
+        self.relation, self.softmax, self.input, self.input_scores = relation, softmax, input, input_scores
+        self.input_sigma, self.input_mass, self.target_sigma, self.margin = input_sigma, input_mass, target_sigma, margin
+        self.match_iou, self.min_keypoints = match_iou, min_keypoints
+        if relation in ("prn", "plain"):
+            self.perceptron = _perceptron(task.keypoints * CROP[0] * CROP[1], hidden, dropout, output_relu)
+        if relation == "ucr":
+            self.prior = nn.Parameter(torch.full((task.keypoints, *CROP), _UNLIKELY))
+        peaks, crop = {"candidates": "B K M 3"}, {"heatmap | heatmap_logits": "B K h w"}
+        boxes = {"proposals": "B R 4", "proposal_scores": "B R"}
+        self.requires = (peaks if input == "peaks" else crop) | boxes
+        self.provides = {"assignment_logits": "B R K 56 36"}
+
+    def forward(self, features: Features, outputs: Outputs) -> Outputs:
+        """(B, R, K, 56, 36) float32, the logarithms of each cell's activation."""
+        crops = self._peaks(outputs) if self.input == "peaks" else self._crops(outputs)
+        return {"assignment_logits": self._related(crops)}
+
+    def _peaks(self, outputs: Outputs) -> Tensor:
+        """(B, R, K, 56, 36) gaussians about the candidates in each box."""
+        candidates, boxes = outputs["candidates"], outputs["proposals"]
+        check_shape("candidates", candidates, "B K M 3", {"K": self.task.keypoints})
+        points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
+        scores = candidates[:, None, ..., 2].expand(points.shape[:-1])
+        there = (scores > 0) & within_margin(points, self.margin)
+        weights = there * (scores if self.input_scores else 1.0) * self.input_mass
+        return gaussians(inside(points), weights, self.input_sigma)
+
+    def _crops(self, outputs: Outputs) -> Tensor:
+        """(B, R, K, 56, 36) of the heatmap in each box."""
+        heatmap, boxes = probability(outputs, "heatmap").float(), outputs["proposals"]
+        grids = self.source.grids
+        grid = grids["heatmap"] if "heatmap" in grids else grids["heatmap_logits"]
+        cells = (grid.to_cells(boxes.unflatten(-1, (2, 2))) + 0.5).flatten(-2)  # roi_align counts from the cells' edges
+        crops: Tensor = roi_align(heatmap, list(cells), CROP, aligned=True)
+        return crops.view(*boxes.shape[:2], -1, *CROP)
+
+    def _related(self, crops: Tensor) -> Tensor:
+        if self.relation == "max":
+            highest = crops.flatten(3).argmax(-1)  # (B, R, K)
+            peak = torch.stack((highest % CROP[1], highest // CROP[1]), dim=-1) + 0.5
+            there = crops.flatten(3).amax(-1) > 0
+            return gaussians(peak[..., None, :], there[..., None].float(), self.target_sigma).clamp(min=_NOTHING).log()
+        if self.relation == "ucr":
+            return (crops * self.prior.sigmoid()).clamp(min=_NOTHING).log()
+        corrected: Tensor = self.perceptron(crops.flatten(2)).float().view_as(crops)
+        if self.relation == "prn":
+            corrected = corrected + crops
+        over = corrected.flatten(2) if self.softmax == "all" else corrected.flatten(3)
+        return over.log_softmax(-1).view_as(crops)
+
+    def encode(self, batch: Batch, outputs: Outputs) -> Targets:
+        """The gaussians of each proposal's person, and which proposals count."""
+        boxes = outputs["proposals"]
+        overlap = torch.stack([box_iou(*pair) for pair in zip(boxes, batch.boxes, strict=True)])  # (B, R, N)
+        enough = batch.labelled.sum(-1) >= self.min_keypoints  # (B, N)
+        iou, person = torch.where(batch.present[:, None], overlap, -1.0).max(-1)  # (B, R)
+        counted = (iou >= self.match_iou) & (outputs["proposal_scores"] > 0) & enough.gather(1, person)
+        index = person[..., None].expand(-1, -1, self.task.keypoints)
+        labelled = batch.labelled.gather(1, index)  # (B, R, K)
+        keypoints = batch.keypoints.gather(1, index[..., None].expand(-1, -1, -1, 2))
+        points = inside(to_crop(keypoints, boxes[:, :, None]))
+        target = gaussians(points[..., None, :], labelled[..., None].float(), self.target_sigma)
+        return {"target": target, "counted": counted}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Binary cross entropy with the activations, the mean over all cells and the people that count."""
+        logits, target, counted = outputs["assignment_logits"], targets["target"], targets["counted"]
+        check_shape("assignment_logits", logits, "B R K 56 36", {"K": self.task.keypoints})
+        if self.relation == "ucr":
+            error = F.binary_cross_entropy_with_logits(self.prior.expand_as(target), target, reduction="none")
+        else:
+            error = F.binary_cross_entropy(logits.exp(), target, reduction="none")
+        per_person = error.mean((2, 3, 4)) * counted  # (B, R)
+        return {"bce": per_person.sum(1) / counted.sum(1).clamp(min=1)}
+
+    def ideal(self, batch: Batch) -> Outputs:
+        """The targets of the annotated people's own boxes, in their order."""
+        proposals = {"proposals": batch.boxes, "proposal_scores": batch.present.float()}
+        return {"assignment_logits": self.encode(batch, proposals)["target"].clamp(min=_NOTHING).log()}
+
+
+def _perceptron(cells: int, hidden: Sequence[int], dropout: float, output_relu: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    width = cells
+    for wider in hidden:
+        layers += [nn.Linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
+        width = wider
+    layers.append(nn.Linear(width, cells))
+    return nn.Sequential(*layers, nn.ReLU()) if output_relu else nn.Sequential(*layers)

@@ -1,0 +1,75 @@
+"""Proposals: the boxes in which people are looked for, as many for every image."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from bottomup.ops.anchors import decode_boxes
+from bottomup.ops.padded_nms import padded_nms
+from bottomup.options import Options
+from bottomup.stages import HEADS, Head, Source
+from bottomup.types import Batch, Features, Outputs, Task
+
+Who = Literal["all", "annotated"]
+
+_BEFORE_NMS = 1000  # boxes an image, as RetinaNet
+
+
+@HEADS.register
+class Proposals(Head):
+    """The ``count`` best boxes of a detector after suppression; no weights. MultiPoseNet §3.5.
+
+    Of the thousand best anchors those that score ``threshold`` or more are decoded; a box whose IoU with a better one is above
+    ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; ``first``
+    of them where it is set, as for data in units of a person.
+    """
+
+    reads_features = False
+
+    def __init__(
+        self,
+        source: Source,
+        task: Task,
+        *,
+        count: int = 100,
+        threshold: float = 0.05,
+        nms: float = 0.3,
+        who: Who = "all",
+        first: int | None = None,
+    ) -> None:
+        super().__init__(source, task)
+        options = Options("head proposals")
+        options.whole("count", count)
+        options.check("threshold", threshold, 0 <= threshold < 1, "in [0, 1)")
+        options.check("nms", nms, 0 < nms <= 1, "in (0, 1]")
+        options.choice("who", who, Who)
+        if first is not None:
+            options.whole("first", first)
+        self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
+        self.requires = {"class_logits": "B A C", "box_deltas": "B A 4", "anchors": "B A 4"}
+        self.provides = {"proposals": "B R 4", "proposal_scores": "B R"}
+
+    def forward(self, features: Features, outputs: Outputs) -> Outputs:
+        """(B, R, 4) xyxy input px and (B, R) scores in [0, 1], best first; score 0 is padding. Float32."""
+        scores = outputs["class_logits"].float().sigmoid().amax(-1)  # (B, A)
+        scores, index = scores.topk(min(_BEFORE_NMS, scores.shape[1]))
+        picked = (outputs[key].float().gather(1, index[..., None].expand(-1, -1, 4)) for key in ("anchors", "box_deltas"))
+        boxes = decode_boxes(*picked)
+        kept = padded_nms(boxes, torch.where(scores >= self.threshold, scores, 0.0), self.nms, self.count)
+        scores = torch.where(kept >= 0, scores.gather(1, kept.clamp(min=0)), 0.0)
+        boxes = boxes.gather(1, kept.clamp(min=0)[..., None].expand(-1, -1, 4)) * (kept >= 0)[..., None]
+        return {"proposals": boxes, "proposal_scores": scores}
+
+    def ideal(self, batch: Batch) -> Outputs:
+        """The true boxes, score 1, those without padding first; R is ``first`` or the number of people."""
+        wanted = batch.labelled.any(-1) if self.who == "annotated" else batch.present  # (B, N)
+        order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, : self.first]
+        there = wanted.gather(1, order)
+        boxes = batch.boxes.gather(1, order[..., None].expand(-1, -1, 4)) * there[..., None]
+        short = (self.first or 0) - order.shape[1]
+        if short > 0:
+            boxes, there = F.pad(boxes, (0, 0, 0, short)), F.pad(there, (0, short))
+        return {"proposals": boxes, "proposal_scores": there.float()}

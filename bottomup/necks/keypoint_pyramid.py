@@ -1,0 +1,91 @@
+"""MultiPoseNet's features of keypoints: a pyramid, supervised at every level, joined at the finest stride. §3.2, Fig. 3."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
+
+from bottomup.geometry import resize
+from bottomup.necks.fpn import check_pyramid
+from bottomup.options import Options
+from bottomup.stages import NECKS, FeatureSpec, Level, Neck
+from bottomup.types import Features
+
+Intermediate = Literal["finest", "own"]
+
+_NAMES = ("2", "3", "4", "5")
+
+
+@NECKS.register
+class KeypointPyramid(Neck):
+    """K2…K5 of ``channels`` by an FPN; D2…D5 of ``reduced`` by two 3x3 convolutions each; both of all levels joined at stride 4.
+
+    The last stage, "D", is a 3x3 convolution with ReLU over the concatenated D-levels, of ``channels``; without ``concat`` over D2
+    alone (Table 2). Before it stands a stage for each K-level, whose losses are the intermediate supervision: on maps
+    enlarged to the "finest" stride or on its "own"; None has none (Table 2).
+
+    What the paper leaves open: the convolutions of D have ReLUs, maps are enlarged by the nearest cell, the last convolution
+    keeps ``channels``.
+    """
+
+    def __init__(
+        self,
+        source: list[FeatureSpec],
+        *,
+        channels: int = 256,
+        reduced: int = 128,
+        concat: bool = True,
+        intermediate: Intermediate | None = "finest",
+    ) -> None:
+        super().__init__()
+        options = Options("neck keypoint_pyramid")
+        options.whole("channels", channels)
+        options.whole("reduced", reduced)
+        if intermediate is not None:
+            options.choice("intermediate", intermediate, Intermediate)
+        offered = source[-1]
+        self.reads = [f"C{name}" for name in _NAMES]
+        check_pyramid("keypoint_pyramid", self.reads, offered)
+        self.intermediate, self.concat = intermediate, concat
+        self.levels = [offered[name].grid for name in self.reads]
+        self.fpn = FeaturePyramidNetwork([offered[name].channels for name in self.reads], channels)
+        joined = _NAMES if concat else _NAMES[:1]
+        if intermediate is None:  # what nothing reads gets no convolution after the sums, which nothing would train
+            for index in range(len(joined), len(_NAMES)):
+                self.fpn.layer_blocks[index] = nn.Identity()
+        self.reductions = nn.ModuleDict({f"D{name}": _reduction(channels, reduced) for name in joined})
+        self.smooth = nn.Sequential(nn.Conv2d(reduced * len(joined), channels, 3, padding=1), nn.ReLU(inplace=True))
+        finest = self.levels[0]
+        supervised = [finest if intermediate == "finest" else grid for grid in self.levels] if intermediate else []
+        self.stages = [{f"K{name}": Level(channels, grid)} for name, grid in zip(_NAMES, supervised, strict=False)]
+        self.stages.append({"D": Level(channels, finest)})
+
+    def forward(self, stages: list[Features]) -> list[Features]:
+        """A stage for each K-level, finest first, then that of the joined features."""
+        read = OrderedDict((name, stages[-1][name]) for name in self.reads)
+        pyramid = list(self.fpn(read).values())
+        shape = (pyramid[0].shape[-2], pyramid[0].shape[-1])
+        reduced = [reduce(maps) for reduce, maps in zip(self.reductions.values(), pyramid, strict=False)]
+        joined = self.smooth(torch.cat([self._finest(maps, index, shape) for index, maps in enumerate(reduced)], dim=1))
+        return [*self._supervised(pyramid, shape), {"D": joined}]
+
+    def _supervised(self, pyramid: list[Tensor], shape: tuple[int, int]) -> list[Features]:
+        if self.intermediate is None:
+            return []
+        maps = (
+            [self._finest(level, index, shape) for index, level in enumerate(pyramid)] if self.intermediate == "finest" else pyramid
+        )
+        return [{f"K{name}": level} for name, level in zip(_NAMES, maps, strict=True)]
+
+    def _finest(self, maps: Tensor, index: int, shape: tuple[int, int]) -> Tensor:
+        """A level's maps on the finest grid."""
+        return maps if index == 0 else resize(maps, self.levels[index], self.levels[0], shape, mode="nearest")
+
+
+def _reduction(channels: int, reduced: int) -> nn.Sequential:
+    layers = [nn.Conv2d(channels, reduced, 3, padding=1), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Conv2d(reduced, reduced, 3, padding=1), nn.ReLU(inplace=True))

@@ -1,0 +1,50 @@
+"""Anchors, and boxes as their shares of them; Lin et al. 2017 (RetinaNet) §4, Ren et al. 2015 (Faster R-CNN) eq. 2."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bottomup.geometry import Grid
+
+_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # one over the deviations of deltas, 0.1 and 0.2
+_LARGEST = math.log(1000 / 16)  # a box grows by this at the most, so that an untrained network's stay finite
+
+
+def anchor_boxes(grid: Grid, shape: tuple[int, int], sizes: Sequence[float], ratios: Sequence[float], like: Tensor) -> Tensor:
+    """Anchors (h w S Q, 4) xyxy input px about the cells of a level, row by row.
+
+    ``sizes`` (S) are the square roots of their areas, input px; ``ratios`` (Q) height over width. On the device of ``like``.
+    """
+    size, ratio = (like.new_tensor(values, dtype=torch.float32) for values in (sizes, ratios))
+    width = (size[:, None] / ratio.sqrt()).flatten() / 2  # (S Q,) half
+    height = (size[:, None] * ratio.sqrt()).flatten() / 2
+    corners = torch.stack((-width, -height, width, height), dim=-1)
+    y, x = torch.meshgrid(*(grid.centres(side, corners) for side in shape), indexing="ij")
+    centres = torch.stack((x, y, x, y), dim=-1)  # (h, w, 4)
+    return (centres[:, :, None] + corners).flatten(0, 2)
+
+
+def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
+    """The deltas (..., 4) that lead from anchors to boxes, both (..., 4) xyxy."""
+    (centre, size), (wanted, wanted_size) = _middle(anchors), _middle(boxes)
+    least = torch.finfo(size.dtype).eps
+    deltas = torch.cat(((wanted - centre) / size, (wanted_size.clamp(min=least) / size).log()), dim=-1)
+    return deltas * deltas.new_tensor(_WEIGHTS)
+
+
+def decode_boxes(anchors: Tensor, deltas: Tensor) -> Tensor:
+    """The boxes (..., 4) xyxy to which deltas lead from anchors, both (..., 4)."""
+    centre, size = _middle(anchors)
+    deltas = deltas / deltas.new_tensor(_WEIGHTS)
+    centre = centre + deltas[..., :2] * size
+    half = size * deltas[..., 2:].clamp(max=_LARGEST).exp() / 2
+    return torch.cat((centre - half, centre + half), dim=-1)
+
+
+def _middle(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """The centres and the sizes (..., 2) of boxes."""
+    return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]

@@ -1,0 +1,62 @@
+"""The crops in which people are told apart: a box seen as a fixed number of cells. MultiPoseNet §3.4."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CROP = (56, 36)  # cells, height x width
+
+
+def to_crop(points: Tensor, boxes: Tensor) -> Tensor:
+    """Points in the cells of a crop: (0, 0) is the box's upper left corner, (36, 56) its lower right one, cell j's centre j + 0.5.
+
+    ``points`` (..., 2) x, y and ``boxes`` (..., 4) xyxy share a frame and broadcast. A box without area gives what is not
+    finite or far outside.
+    """
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return (points - boxes[..., :2]) / sides * sides.new_tensor(CROP[::-1])
+
+
+def within_margin(points: Tensor, margin: float) -> Tensor:
+    """Which points (..., 2) of a crop lie inside it or at most ``margin`` of its sides outside; bool (...)."""
+    size = points.new_tensor(CROP[::-1])
+    return ((points >= -margin * size) & (points <= (1 + margin) * size)).all(-1)
+
+
+def inside(points: Tensor) -> Tensor:
+    """Points (..., 2) of a crop moved to its border where they lie outside."""
+    size = points.new_tensor(CROP[::-1])
+    return torch.minimum(points.nan_to_num().clamp(min=0.0), size)
+
+
+def gaussians(points: Tensor, weights: Tensor, sigma: float) -> Tensor:
+    """The sum (..., 56, 36) of gaussians of mass ``weights`` (..., M) about the points (..., M, 2) of a crop.
+
+    ``sigma`` is in cells; a gaussian of mass 1 is 1 / (2 π σ²) high.
+    """
+    height, width = CROP
+    across = _profile(points[..., 0], width, sigma)  # (..., M, 36)
+    down = _profile(points[..., 1], height, sigma) * weights[..., None]  # (..., M, 56)
+    return down.transpose(-1, -2) @ across
+
+
+def _profile(places: Tensor, cells: int, sigma: float) -> Tensor:
+    """A gaussian of mass 1 about each place (...), at the centres of ``cells`` cells: (..., cells)."""
+    centres = torch.arange(cells, device=places.device, dtype=places.dtype) + 0.5
+    return torch.exp(-((places[..., None] - centres) ** 2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
+
+
+def window_sums(maps: Tensor, points: Tensor, window: int) -> Tensor:
+    """The sums (B, R, K, M) of maps (B, R, K, 56, 36) over ``window`` x ``window`` cells about points (B, R, K, M, 2) of the crops.
+
+    Points count at the cell that they lie in; what of the window lies outside the crop holds nothing.
+    """
+    height, width = CROP
+    sums = F.avg_pool2d(maps.flatten(0, 1), window, stride=1, padding=window // 2, divisor_override=1).flatten(2)
+    x = points[..., 0].floor().clamp(0, width - 1).long()
+    y = points[..., 1].floor().clamp(0, height - 1).long()
+    return sums.gather(2, (y * width + x).flatten(0, 1)).view(points.shape[:-1])

@@ -1,0 +1,110 @@
+"""Candidates given to people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from bottomup.decoders.prn import Prn
+from bottomup.heads.candidates import Candidates
+from bottomup.heads.prn import Prn as PrnHead
+from bottomup.heads.proposals import Proposals
+from bottomup.skeletons import COCO
+from bottomup.stages import Source
+from bottomup.types import Batch, Frame, Instances, Outputs, Task
+from tests.scenes import make_batch
+
+TASK = Task(COCO)
+
+
+def people(counts: list[int], labelled: float = 1.0) -> Batch:
+    """People in boxes beside each other, their keypoints inside."""
+    batch = make_batch(counts, labelled=labelled)
+    for n in range(batch.boxes.shape[1]):
+        batch.boxes[:, n] = torch.tensor((4.0 + 40 * n, 4.0, 40.0 + 40 * n, 90.0))
+        inside = batch.boxes[:, n, None, :2] + torch.rand(len(counts), 17, 2) * torch.tensor((36.0, 86.0))
+        batch.keypoints[:, n] = inside * (batch.visibility[:, n, :, None] > 0)
+    return batch
+
+
+def ideal(batch: Batch) -> Outputs:
+    source = Source(None, {})
+    heads = (Candidates(source, TASK), Proposals(source, TASK), PrnHead(source, TASK, hidden=[4]))
+    return {key: maps for head in heads for key, maps in head.ideal(batch).items()}
+
+
+def decode(outputs: Outputs, batch: Batch, **options: Any) -> list[Instances]:
+    frame = Frame({}, batch.size, batch.content)
+    return [prediction.instances for prediction in Prn(TASK, **options)(outputs, frame)]
+
+
+@pytest.mark.parametrize(("assignment", "labelled"), [("one_to_one", 1.0), ("one_to_one", 0.6), ("independent", 1.0)])
+def test_true_outputs_give_the_people_back(assignment: str, labelled: float) -> None:
+    torch.manual_seed(0)
+    batch = people([2, 3, 0], labelled)
+    for row, instances in enumerate(decode(ideal(batch), batch, assignment=assignment)):
+        assert len(instances) == int(batch.present[row].sum())
+        for n in range(len(instances)):
+            which = int((instances.boxes[:, 0] - batch.boxes[row, n, 0]).abs().argmin())
+            there = batch.labelled[row, n]
+            assert (instances.keypoint_scores[which] > 0).tolist() == there.tolist()
+            torch.testing.assert_close(instances.keypoints[which, there], batch.keypoints[row, n, there])
+            assert instances.keypoints[which, ~there].isnan().all()
+            assert instances.scores[which].item() == pytest.approx(there.float().mean().item())
+
+
+def test_one_candidate_is_not_given_to_two() -> None:
+    batch = people([2])
+    outputs = ideal(batch)
+    outputs["proposals"][0, 1] = outputs["proposals"][0, 0]  # two boxes about one person
+    outputs["assignment_logits"][0, 1] = outputs["assignment_logits"][0, 0] - 0.1
+    outputs["candidates"][0, :, 1, 2] = 0.0
+    shared, own = (decode(outputs, batch, assignment=name)[0] for name in ("independent", "one_to_one"))
+    assert (shared.keypoint_scores > 0).all()
+    assert (own.keypoint_scores[0] > 0).all() and not (own.keypoint_scores[1] > 0).any()
+
+
+def test_the_order_of_people_and_candidates_does_not_matter() -> None:
+    torch.manual_seed(0)
+    batch = people([3])
+    outputs = ideal(batch)
+    turned = {
+        "candidates": outputs["candidates"].flip(2),
+        "proposals": outputs["proposals"].flip(1),
+        "proposal_scores": outputs["proposal_scores"].flip(1),
+        "assignment_logits": outputs["assignment_logits"].flip(1),
+    }
+    here, there = decode(outputs, batch)[0], decode(turned, batch)[0]
+    for box, keypoints in zip(here.boxes, here.keypoints, strict=True):
+        which = int((there.boxes - box).abs().sum(1).argmin())
+        torch.testing.assert_close(there.keypoints[which], keypoints)
+
+
+def test_a_missing_keypoint_may_stand_where_the_network_expects_it() -> None:
+    batch = people([1])
+    outputs = ideal(batch)
+    outputs["candidates"][0, 5, :, 2] = 0.0
+    left_out, placed = (decode(outputs, batch, missing=name)[0] for name in ("none", "maximum"))
+    assert left_out.keypoints[0, 5].isnan().all()
+    assert (placed.keypoints[0, 5] - batch.keypoints[0, 0, 5]).abs().max() < 2.0  # a crop cell of 1 x 1.5 px
+    assert placed.keypoint_scores[0, 5] == 0
+
+
+def test_scores_may_count_box_and_keypoints() -> None:
+    batch = people([1])
+    outputs = ideal(batch)
+    outputs["candidates"][..., 2] *= 0.5
+    outputs["proposal_scores"] *= 0.8
+    assert decode(outputs, batch)[0].scores.tolist() == [1.0]
+    assert decode(outputs, batch, score="keypoints_and_box")[0].scores[0].item() == pytest.approx(0.4)
+
+
+def test_nobody_and_no_candidates() -> None:
+    batch = people([2, 0])
+    outputs = ideal(batch)
+    outputs["candidates"][..., 2] = 0.0
+    found = decode(outputs, batch)
+    assert [len(instances) for instances in found] == [2, 0]
+    assert found[0].keypoints.isnan().all() and (found[0].scores == 0).all()

@@ -1,0 +1,166 @@
+"""The Pose Residual Network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.heads.prn import Prn
+from bottomup.ops.crops import CROP
+from bottomup.skeletons import COCO
+from bottomup.stages import Source
+from bottomup.types import Outputs, Task
+from tests.scenes import make_batch
+
+SMALL: dict[str, Any] = {"hidden": [8], "dropout": 0.0}
+
+
+def make_head(grids: dict[str, Grid] | None = None, **options: Any) -> Prn:
+    torch.manual_seed(0)
+    return Prn(Source(None, grids or {}), Task(COCO), **(SMALL | options))
+
+
+def make_outputs(images: int = 2, people: int = 3, candidates: int = 4) -> Outputs:
+    random = torch.Generator().manual_seed(1)
+    corner = torch.rand(images, people, 2, generator=random) * 40
+    boxes = torch.cat((corner, corner + 20 + 30 * torch.rand(images, people, 2, generator=random)), dim=-1)
+    points = torch.rand(images, 17, candidates, 2, generator=random) * 90
+    scores = torch.ones(images, 17, candidates, 1)
+    return {"candidates": torch.cat((points, scores), dim=-1), "proposals": boxes, "proposal_scores": torch.ones(images, people)}
+
+
+def test_the_published_network_has_seventy_million_parameters() -> None:
+    with torch.device("meta"):
+        head = Prn(Source(None, {}), Task(COCO))
+    assert sum(p.numel() for p in head.parameters()) == pytest.approx(70.2e6, rel=1e-3)
+
+
+@pytest.mark.parametrize("softmax", ["all", "keypoint"])
+def test_activations_are_distributions(softmax: str) -> None:
+    activation = make_head(softmax=softmax)({}, make_outputs())["assignment_logits"].exp()
+    assert activation.shape == (2, 3, 17, *CROP)
+    total = activation.sum((2, 3, 4)) if softmax == "all" else activation.sum((3, 4))
+    torch.testing.assert_close(total, torch.ones_like(total), atol=1e-4, rtol=0)
+
+
+def test_a_residual_network_that_corrects_nothing_returns_its_input() -> None:
+    head = make_head(softmax="keypoint", input_mass=500.0)
+    for parameter in head.parameters():
+        torch.nn.init.zeros_(parameter)
+    outputs = make_outputs(images=1, people=1, candidates=1)
+    outputs["proposals"][:] = torch.tensor((0.0, 0.0, 90.0, 90.0))
+    highest = head({}, outputs)["assignment_logits"][0, 0].flatten(1).argmax(1)
+    wanted = outputs["candidates"][0, :, 0, :2] / 90 * torch.tensor((36.0, 56.0))
+    assert (torch.stack((highest % 36, highest // 36), 1) - (wanted - 0.5)).abs().max() <= 0.5 + 1e-4
+
+
+def test_people_are_seen_alone_wherever_and_however_large_they_are() -> None:
+    head, outputs = make_head(), make_outputs()
+    scale, shift = torch.tensor((1.7, 0.6)), torch.tensor((40.0, -10.0))
+    points = outputs["candidates"][..., :2] * scale + shift
+    boxes = (outputs["proposals"].unflatten(-1, (2, 2)) * scale + shift).flatten(-2)
+    moved = outputs | {"candidates": torch.cat((points, outputs["candidates"][..., 2:]), -1), "proposals": boxes}
+    there = head({}, outputs)["assignment_logits"]
+    torch.testing.assert_close(head({}, moved)["assignment_logits"], there, atol=1e-3, rtol=1e-3)
+    one = {key: value[:1, 1:2] if key != "candidates" else value[:1] for key, value in outputs.items()}
+    torch.testing.assert_close(head({}, one)["assignment_logits"][0, 0], there[0, 1], atol=1e-4, rtol=1e-4)
+
+
+def test_candidates_of_no_score_or_far_off_leave_no_trace() -> None:
+    head, outputs = make_head(), make_outputs(candidates=2)
+    without = outputs | {"candidates": outputs["candidates"][:, :, :1]}
+    for points, score in ((torch.tensor((25.0, 25.0)), 0.0), (torch.tensor((500.0, 500.0)), 1.0)):
+        candidates = outputs["candidates"].clone()
+        candidates[:, :, 1, :2], candidates[:, :, 1, 2] = points, score
+        found = head({}, outputs | {"candidates": candidates})["assignment_logits"]
+        torch.testing.assert_close(found, head({}, without)["assignment_logits"])
+
+
+def test_targets_are_those_of_the_person_that_the_box_overlaps() -> None:
+    batch = make_batch([2])
+    batch.boxes[0, :2] = torch.tensor(((0.0, 0.0, 60.0, 90.0), (50.0, 0.0, 120.0, 90.0)))
+    batch.keypoints[0, 0], batch.keypoints[0, 1] = torch.tensor((15.0, 45.0)), torch.tensor((85.0, 45.0))
+    boxes = torch.tensor(((50.0, 0.0, 118.0, 90.0), (2.0, 0.0, 60.0, 90.0), (40.0, 0.0, 60.0, 20.0)))[None]
+    targets = make_head().encode(batch, {"proposals": boxes, "proposal_scores": torch.ones(1, 3)})
+    assert targets["counted"].tolist() == [[True, True, False]]
+    columns = targets["target"][0, :, 0].sum(1).argmax(-1) + 0.5
+    assert columns[0].item() == pytest.approx((85 - 50) / 68 * 36, abs=0.6)
+    assert columns[1].item() == pytest.approx((15 - 2) / 58 * 36, abs=0.6)
+
+
+def test_people_of_few_keypoints_and_padding_are_not_taught() -> None:
+    batch = make_batch([2])
+    batch.visibility[0, 1, 1:] = 0
+    batch.boxes[0, :2] = torch.tensor(((0.0, 0.0, 40.0, 90.0), (60.0, 0.0, 120.0, 90.0)))
+    proposals = {"proposals": batch.boxes, "proposal_scores": torch.tensor([[1.0, 1.0]])}
+    assert make_head(min_keypoints=2).encode(batch, proposals)["counted"].tolist() == [[True, False]]
+    assert make_head(min_keypoints=1).encode(batch, proposals)["counted"].tolist() == [[True, True]]
+    proposals["proposal_scores"] = torch.tensor([[0.0, 1.0]])
+    assert make_head(min_keypoints=1).encode(batch, proposals)["counted"].tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("relation", ["prn", "plain", "ucr"])
+def test_a_loss_is_one_finite_number_an_image_and_reaches_the_weights(relation: str) -> None:
+    head, batch = make_head(relation=relation), make_batch([3, 0])
+    outputs = make_outputs()
+    outputs["proposals"], outputs["proposal_scores"] = batch.boxes, batch.present.float()
+    losses = head.loss(head({}, outputs), head.encode(batch, outputs))
+    assert losses["bce"].shape == (2,) and losses["bce"].isfinite().all() and losses["bce"][1] == 0
+    losses["bce"].sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+
+
+def test_the_loss_is_least_at_the_target() -> None:
+    head, batch = make_head(softmax="keypoint"), make_batch([1])
+    proposals = {"proposals": batch.boxes, "proposal_scores": batch.present.float()}
+    targets = head.encode(batch, proposals)
+    ideal = head.loss(head.ideal(batch), targets)["bce"]
+    shifted = {"assignment_logits": head.ideal(batch)["assignment_logits"].roll(1, -1)}
+    assert ideal < head.loss(shifted, targets)["bce"]
+
+
+def test_max_takes_the_highest_cell_and_ucr_weighs_by_its_prior() -> None:
+    outputs = make_outputs(images=1, people=1, candidates=2)
+    outputs["proposals"][:] = torch.tensor((0.0, 0.0, 90.0, 90.0))
+    outputs["candidates"][..., 0, :2] = torch.tensor((20.0, 20.0))
+    outputs["candidates"][..., 1, :2] = torch.tensor((70.0, 70.0))
+    outputs["candidates"][..., 1, 2] = 0.5
+
+    def share_of_first(head: Prn) -> Tensor:
+        activation = head({}, outputs)["assignment_logits"].exp()[0, 0]
+        return activation[:, :28].sum((1, 2)) / activation.sum((1, 2))
+
+    assert (share_of_first(make_head(relation="max", input_scores=True)) > 0.99).all()
+    ucr = make_head(relation="ucr")
+    torch.testing.assert_close(share_of_first(ucr), torch.full((17,), 0.5), atol=1e-3, rtol=0)
+    with torch.no_grad():
+        ucr.prior[:, :28] -= 5
+    assert (share_of_first(ucr) < 0.02).all()
+
+
+@pytest.mark.parametrize("grid", [Grid.centred(4), Grid.cornered(8)])
+def test_the_heatmap_is_cropped_where_the_box_is(grid: Grid) -> None:
+    size = (96, 128) if grid.origin != 0.5 else (97, 129)
+    head = make_head({"heatmap": grid}, input="crop", relation="ucr")
+    h, w = grid.shape(size)
+    place = torch.tensor((52.5, 44.5))
+    apart = (grid.centres(w, place)[None] - place[0]) ** 2 + (grid.centres(h, place)[:, None] - place[1]) ** 2
+    heatmap = torch.exp(-apart / (2 * 10.0**2)).expand(1, 17, h, w)
+    box = torch.tensor((16.5, 8.5, 88.5, 80.5))
+    outputs = {"heatmap": heatmap, "proposals": box[None, None], "proposal_scores": torch.ones(1, 1)}
+    crop = head({}, outputs)["assignment_logits"].exp()[0, 0, 0]
+    rows, columns = torch.meshgrid(torch.arange(56) + 0.5, torch.arange(36) + 0.5, indexing="ij")
+    centre = torch.stack(((crop * columns).sum(), (crop * rows).sum())) / crop.sum()
+    torch.testing.assert_close(centre, (place - box[:2]) / 72 * torch.tensor((36.0, 56.0)), atol=0.3, rtol=0)
+
+
+def test_wrong_options_are_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'plain'"):
+        make_head(relation="plan")
+    with pytest.raises(ConfigError, match="hidden"):
+        make_head(hidden=[])

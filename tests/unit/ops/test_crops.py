@@ -1,0 +1,53 @@
+"""Crops: a box seen as 56 x 36 cells."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bottomup.ops.crops import CROP, gaussians, inside, to_crop, window_sums, within_margin
+
+BOX = torch.tensor((10.0, 20.0, 46.0, 132.0))  # as wide as the crop has cells, twice as high
+
+
+def test_a_box_is_the_whole_crop() -> None:
+    corners = torch.tensor(((10.0, 20.0), (46.0, 132.0), (28.0, 76.0)))
+    torch.testing.assert_close(to_crop(corners, BOX), torch.tensor(((0.0, 0.0), (36.0, 56.0), (18.0, 28.0))))
+
+
+def test_crops_do_not_depend_on_where_and_how_large_a_person_is() -> None:
+    points, scale, shift = torch.rand(7, 2) * 100, torch.tensor((2.5, 0.4)), torch.tensor((300.0, -20.0))
+    moved = torch.cat((BOX[:2] * scale + shift, BOX[2:] * scale + shift))
+    torch.testing.assert_close(to_crop(points * scale + shift, moved), to_crop(points, BOX), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_a_gaussian_has_its_mass_about_its_place(sigma: float) -> None:
+    place = torch.tensor((17.3, 29.8))
+    bump = gaussians(place[None], torch.tensor((0.7,)), sigma)
+    assert bump.shape == CROP and bump.sum().item() == pytest.approx(0.7, abs=1e-3)
+    rows, columns = torch.meshgrid(torch.arange(56) + 0.5, torch.arange(36) + 0.5, indexing="ij")
+    centre = torch.stack(((bump * columns).sum(), (bump * rows).sum())) / bump.sum()
+    torch.testing.assert_close(centre, place, atol=1e-2, rtol=0)
+
+
+def test_gaussians_add_up() -> None:
+    points, weights = torch.rand(2, 3, 5, 2) * 36, torch.rand(2, 3, 5)
+    alone = torch.stack([gaussians(points[:, :, m, None], weights[:, :, m, None], 1.0) for m in range(5)]).sum(0)
+    torch.testing.assert_close(gaussians(points, weights, 1.0), alone)
+
+
+def test_margins_are_of_the_box() -> None:
+    points = torch.tensor(((-7.0, 10.0), (-8.0, 10.0), (36.0, 67.0), (36.0, 68.0), (5.0, torch.nan)))
+    assert within_margin(points, 0.21).tolist() == [True, False, True, False, False]
+    assert inside(points)[1].tolist() == [0.0, 10.0] and inside(points)[3].tolist() == [36.0, 56.0]
+
+
+def test_windows_are_summed_about_the_cell_of_a_point() -> None:
+    maps = torch.rand(1, 1, 1, *CROP)
+    points = torch.tensor(((10.5, 20.5), (10.99, 20.01), (0.0, 0.0), (36.0, 56.0)))[None, None, None]
+    sums = window_sums(maps, points, 5)[0, 0, 0]
+    torch.testing.assert_close(sums[0], maps[0, 0, 0, 18:23, 8:13].sum())
+    torch.testing.assert_close(sums[1], sums[0])
+    torch.testing.assert_close(sums[2], maps[0, 0, 0, :3, :3].sum())
+    torch.testing.assert_close(sums[3], maps[0, 0, 0, -3:, -3:].sum())
