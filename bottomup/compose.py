@@ -51,7 +51,7 @@ MODEL_KEYS = (
 def compose_model(config: Mapping[str, Any], task: Task) -> tuple[PoseModel, Decoder]:
     """Build the model and the decoder that a configuration describes; ConfigError for whatever does not fit.
 
-    Reads ``backbone`` (with its own ``neck``), ``necks``, ``heads``, ``decoder``, ``given`` and ``freeze``.
+    Reads ``backbone`` (with its own ``neck``), ``necks``, ``heads``, ``decoder``, ``trained``, ``given`` and ``freeze``.
     """
     backbone_options = dict(config.get("backbone") or {})
     neck_options = {name: dict(options) for name, options in (config.get("necks") or {}).items()}
@@ -68,6 +68,7 @@ def compose_model(config: Mapping[str, Any], task: Task) -> tuple[PoseModel, Dec
         necks={name: _neck(name, options) for name, options in neck_options.items()},
         default_neck=default_neck,
         decoder=decoder,
+        trained=config.get("trained"),
         given=config.get("given") or (),
         freeze=config.get("freeze") or (),
     )

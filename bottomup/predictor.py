@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.data.augment import letterbox
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels
+from bottomup.data.letterbox import letterbox
 from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.engine.settings import PRECISIONS
 from bottomup.errors import ConfigError, DataError

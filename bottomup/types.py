@@ -197,6 +197,7 @@ class Instances:
     boxes: Tensor  # (P, 4) xyxy; around the keypoints where the method finds no boxes
     labels: Tensor  # (P,) int64
     masks: Masks | None = None  # None: the method finds none
+    box_scores: Tensor | None = None  # (P,) of the boxes alone; None: the method finds no boxes
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -247,7 +248,8 @@ class Prediction:
 
     def numpy(self) -> dict[str, NDArray[Any]]:
         """The instances as named numpy arrays; masks, where there are any, as (P, H, W) bool."""
-        found = {f.name: getattr(self.instances, f.name) for f in fields(self.instances) if f.name != "masks"}
+        named = {f.name: getattr(self.instances, f.name) for f in fields(self.instances) if f.name != "masks"}
+        found = {name: value for name, value in named.items() if value is not None}
         if self.instances.masks is not None:
             found["masks"] = self.instances.masks.draw(self.size)
         return {name: tensor.numpy() for name, tensor in found.items()}

@@ -21,6 +21,11 @@ ROOT = Path(__file__).parents[1]
 TINY = ["backbone=hourglass_tiny"]
 
 
+def small(method: str) -> list[str]:
+    """A small backbone for a method: one with a pyramid where its necks need that."""
+    return ["backbone=mobilenetv2_fpn"] if load_config("train", [f"method={method}"])["necks"] else TINY
+
+
 def names(group: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
@@ -30,7 +35,7 @@ def names(group: str) -> list[str]:
     [
         *([f"experiment={name}"] for name in names("experiment")),
         *([f"experiment={path.parent.name}", f"method={path.stem}"] for path in sorted(config_folder().glob("recipe/*/*.yaml"))),
-        *([f"method={name}", *TINY] for name in available()),
+        *([f"method={name}", *small(name)] for name in available()),
         ["backbone=mobilenetv2_fpn"],
     ],
     ids=" ".join,

@@ -1,4 +1,4 @@
-"""Samples moved into the network's input frame: drawn at random for training, letterboxed for evaluation.
+"""Samples moved into the network's input frame at random, for training.
 
 Augmentation goes through albumentations, behind the pixel convention: it counts from pixel centres, so points enter as
 x - 0.5 and leave as x + 0.5 (``Grid.cornered(1)``). The corners of the image travel through all transforms, and the affine
@@ -8,33 +8,33 @@ x - 0.5 and leave as x + 0.5 (``Grid.cornered(1)``). The corners of the image tr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks a server for its latest version on import otherwise
 import albumentations as A
 
+from bottomup.data.letterbox import moved_labels
+from bottomup.data.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, area_scale, chain, invert, pixel_matrix, transform_points
+from bottomup.geometry import Grid, chain, pixel_matrix
 from bottomup.registry import unknown
-from bottomup.types import IGNORE_MAPS, Sample
+from bottomup.types import Sample
 
 _PIXELS = Grid.cornered(1)  # index j is the pixel whose centre is j + 0.5
-_PADDING = 1 << IGNORE_MAPS.index("padding")
 _AFFINE_ERROR = 0.05  # px; albumentations computes in float32
-_MIN_SCALE = 0.6  # below, the image is first shrunk by areas, as a linear warp alone would skip pixels
 
 
 class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
     """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
 
-    At scale 1 the ``side`` ("long" or "short") of the image is as long as the canvas's. ``translate`` is the largest shift as a
-    fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image. ``fill`` paints what lies outside.
+    At scale 1 the ``side`` ("long" or "short") of the image is as long as the canvas's. The last keypoint comes to lie in the
+    canvas's middle, but for ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas
+    anywhere on the image. ``fill`` paints what lies outside.
     """
 
     def __init__(
@@ -69,7 +69,8 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
         else:
             reach = self.translate * max(self.size)
             centre = centre + [draw(-reach, reach), draw(-reach, reach)]
-        shift = centre - linear @ np.array((w / 2, h / 2))
+        middle = np.array((w / 2, h / 2)) if self.crop else np.asarray(data["keypoints"])[-1, :2] + _PIXELS.origin
+        shift = centre - linear @ middle
         return {"matrix": np.column_stack((linear, shift))}
 
     def apply(self, img: NDArray[np.uint8], matrix: NDArray[np.float64], **_: Any) -> NDArray[np.uint8]:
@@ -78,7 +79,7 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
 
     def apply_to_mask(self, mask: NDArray[Any], matrix: NDArray[np.float64], **_: Any) -> NDArray[Any]:
         """Ignore flags (uint8, padding marked outside) or an instance map (int16), by nearest pixels."""
-        outside = _PADDING if mask.dtype == np.uint8 else 0
+        outside = PADDING if mask.dtype == np.uint8 else 0
         return warp_map(mask, matrix, self.size, outside)
 
     def apply_to_keypoints(self, keypoints: NDArray[Any], matrix: NDArray[np.float64], **_: Any) -> NDArray[Any]:
@@ -89,52 +90,13 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
         return moved
 
 
-def warp_image(
-    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int], fill: Sequence[int]
-) -> NDArray[np.uint8]:
-    """Move an image (H, W, 3) by an affine matrix (2, 3) of continuous px onto a canvas of ``size`` (H, W)."""
-    shrink = area_scale(matrix) ** 0.5
-    if shrink < _MIN_SCALE:
-        image, scaling = shrink_image(image, (round(image.shape[0] * shrink), round(image.shape[1] * shrink)))
-        matrix = chain(invert(scaling), matrix)
-    warped = cv2.warpAffine(
-        image,
-        pixel_matrix(matrix),
-        size[::-1],
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=tuple(fill),
-    )
-    return np.asarray(warped, dtype=np.uint8)
-
-
-def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int], outside: int) -> NDArray[Any]:
-    """As ``warp_image`` for a map (H, W) of flags or labels: nearest pixels."""
-    return cv2.warpAffine(
-        pixels,
-        pixel_matrix(matrix),
-        size[::-1],
-        flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(outside,),
-    )
-
-
-def shrink_image(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Resize an image (H, W, 3) to ``size`` (at least 1 px), and the affine (2, 3) that did it."""
-    h, w = max(1, size[0]), max(1, size[1])
-    smaller = h * w < image.shape[0] * image.shape[1]
-    resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    scaling = np.array([[w / image.shape[1], 0.0, 0.0], [0.0, h / image.shape[0], 0.0]])
-    return np.asarray(resized, dtype=np.uint8), scaling
-
-
 class Augment:
     """Random views of training images, a function of the sample and a seed.
 
     ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``.
     ``rotate`` in degrees; ``scale`` the range of factors on the ``side`` that fits the input at 1; ``translate`` a fraction of
-    the input side, or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` any
+    the input side about the ``centre``, the middle of the "image" or of the annotated "people" (MultiPoseNet §3.5: the crowd or
+    the main person), or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` any
     albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that
     padding keeps its colour.
     Keypoints that leave the input become unlabelled, people whose box leaves it are dropped. Labels alone are fitted into the
@@ -151,17 +113,20 @@ class Augment:
         scale: Sequence[float] = (0.75, 1.25),
         side: Literal["long", "short"] = "long",
         translate: float = 40 / 512,
+        centre: Literal["image", "people"] = "image",
         flip: float = 0.5,
         crop: bool = False,
         transforms: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         if side not in ("long", "short"):
             raise ConfigError("augment: " + unknown("side", side, ["long", "short"]))
+        if centre not in ("image", "people"):
+            raise ConfigError("augment: " + unknown("centre", centre, ["image", "people"]))
         if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
             raise ConfigError(f"augment: scale should be a range [low, high] of positive factors, got {list(scale)}")
         if not 0 <= flip <= 1 or rotate < 0 or translate < 0:
             raise ConfigError(f"augment: flip lies in [0, 1], rotate and translate are >= 0, got {flip}, {rotate}, {translate}")
-        self.flip_order, self.size, self.flip = flip_order, size, flip
+        self.flip_order, self.size, self.flip, self.centre = flip_order, size, flip, centre
         warp = Warp(size, rotate, (scale[0], scale[1]), side, translate, flip, crop, (fill[0], fill[1], fill[2]))
         keypoints = A.KeypointParams(format="xy", remove_invisible=False)
         self.compose = A.Compose(
@@ -175,19 +140,20 @@ class Augment:
         self.compose.set_random_seed(seed % 2**32)
         h, w = sample.shape
         corners = np.array(((0.0, 0.0), (w, 0.0), (0.0, h), (w, h)))
+        middle = _middle_of_people(sample) if self.centre == "people" else np.array((w / 2, h / 2))
         moved = self.compose(
             image=np.ascontiguousarray(sample.image.transpose(1, 2, 0)),
-            mask=_flags(sample),
+            mask=pack_flags(sample),
             **({} if sample.instances is None else {"instances": sample.instances}),
-            keypoints=corners - _PIXELS.origin,
+            keypoints=np.vstack((corners, middle)) - _PIXELS.origin,
         )
-        matrix = _affine(corners, np.asarray(moved["keypoints"], dtype=np.float64)[:, :2] + _PIXELS.origin)
+        matrix = _affine(corners, np.asarray(moved["keypoints"], dtype=np.float64)[:-1, :2] + _PIXELS.origin)
         image = np.ascontiguousarray(moved["image"].transpose(2, 0, 1))
         augmented = replace(
             sample,
             image=image,
             people=sample.people.transform(matrix, self.flip_order),
-            ignore=_unflags(moved["mask"], {*sample.ignore, "padding"}),
+            ignore=unpack_flags(moved["mask"], {*sample.ignore, "padding"}),
             instances=moved.get("instances"),
             to_input=chain(sample.to_input, matrix),
             content=(0.0, 0.0, float(image.shape[2]), float(image.shape[1])),
@@ -203,17 +169,12 @@ class Augment:
         return moved_labels(sample, matrix, self.size, self.flip_order)
 
 
-def moved_labels(sample: Sample, matrix: NDArray[np.float64], size: tuple[int, int], flip_order: tuple[int, ...]) -> Sample:
-    """Labels alone, moved by an affine matrix (2, 3) into a frame of ``size`` (H, W)."""
-    corners = transform_points(np.array(((0.0, 0.0), sample.shape[::-1])), matrix)
-    low, high = corners.min(0).tolist(), corners.max(0).tolist()
-    return replace(
-        sample,
-        people=sample.people.transform(matrix, flip_order),
-        to_input=chain(sample.to_input, matrix),
-        content=(low[0], low[1], high[0], high[1]),
-        frame=size,
-    )
+def _middle_of_people(sample: Sample) -> NDArray[np.float64]:
+    """The middle (2,) of the box around everybody who has keypoints, of the image where nobody has."""
+    boxes = sample.people.boxes[(sample.people.visibility > 0).any(1)]
+    if not len(boxes):
+        return np.array(sample.shape[::-1]) / 2
+    return np.asarray((boxes[:, :2].min(0) + boxes[:, 2:].max(0)) / 2, dtype=np.float64)
 
 
 def _albumentation(options: Mapping[str, Any]) -> A.BasicTransform:
@@ -229,18 +190,6 @@ def _albumentation(options: Mapping[str, Any]) -> A.BasicTransform:
         return transform(**settings)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"augment: {name} does not take {settings}: {error}") from error
-
-
-def _flags(sample: Sample) -> NDArray[np.uint8]:
-    """All ignore maps as bits of one, so that they are warped once."""
-    flags = np.zeros(sample.shape, np.uint8)
-    for name, pixels in sample.ignore.items():
-        flags |= pixels.astype(np.uint8) << IGNORE_MAPS.index(name)
-    return flags
-
-
-def _unflags(flags: NDArray[np.uint8], names: set[str]) -> dict[str, NDArray[np.bool_]]:
-    return {name: (flags >> index & 1).astype(bool) for index, name in enumerate(IGNORE_MAPS) if name in names}
 
 
 def _affine(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -281,39 +230,3 @@ def select_people(sample: Sample, index: NDArray[np.int64]) -> Sample:
         renumber[index + 1] = np.arange(1, len(index) + 1)
         instances = renumber[instances]
     return replace(sample, people=sample.people[index], instances=instances)
-
-
-def letterbox(
-    sample: Sample,
-    side_length: int,
-    accept: Callable[[int], int],
-    fill: Sequence[int],
-    side: Literal["long", "short", "square"] = "long",
-) -> Sample:
-    """Resize the ``side`` of a sample to ``side_length`` px and pad right and below to sides that the model accepts.
-
-    The padded shape depends on the image alone; "square" resizes the long side and pads to a square.
-    """
-    h, w = sample.shape
-    scale = side_length / (min(h, w) if side == "short" else max(h, w))
-    inner = (max(1, round(h * scale)), max(1, round(w * scale)))
-    size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
-    if sample.image is None:
-        return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
-    image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)
-    canvas = np.empty((*size, 3), np.uint8)
-    canvas[:] = np.asarray(fill, np.uint8)
-    canvas[: inner[0], : inner[1]] = image
-    flags = warp_map(_flags(sample), matrix, inner, 0)
-    padded = np.full(size, _PADDING, np.uint8)
-    padded[: inner[0], : inner[1]] = flags
-    instances = None if sample.instances is None else warp_map(sample.instances, matrix, size, 0)
-    return replace(
-        sample,
-        image=np.ascontiguousarray(canvas.transpose(2, 0, 1)),
-        people=sample.people.transform(matrix, ()),
-        ignore=_unflags(padded, {*sample.ignore, "padding"}),
-        instances=instances,
-        to_input=chain(sample.to_input, matrix),
-        content=(0.0, 0.0, float(inner[1]), float(inner[0])),
-    )

@@ -27,6 +27,8 @@ Record = dict[str, Any]
 # The share of a person's box that is taken as the person where nothing says it, as CrowdPose's own OKS takes it.
 BOX_SHARE = 0.53
 
+_MARKS = ("imputed", "area_is_estimate")  # of annotations, kept where they are true
+
 
 def read_file(path: Path) -> Record:
     """Read a COCO annotation file, ``.json`` or ``.json.gz``; DataError where it is missing, broken or something else."""
@@ -116,9 +118,9 @@ def people_by_image(
     """The records of one category by image id, crowds among them, each with all it needs.
 
     A record has id, image_id, category_id, iscrowd, bbox (xywh), area, keypoints (3K numbers), num_keypoints (the file's where
-    it says one), ``segmentation`` only where there is a mask and ``imputed`` only where it is true. A missing area is the
-    mask's or 0.53 of the box's, which one warning per file says; a missing box is drawn around the mask, else around the
-    keypoints. Ids that are missing or stand twice are given anew, as pycocotools would lose one of the two.
+    it says one), ``segmentation`` only where there is a mask, ``imputed`` and ``area_is_estimate`` only where they are true. A
+    missing area is the mask's or 0.53 of the box's, which one warning per file says; a missing box is drawn around the mask,
+    else around the keypoints. Ids that are missing or stand twice are given anew, as pycocotools would lose one of the two.
     """
     groups: dict[int, list[Record]] = {image_id: [] for image_id in images}
     known = {entry.get("id") for entry in data["categories"]}
@@ -165,7 +167,7 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, deri
     }
     if segmentation is not None:
         record["segmentation"] = segmentation
-    return record | {"imputed": True} if given.get("imputed") else record
+    return record | {mark: True for mark in _MARKS if given.get(mark)}
 
 
 def _keypoints(given: Any, skeleton: Skeleton, where: str) -> list[float]:

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bottomup.errors import ConfigError
+from bottomup.geometry import Grid, resize
 from bottomup.ops.crops import CROP, inside, to_crop, window_sums, within_margin
 from bottomup.ops.matching import assign
 from bottomup.options import Options
 from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder
+from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Assignment = Literal["one_to_one", "independent"]
 Missing = Literal["none", "maximum"]
 Score = Literal["fraction", "keypoints_and_box"]
+
+_PIXELS = Grid.centred(1)
 
 
 @DECODERS.register
@@ -61,12 +64,14 @@ class Prn(Decoder):
             "proposals": "B R 4",
             "proposal_scores": "B R",
             "assignment_logits": "B R K 56 36",
+            "segmentation | segmentation_logits?": "B C h w",
         }
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``values`` (B, R, K, M) of each pair, 0 where it is none; ``candidates``, ``boxes`` (B, R, 4), ``box_scores`` (B, R).
 
-        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 2), input px.
+        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 2), input px; where the model has segmentation, ``foreground``
+        (B, h, w).
         """
         candidates, boxes, box_scores = (outputs[key].float() for key in ("candidates", "proposals", "proposal_scores"))
         logits = outputs["assignment_logits"].float()
@@ -78,14 +83,23 @@ class Prn(Decoder):
         allowed = within_margin(points, self.margin) & (box_scores > 0)[..., None, None]
         values = torch.where(allowed, sums * candidates[:, None, ..., 2], 0.0)
         found = {"values": values, "candidates": candidates, "boxes": boxes, "box_scores": box_scores}
-        return found | {"highest": _highest(activation, boxes)} if self.missing == "maximum" else found
+        if self.missing == "maximum":
+            found["highest"] = _highest(activation, boxes)
+        if outputs.keys() & {"segmentation", "segmentation_logits"}:
+            found["foreground"] = probability(outputs, "segmentation").float()[:, 0]
+        return found
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Match each image's candidates with its people; boxes and points are kept inside the content."""
         arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
         content = frame.content.numpy(force=True)
         images = [{name: array[row] for name, array in arrays.items()} for row in range(len(content))]
-        return [Prediction(self._instances(image, inner), frame.size) for image, inner in zip(images, content, strict=True)]
+        found = [self._instances(image, inner) for image, inner in zip(images, content, strict=True)]
+        if "foreground" not in tensors:
+            return [Prediction(instances, frame.size) for instances in found]
+        grid = probability_grid(frame, "segmentation")
+        whole = resize(tensors["foreground"][:, None].cpu(), grid, _PIXELS, frame.size)[:, 0]
+        return [Prediction(instances, frame.size, pixels) for instances, pixels in zip(found, whole, strict=True)]
 
     def _instances(self, image: dict[str, NDArray[np.float32]], content: NDArray[np.float32]) -> Instances:
         there = np.flatnonzero(image["box_scores"] > 0)
@@ -102,10 +116,10 @@ class Prn(Decoder):
         boxes = image["boxes"][there].clip(low, high)
         own = self._scores(scores, image["box_scores"][there])
         order = np.argsort(-own, kind="stable")
-        parts = (points.clip(content[:2], content[2:]), scores, own, boxes)
-        keypoints, keypoint_scores, own_scores, own_boxes = (torch.from_numpy(part[order]) for part in parts)
+        parts = (points.clip(content[:2], content[2:]), scores, own, boxes, image["box_scores"][there])
+        keypoints, keypoint_scores, own_scores, own_boxes, box_scores = (torch.from_numpy(part[order]) for part in parts)
         labels = torch.zeros(len(order), dtype=torch.int64)
-        return Instances(keypoints, keypoint_scores, own_scores, own_boxes, labels)
+        return Instances(keypoints, keypoint_scores, own_scores, own_boxes, labels, box_scores=box_scores)
 
     def _match(self, values: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Pair people (rows) with candidates (columns) of values (P, M)."""

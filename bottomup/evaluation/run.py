@@ -9,8 +9,11 @@ from tqdm import tqdm
 
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
+from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.records import by_image
+from bottomup.evaluation.segmentation import SegmentationOverlap
 from bottomup.predictor import Predictor
 from bottomup.types import Prediction
 
@@ -33,7 +36,7 @@ def evaluate_dataset(
     max_people: int = 20,
     progress: bool = False,
 ) -> Evaluation:
-    """COCO keypoint AP and AR of a predictor, and of its masks where it finds any.
+    """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any.
 
     ``oracle`` names heads replaced by their ideal outputs.
     """
@@ -46,12 +49,18 @@ def evaluate_dataset(
             f"{skeleton.name!r}; map them with data=concat and keypoints:"
         )
     found: dict[int, Prediction] = {}
+    ground_truth = dataset.ground_truth()
+    annotations = by_image(ground_truth["annotations"])
+    overlap = SegmentationOverlap()
     stream = predictor.predict_dataset(dataset, oracle, workers)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
-        found[index] = replace(prediction, segmentation=None)  # a map of the image's size, which no figure reads
+        overlap.add(prediction, annotations.get(dataset.image_ids[index], []))
+        found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
     predictions = [found[index] for index in range(len(dataset))]
-    ground_truth = dataset.ground_truth()
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
     if any(prediction.instances.masks is not None for prediction in predictions):
         metrics |= evaluate_masks(predictions, ground_truth, max_people)
+    if any(prediction.instances.box_scores is not None for prediction in predictions):
+        metrics |= evaluate_boxes(predictions, ground_truth)
+    metrics |= overlap.metrics
     return Evaluation(predictions, ground_truth, metrics)

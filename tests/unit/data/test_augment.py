@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bottomup.data.augment import Augment, letterbox
+from bottomup.data.augment import Augment
+from bottomup.data.letterbox import letterbox
 from bottomup.errors import ConfigError
 from bottomup.geometry import transform_points
 from bottomup.skeletons import COCO
@@ -114,3 +115,13 @@ def test_letterboxing_keeps_the_picture_of_a_keypoint(side: str) -> None:
     assert boxed.content is not None
     content_pixels = boxed.content[2] * boxed.content[3]
     assert boxed.ignore["padding"].sum() == boxed.image[0].size - content_pixels
+
+
+def test_people_may_stand_in_the_middle() -> None:
+    sample = make_sample(3, people=2)
+    sample.people.boxes[:] = np.array(((10, 20, 30, 60), (30, 30, 50, 80)), np.float32)
+    augment = Augment((96, 96), (0, 0, 0), COCO.flip, centre="people", translate=0.0, rotate=30.0, flip=0.5)
+    for seed in range(4):
+        moved = augment(sample, seed)
+        middle = transform_points(np.array((30.0, 50.0)), moved.to_input)  # of the box around both
+        np.testing.assert_allclose(middle, (48.0, 48.0), atol=0.05)

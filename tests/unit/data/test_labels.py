@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bottomup.data.augment import Augment, letterbox
+from bottomup.data.augment import Augment
 from bottomup.data.labels import Labels, Persons
+from bottomup.data.letterbox import letterbox
 from bottomup.data.loader import Order, TrainingSet, collate
 from bottomup.data.synthetic import Synthetic
 from bottomup.geometry import invert, transform_points

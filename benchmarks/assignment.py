@@ -1,0 +1,96 @@
+"""Who gets which keypoint: MultiPoseNet's Table 3 (right) on true boxes and true keypoints.
+
+``python benchmarks/assignment.py data.annotations=FILE prn=best.pt [ucr=best.pt] [NAME=best.pt …] [OVERRIDE …]`` evaluates "max",
+which has no weights, and every checkpoint of ``experiment=prn`` that is named, with people matched one to one and each alone, on
+the boxes of annotated people and on everybody's; it writes ``benchmarks/results/assignment.json``. ``AP`` is over all people,
+``AP_overlapping`` over those whose box overlaps another's by an IoU above 0.3, ``AP_true_areas`` over those whose area is
+no estimate (``area_is_estimate`` in the file): the others are neither right nor wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.ops import box_iou
+
+from benchmarks.schema import Row, write_result
+from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
+from bottomup.compose import load_config
+from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.records import by_image
+from bottomup.evaluation.run import evaluate_dataset
+
+RESULT = Path(__file__).parent / "results" / "assignment.json"
+ORACLE = ("candidates", "proposals")
+_OVERLAP = 0.3
+_COMMON = ("experiment=prn", "heads.proposals.first=null", "data.min_people=1", "batch_size=8", "workers=0")
+
+Annotation = dict[str, Any]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Evaluate every checkpoint and write the table."""
+    if not arguments:
+        raise SystemExit(__doc__)
+    weights = {name: path for name, _, path in (given.partition("=") for given in arguments) if path.endswith(".pt")}
+    overrides = [given for given in arguments if not given.endswith(".pt")]
+    models = [("max", ["heads.prn.relation=max"])] + [(name, [f"weights={path}"]) for name, path in weights.items()]
+    rows: list[Row] = []
+    for (name, own), assignment, who in itertools.product(models, ("independent", "one_to_one"), ("annotated", "all")):
+        chosen = [f"decoder.assignment={assignment}", f"heads.proposals.who={who}"]
+        rows.append({"name": name, "assignment": assignment, "boxes": who} | measure([*_COMMON, *overrides, *own, *chosen]))
+        print(rows[-1], flush=True)
+        write_result(RESULT, "assignment", {"overlap": _OVERLAP}, rows)
+
+
+def measure(overrides: list[str]) -> dict[str, float]:
+    """AP and AR over all people, and AP over those that are hard to tell apart and those of true areas."""
+    config, checkpoint = with_checkpoint(load_config("evaluate", overrides), overrides)
+    dataset = dataset_of(config, "val", config["limit"])
+    predictor = make_predictor(config, checkpoint, dataset.task)
+    evaluation = evaluate_dataset(predictor, dataset, oracle=ORACLE)
+    skeleton = dataset.task.skeleton
+    assert skeleton is not None
+
+    def ap(left_out: set[int]) -> float:
+        truth = without(evaluation.ground_truth, left_out)
+        return evaluate_keypoints(evaluation.predictions, truth, skeleton, int(config["max_people"]))["AP"]
+
+    annotations: list[Annotation] = evaluation.ground_truth["annotations"]  # type: ignore[assignment]
+    return {
+        "AP": evaluation.metrics["AP"],
+        "AR": evaluation.metrics["AR"],
+        "AP_overlapping": ap(isolated(annotations)),
+        "AP_true_areas": ap(chosen(annotations, lambda person: bool(person.get("area_is_estimate")))),
+    }
+
+
+def chosen(annotations: Sequence[Annotation], wanted: Callable[[Annotation], bool]) -> set[int]:
+    """The ids of some annotations."""
+    return {annotation["id"] for annotation in annotations if wanted(annotation)}
+
+
+def isolated(annotations: Sequence[Annotation]) -> set[int]:
+    """The ids of people whose box overlaps nobody else's much."""
+    alone: set[int] = set()
+    for people in by_image(annotations).values():
+        corners = torch.tensor([person["bbox"] for person in people], dtype=torch.float64)
+        corners[:, 2:] += corners[:, :2]
+        overlap = box_iou(corners, corners).fill_diagonal_(0.0).amax(1)
+        alone |= {person["id"] for person, most in zip(people, overlap.tolist(), strict=True) if most <= _OVERLAP}
+    return alone
+
+
+def without(ground_truth: Mapping[str, Any], left_out: set[int]) -> dict[str, Any]:
+    """The ground truth in which some people count as crowds do: neither right nor wrong."""
+    people = [person | {"iscrowd": 1} if person["id"] in left_out else person for person in ground_truth["annotations"]]
+    return {**ground_truth, "annotations": people}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

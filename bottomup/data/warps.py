@@ -1,0 +1,69 @@
+"""Images and maps moved by an affine matrix, or resized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bottomup.geometry import area_scale, chain, invert, pixel_matrix
+from bottomup.types import IGNORE_MAPS, Sample
+
+PADDING = 1 << IGNORE_MAPS.index("padding")  # among the bits of ``pack_flags``
+_MIN_SCALE = 0.6  # below, the image is first shrunk by areas, as a linear warp alone would skip pixels
+
+
+def warp_image(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int], fill: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Move an image (H, W, 3) by an affine matrix (2, 3) of continuous px onto a canvas of ``size`` (H, W)."""
+    shrink = area_scale(matrix) ** 0.5
+    if shrink < _MIN_SCALE:
+        image, scaling = shrink_image(image, (round(image.shape[0] * shrink), round(image.shape[1] * shrink)))
+        matrix = chain(invert(scaling), matrix)
+    warped = cv2.warpAffine(
+        image,
+        pixel_matrix(matrix),
+        size[::-1],
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=tuple(fill),
+    )
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int], outside: int) -> NDArray[Any]:
+    """As ``warp_image`` for a map (H, W) of flags or labels: nearest pixels."""
+    return cv2.warpAffine(
+        pixels,
+        pixel_matrix(matrix),
+        size[::-1],
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(outside,),
+    )
+
+
+def shrink_image(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Resize an image (H, W, 3) to ``size`` (at least 1 px), and the affine (2, 3) that did it."""
+    h, w = max(1, size[0]), max(1, size[1])
+    smaller = h * w < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    scaling = np.array([[w / image.shape[1], 0.0, 0.0], [0.0, h / image.shape[0], 0.0]])
+    return np.asarray(resized, dtype=np.uint8), scaling
+
+
+def pack_flags(sample: Sample) -> NDArray[np.uint8]:
+    """All ignore maps of a sample as bits of one (H, W), so that they are warped once."""
+    flags = np.zeros(sample.shape, np.uint8)
+    for name, pixels in sample.ignore.items():
+        flags |= pixels.astype(np.uint8) << IGNORE_MAPS.index(name)
+    return flags
+
+
+def unpack_flags(flags: NDArray[np.uint8], names: set[str]) -> dict[str, NDArray[np.bool_]]:
+    """The ignore maps of these names, of bits as ``pack_flags`` makes them."""
+    return {name: (flags >> index & 1).astype(bool) for index, name in enumerate(IGNORE_MAPS) if name in names}
