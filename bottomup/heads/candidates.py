@@ -11,6 +11,8 @@ from bottomup.options import Options
 from bottomup.stages import HEADS, Head, Source, probability
 from bottomup.types import Batch, Features, Outputs, Task
 
+_DOUBT = 0.5  # how far below 1 a true score may lie, and how high a false one, where they are made as faulty as predicted ones
+
 
 @HEADS.register
 class Candidates(Head):
@@ -21,6 +23,11 @@ class Candidates(Head):
     lie at the centre of mass.
 
     MultiPoseNet names neither threshold nor window; 0.1 and 3 cells are its PyTorch re-implementation's.
+
+    ``ideal`` may be made as faulty as predictions are, to train on labels alone what will read those (not in the paper): each
+    true keypoint is moved by a normal deviate of ``jitter`` times the root of its person's area and lost with the probability
+    ``misses``; ``false_peaks`` is the chance that a person's box holds a false one of a kind, anywhere. True ones then score from
+    a half on, false ones less. The random numbers are torch's.
     """
 
     reads_features = False
@@ -35,6 +42,9 @@ class Candidates(Head):
         window: int = 3,
         refine: Refinement = "quarter",
         radius: float = 32.0,
+        jitter: float = 0.0,
+        misses: float = 0.0,
+        false_peaks: float = 0.0,
     ) -> None:
         super().__init__(source, task)
         options = Options("head candidates")
@@ -43,6 +53,10 @@ class Candidates(Head):
         options.choice("refine", refine, Refinement)
         options.check("threshold", threshold, 0 <= threshold < 1, "in [0, 1)")
         options.check("radius", radius, radius > 0, "positive input px")
+        options.check("jitter", jitter, jitter >= 0, "a share of a person's size, from 0")
+        options.check("misses", misses, 0 <= misses < 1, "a probability below 1")
+        options.check("false_peaks", false_peaks, 0 <= false_peaks <= 1, "a probability")
+        self.jitter, self.misses, self.false_peaks = jitter, misses, false_peaks
         self.count, self.threshold, self.window, self.refine, self.radius = count, threshold, window, refine, radius
         self.requires = {"heatmap | heatmap_logits": "B K h w", "short_offsets?": "B K 2 h w"}
         self.provides = {"candidates": "B K M 3"}
@@ -63,9 +77,25 @@ class Candidates(Head):
         return {"candidates": torch.cat((grid.to_input(cells), scores[..., None]), dim=-1)}
 
     def ideal(self, batch: Batch) -> Outputs:
-        """Every annotated keypoint, score 1; M is the number of people."""
-        labelled = batch.labelled.transpose(1, 2).float()[..., None]  # (B, K, N, 1)
-        return {"candidates": torch.cat((batch.keypoints.transpose(1, 2), labelled), dim=-1)}
+        """Every annotated keypoint, score 1; M is the number of people, twice as many where there are false ones."""
+        scores = batch.labelled.transpose(1, 2).float()[..., None]  # (B, K, N, 1)
+        points = batch.keypoints.transpose(1, 2)
+        if self.jitter or self.misses or self.false_peaks:
+            sizes = batch.areas.sqrt()[:, None, :, None]
+            points = points + torch.randn_like(points) * self.jitter * sizes
+            kept = torch.rand_like(scores) >= self.misses
+            scores = scores * kept * (1 - _DOUBT * torch.rand_like(scores))
+        true = torch.cat((points, scores), dim=-1)
+        return {"candidates": torch.cat((true, self._false(batch)), dim=2) if self.false_peaks else true}
+
+    def _false(self, batch: Batch) -> Tensor:
+        """(B, K, N, 3) candidates anywhere in people's boxes."""
+        b, n, k = batch.visibility.shape
+        corner, sides = batch.boxes[:, None, :, :2], (batch.boxes[..., 2:] - batch.boxes[..., :2])[:, None]
+        points = corner + sides * torch.rand(b, k, n, 2, device=batch.boxes.device)
+        drawn = torch.rand(b, k, n, 1, device=batch.boxes.device)
+        there = (drawn < self.false_peaks) & batch.present[:, None, :, None]
+        return torch.cat((points, there * _DOUBT * torch.rand_like(drawn)), dim=-1)
 
 
 def candidate_parts(candidates: Tensor) -> tuple[Tensor, Tensor]:

@@ -95,10 +95,10 @@ class Prn(Head):
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
         """(B, R, K, 56, 36) float32, the logarithms of each cell's activation."""
-        crops = self._peaks(outputs) if self.input == "peaks" else self._crops(outputs)
-        return {"assignment_logits": self._related(crops)}
+        crops = self.peaks(outputs) if self.input == "peaks" else self._crops(outputs)
+        return {"assignment_logits": self.related(crops)}
 
-    def _peaks(self, outputs: Outputs) -> Tensor:
+    def peaks(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) gaussians about the candidates in each box."""
         candidates, boxes = outputs["candidates"], outputs["proposals"]
         check_shape("candidates", candidates, "B K M 3", {"K": self.task.keypoints})
@@ -117,7 +117,8 @@ class Prn(Head):
         crops: Tensor = roi_align(heatmap, list(cells), CROP, aligned=True)
         return crops.view(*boxes.shape[:2], -1, *CROP)
 
-    def _related(self, crops: Tensor) -> Tensor:
+    def related(self, crops: Tensor) -> Tensor:
+        """The logarithms of the activations that crops (B, R, K, 56, 36) lead to, of the same shape."""
         if self.relation == "max":
             highest = crops.flatten(3).argmax(-1)  # (B, R, K)
             peak = torch.stack((highest % CROP[1], highest // CROP[1]), dim=-1) + 0.5

@@ -56,7 +56,14 @@ def window_sums(maps: Tensor, points: Tensor, window: int) -> Tensor:
     Points count at the cell that they lie in; what of the window lies outside the crop holds nothing.
     """
     height, width = CROP
-    sums = F.avg_pool2d(maps.flatten(0, 1), window, stride=1, padding=window // 2, divisor_override=1).flatten(2)
+    sums = F.pad(maps.cumsum(-1).cumsum(-2), (1, 0, 1, 0)).flatten(-2)  # of all cells above and to the left
+    reach = window // 2
     x = points[..., 0].floor().clamp(0, width - 1).long()
     y = points[..., 1].floor().clamp(0, height - 1).long()
-    return sums.gather(2, (y * width + x).flatten(0, 1)).view(points.shape[:-1])
+    left, right = (x - reach).clamp(min=0), (x + reach + 1).clamp(max=width)
+    above, below = (y - reach).clamp(min=0) * (width + 1), (y + reach + 1).clamp(max=height) * (width + 1)
+
+    def read(index: Tensor) -> Tensor:
+        return sums.gather(-1, index)
+
+    return read(below + right) - read(below + left) - read(above + right) + read(above + left)

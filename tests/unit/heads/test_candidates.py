@@ -55,3 +55,18 @@ def test_the_ideal_is_every_annotated_keypoint() -> None:
     there = candidates[..., 2] > 0
     assert there.sum() == batch.labelled.sum()
     torch.testing.assert_close(candidates.transpose(1, 2)[batch.labelled][:, :2], batch.keypoints[batch.labelled])
+
+
+def test_the_ideal_may_be_as_faulty_as_predictions() -> None:
+    torch.manual_seed(0)
+    batch = make_batch([3] * 40)
+    source, task = Source(None, {}), Task(COCO)
+    true = Candidates(source, task).ideal(batch)["candidates"]
+    moved = Candidates(source, task, jitter=0.05).ideal(batch)["candidates"]
+    apart = (moved - true)[..., :2] / batch.areas.sqrt()[:, None, :, None]
+    assert abs(apart.std().item() - 0.05) < 3e-3 and abs(apart.mean().item()) < 3e-3
+    missed = Candidates(source, task, misses=0.3).ideal(batch)["candidates"]
+    assert abs((missed[..., 2] == 0).float().mean().item() - 0.3) < 0.03
+    false = Candidates(source, task, false_peaks=0.2).ideal(batch)["candidates"]
+    assert false.shape[2] == 6 and abs((false[:, :, 3:, 2] > 0).float().mean().item() - 0.2) < 0.03
+    assert false[:, :, :3, 2].min() >= 0.5 >= false[:, :, 3:, 2].max()

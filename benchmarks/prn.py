@@ -1,0 +1,105 @@
+"""How long people take to be told apart, by how many they are: MultiPoseNet's Fig. 6 without the rest of the network.
+
+``python benchmarks/prn.py`` writes ``benchmarks/results/prn.json``: milliseconds on one core, in float32, of the crops, the
+perceptron, its softmax and the assignment (decoder ``prn``) of one image. ``one_by_one_ms`` is as many calls with one person
+each, the baseline, measured right after; ``ratio`` that of all steps together to it. The last row has few people in a hundred
+padded proposals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.schema import Row, write_result
+from bottomup.decoders.prn import Prn as Decoder
+from bottomup.heads.prn import Prn
+from bottomup.ops.crops import CROP
+from bottomup.skeletons import COCO
+from bottomup.stages import Source
+from bottomup.types import Frame, Outputs, Task
+
+RESULT = Path(__file__).parent / "results" / "prn.json"
+PEOPLE = (1, 3, 10, 20, 30, 100)
+SIDE = 800.0  # px of the image
+TASK = Task(COCO)
+
+
+def scene(people: int, proposals: int) -> Outputs:
+    """People in boxes anywhere, each with all keypoints inside, and proposals padded to a number."""
+    random = torch.Generator().manual_seed(people)
+    corner = torch.rand(people, 2, generator=random) * (SIDE - 200)
+    boxes = torch.cat((corner, corner + 80 + 120 * torch.rand(people, 2, generator=random)), dim=1)
+    inside = torch.rand(17, people, 2, generator=random)
+    points = boxes[:, :2] + inside * (boxes[:, 2:] - boxes[:, :2])
+    padded = torch.zeros(proposals, 4)
+    padded[:people] = boxes
+    return {
+        "candidates": torch.cat((points, torch.ones(17, people, 1)), dim=-1)[None],
+        "proposals": padded[None],
+        "proposal_scores": (torch.arange(proposals) < people).float()[None],
+    }
+
+
+def milliseconds(call: Callable[[], object], runs: int) -> float:
+    """The median of some runs, after one that warms up."""
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+@torch.inference_mode()
+def row(head: Prn, people: int, proposals: int, runs: int) -> Row:
+    """The steps of one number of people, and the same people one by one."""
+    outputs = scene(people, proposals)
+    frame = Frame({}, (int(SIDE), int(SIDE)), torch.tensor([[0.0, 0.0, SIDE, SIDE]]))
+    decoder = Decoder(TASK)
+    crops = head.peaks(outputs)
+    flat = crops.flatten(2)
+    corrected = head.perceptron(flat)
+    logits = head.related(crops)
+    found = outputs | {"assignment_logits": logits}
+    steps = {
+        "crops_ms": milliseconds(lambda: head.peaks(outputs), runs),
+        "perceptron_ms": milliseconds(lambda: head.perceptron(flat), runs),
+        "softmax_ms": milliseconds(lambda: (corrected + flat).log_softmax(-1), runs),
+        "assignment_ms": milliseconds(lambda: decoder(found, frame), runs),
+    }
+    one = scene(1, 1)
+    together = milliseconds(lambda: decoder(outputs | head({}, outputs), frame), runs)
+    alone = people * milliseconds(lambda: decoder(one | head({}, one), frame), runs)
+    name = f"{people} {'person' if people == 1 else 'people'}" + (f" of {proposals}" if proposals > people else "")
+    measured = {key: round(value, 2) for key, value in steps.items()}
+    return {
+        "name": name,
+        **measured,
+        "all_ms": round(together, 2),
+        "one_by_one_ms": round(alone, 2),
+        "ratio": round(together / alone, 4),
+    }
+
+
+def main() -> None:
+    """Measure every number of people and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    head = Prn(Source(None, {}), TASK).eval()
+    rows = [row(head, people, people, arguments.runs) for people in PEOPLE] + [row(head, 20, 100, arguments.runs)]
+    for measured in rows:
+        print(measured)
+    write_result(arguments.output, "prn", {"crop": list(CROP), "runs": arguments.runs}, rows)
+
+
+if __name__ == "__main__":
+    main()
