@@ -1,4 +1,4 @@
-"""``bottomup train|evaluate|predict|list|doctor|show_targets|import-weights``: Hydra overrides in, a library call out."""
+"""``bottomup train|evaluate|predict|combine|list|doctor|show_targets|import-weights``: Hydra overrides in, a library call out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("train", "train"),
     "evaluate": ("evaluate", "evaluate"),
     "predict": ("predict", "predict"),
+    "combine": ("combine", "train"),
     "show_targets": ("targets", "train"),
     "list": ("catalogue", None),
     "doctor": ("doctor", "evaluate"),
@@ -28,6 +29,7 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   train         data=… method=… backbone=… output=…      train a model
   evaluate      weights=… data=… [oracle=[…]]            AP, errors, best and worst images
   predict       weights=… images=…                       poses of an image, a folder or a glob
+  combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
   show_targets  data=… method=…                          what the network is taught, as pictures
   list          [backbones|heads|…]                      components, options, defaults
   doctor        [data=…]                                 versions, device, data check

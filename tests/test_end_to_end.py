@@ -118,3 +118,31 @@ def test_labels_alone_train_and_judge_the_pose_residual_network(tmp_path: Path) 
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert metrics["AR"] > 0.3  # people apart from each other need no network
     assert main(["evaluate", *options, *oracle, f"output={tmp_path}/none"]) == 1  # but what has weights wants them
+
+
+def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = [
+        "data=synthetic",
+        "data.size=64",
+        "data.images=4",
+        "workers=0",
+        "input_size=64",
+        "engine.steps=1",
+        "engine.batch_size=2",
+    ]
+    model = ["method=multiposenet", "backbone=mobilenetv2_fpn", "heads.prn.hidden=[4]", "necks.keypoints.channels=8"]
+    model += ["necks.keypoints.reduced=4", "necks.people.channels=8", "heads.proposals.count=5", "augment=none"]
+    keypoints, boxes, prn, whole = (str(tmp_path / name) for name in ("keypoints", "boxes", "prn", "whole"))
+    first, second = ["trained=[heatmap,segmentation]"], ["trained=[retinanet]", "freeze=[backbone]", f"init={keypoints}/last.pt"]
+    for part, stage in ((keypoints, first), (boxes, second)):
+        assert main(["train", *model, *small, *stage, "engine.validate_every=0", f"output={part}"]) == 0
+    labels = ["experiment=prn", *small, "heads.prn.hidden=[4]", "engine.validate_every=0", f"output={prn}"]
+    assert main(["train", *labels]) == 0
+    parts = f"init=[{boxes}/last.pt,{prn}/last.pt]"
+    assert main(["combine", *model, "input_size=64", parts, f"output={whole}"]) == 0
+    evaluate = ["evaluate", "data=synthetic", "data.size=64", "limit=2", "workers=0", "pictures=1", f"weights={whole}/best.pt"]
+    assert main([*evaluate, f"output={tmp_path}/evaluate"]) == 0
+    metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
+    assert {"AP", "box_AP", "segmentation_IoU"} <= metrics.keys()
+    assert main(["combine", *model, f"init={prn}/last.pt", f"output={tmp_path}/half"]) == 1
+    assert "in none of" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
     dataset = dataset_of(config, "train", config["limit"])
     model, decoder = compose_model(config, dataset.task)
     if config["init"]:
-        _initialise(model, config["init"])
+        _initialise(model, [config["init"]] if isinstance(config["init"], str) else config["init"])
     settings = Settings.of(config["engine"])
     trained = training_dataset(config, dataset, model)
     samples = training_set(config, trained, model)
@@ -103,13 +103,13 @@ def _resume(trainer: Trainer, output: Path) -> None:
     trainer.resume(last)
 
 
-def _initialise(model: PoseModel, path: str) -> None:
-    rest = initialise(model, load_checkpoint(path).weights)
-    total = len(model.state_dict())
-    print(
-        f"init={path}: {total - len(rest)} of {total} tensors taken over; the rest start anew: {', '.join(rest) or 'none'}",
-        file=sys.stderr,
-    )
+def _initialise(model: PoseModel, paths: Sequence[str]) -> None:
+    rest = set(model.state_dict())
+    for path in paths:
+        rest &= set(initialise(model, load_checkpoint(path).weights))
+    taken = f"{len(model.state_dict()) - len(rest)} of {len(model.state_dict())} tensors taken over"
+    names = ", ".join(name for name in model.state_dict() if name in rest) or "none"
+    print(f"init={','.join(paths)}: {taken}; the rest start anew: {names}", file=sys.stderr)
 
 
 def warn_of_unmeasured_norms(model: PoseModel) -> None:
