@@ -64,12 +64,12 @@ def row(head: Prn, people: int, proposals: int, runs: int) -> Row:
     decoder = Decoder(TASK)
     crops = head.peaks(outputs)
     flat = crops.flatten(2)
-    corrected = head.perceptron(flat)
-    logits = head.related(crops)
+    layers = head.get_submodule("relate.layers")
+    corrected, logits = layers(flat), head.relate(crops)
     found = outputs | {"assignment_logits": logits}
     steps = {
         "crops_ms": milliseconds(lambda: head.peaks(outputs), runs),
-        "perceptron_ms": milliseconds(lambda: head.perceptron(flat), runs),
+        "perceptron_ms": milliseconds(lambda: layers(flat), runs),
         "softmax_ms": milliseconds(lambda: (corrected + flat).log_softmax(-1), runs),
         "assignment_ms": milliseconds(lambda: decoder(found, frame), runs),
     }

@@ -81,13 +81,16 @@ class Prn(Head):
         options.whole("min_keypoints", min_keypoints)
         if not task.keypoints:
             raise ConfigError("head prn needs a skeleton; the task has none")
-        self.relation, self.softmax, self.input, self.input_scores = relation, softmax, input, input_scores
+        self.input, self.input_scores = input, input_scores
         self.input_sigma, self.input_mass, self.target_sigma, self.margin = input_sigma, input_mass, target_sigma, margin
         self.match_iou, self.min_keypoints = match_iou, min_keypoints
-        if relation in ("prn", "plain"):
-            self.perceptron = _perceptron(task.keypoints * CROP[0] * CROP[1], hidden, dropout, output_relu)
-        if relation == "ucr":
-            self.prior = nn.Parameter(torch.full((task.keypoints, *CROP), _UNLIKELY))
+        self.relate: Perceptron | Prior | Highest
+        if relation == "max":
+            self.relate = Highest(target_sigma)
+        elif relation == "ucr":
+            self.relate = Prior(task.keypoints)
+        else:
+            self.relate = Perceptron(task.keypoints, hidden, dropout, output_relu, residual=relation == "prn", softmax=softmax)
         peaks, crop = {"candidates": "B K M 3"}, {"heatmap | heatmap_logits": "B K h w"}
         boxes = {"proposals": "B R 4", "proposal_scores": "B R"}
         self.requires = (peaks if input == "peaks" else crop) | boxes
@@ -96,7 +99,7 @@ class Prn(Head):
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
         """(B, R, K, 56, 36) float32, the logarithms of each cell's activation."""
         crops = self.peaks(outputs) if self.input == "peaks" else self._crops(outputs)
-        return {"assignment_logits": self.related(crops)}
+        return {"assignment_logits": self.relate(crops)}
 
     def peaks(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) gaussians about the candidates in each box."""
@@ -117,21 +120,6 @@ class Prn(Head):
         crops: Tensor = roi_align(heatmap, list(cells), CROP, aligned=True)
         return crops.view(*boxes.shape[:2], -1, *CROP)
 
-    def related(self, crops: Tensor) -> Tensor:
-        """The logarithms of the activations that crops (B, R, K, 56, 36) lead to, of the same shape."""
-        if self.relation == "max":
-            highest = crops.flatten(3).argmax(-1)  # (B, R, K)
-            peak = torch.stack((highest % CROP[1], highest // CROP[1]), dim=-1) + 0.5
-            there = crops.flatten(3).amax(-1) > 0
-            return gaussians(peak[..., None, :], there[..., None].float(), self.target_sigma).clamp(min=_NOTHING).log()
-        if self.relation == "ucr":
-            return (crops * self.prior.sigmoid()).clamp(min=_NOTHING).log()
-        corrected: Tensor = self.perceptron(crops.flatten(2)).float().view_as(crops)
-        if self.relation == "prn":
-            corrected = corrected + crops
-        over = corrected.flatten(2) if self.softmax == "all" else corrected.flatten(3)
-        return over.log_softmax(-1).view_as(crops)
-
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """The gaussians of each proposal's person, and which proposals count."""
         boxes = outputs["proposals"]
@@ -150,10 +138,7 @@ class Prn(Head):
         """Binary cross entropy with the activations, the mean over all cells and the people that count."""
         logits, target, counted = outputs["assignment_logits"], targets["target"], targets["counted"]
         check_shape("assignment_logits", logits, "B R K 56 36", {"K": self.task.keypoints})
-        if self.relation == "ucr":
-            error = F.binary_cross_entropy_with_logits(self.prior.expand_as(target), target, reduction="none")
-        else:
-            error = F.binary_cross_entropy(logits.exp(), target, reduction="none")
+        error = F.binary_cross_entropy(self.relate.taught(logits), target, reduction="none")
         per_person = error.mean((2, 3, 4)) * counted  # (B, R)
         return {"bce": per_person.sum(1) / counted.sum(1).clamp(min=1)}
 
@@ -163,11 +148,63 @@ class Prn(Head):
         return {"assignment_logits": self.encode(batch, proposals)["target"].clamp(min=_NOTHING).log()}
 
 
-def _perceptron(cells: int, hidden: Sequence[int], dropout: float, output_relu: bool) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    width = cells
-    for wider in hidden:
-        layers += [nn.Linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
-        width = wider
-    layers.append(nn.Linear(width, cells))
-    return nn.Sequential(*layers, nn.ReLU()) if output_relu else nn.Sequential(*layers)
+class Perceptron(nn.Module):
+    """The residual multilayer perceptron of eq. 1, or eq. 3's without the residual, and its softmax."""
+
+    def __init__(
+        self, keypoints: int, hidden: Sequence[int], dropout: float, output_relu: bool, residual: bool, softmax: Softmax
+    ) -> None:
+        super().__init__()
+        self.residual, self.softmax = residual, softmax
+        widths = [keypoints * CROP[0] * CROP[1], *hidden]
+        layers: list[nn.Module] = []
+        for width, wider in zip(widths, hidden, strict=False):
+            layers += [nn.Linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(widths[-1], widths[0]), nn.ReLU() if output_relu else nn.Identity()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """The logarithms (B, R, K, 56, 36) of what softmax makes of crops of that shape."""
+        corrected: Tensor = self.layers(crops.flatten(2)).float().view_as(crops)
+        if self.residual:
+            corrected = corrected + crops
+        return corrected.flatten(2 if self.softmax == "all" else 3).log_softmax(-1).view_as(crops)
+
+    def taught(self, logits: Tensor) -> Tensor:
+        """What should be the targets: the activations themselves."""
+        return logits.exp()
+
+
+class Prior(nn.Module):
+    """Eq. 2, the unary conditional relationship: crops times where in a box each keypoint is expected, learned from the targets."""
+
+    def __init__(self, keypoints: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.full((keypoints, *CROP), _UNLIKELY))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """The logarithms of crops (B, R, K, 56, 36) times the prior."""
+        return (crops * self.logits.sigmoid()).clamp(min=_NOTHING).log()
+
+    def taught(self, logits: Tensor) -> Tensor:
+        """What should be the targets: the prior, of everybody; the best one is their mean."""
+        return self.logits.sigmoid().expand_as(logits)
+
+
+class Highest(nn.Module):
+    """The first baseline of §3.4: a gaussian at the highest cell of each crop. It learns nothing."""
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """The logarithms of the gaussians (B, R, K, 56, 36), of crops of that shape."""
+        highest = crops.flatten(3).argmax(-1)  # (B, R, K)
+        peak = torch.stack((highest % CROP[1], highest // CROP[1]), dim=-1) + 0.5
+        there = crops.flatten(3).amax(-1) > 0
+        return gaussians(peak[..., None, :], there[..., None].float(), self.sigma).clamp(min=_NOTHING).log()
+
+    def taught(self, logits: Tensor) -> Tensor:
+        """What should be the targets: the activations themselves."""
+        return logits.exp().clamp(max=1.0)

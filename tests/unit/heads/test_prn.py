@@ -139,7 +139,7 @@ def test_max_takes_the_highest_cell_and_ucr_weighs_by_its_prior() -> None:
     ucr = make_head(relation="ucr")
     torch.testing.assert_close(share_of_first(ucr), torch.full((17,), 0.5), atol=1e-3, rtol=0)
     with torch.no_grad():
-        ucr.prior[:, :28] -= 5
+        ucr.get_parameter("relate.logits")[:, :28] -= 5
     assert (share_of_first(ucr) < 0.02).all()
 
 
