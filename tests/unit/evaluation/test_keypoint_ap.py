@@ -111,7 +111,7 @@ def test_only_the_best_people_of_an_image_count() -> None:
     worse = dataclasses.replace(false, scores=prediction.instances.scores * 0.01)
 
     def recall(first: Instances, then: Instances) -> float:
-        names = [f.name for f in dataclasses.fields(first) if f.name != "masks"]
+        names = [f.name for f in dataclasses.fields(first) if getattr(first, f.name) is not None]
         joined = {name: torch.cat((getattr(first, name), getattr(then, name))) for name in names}
         one = dataclasses.replace(prediction, instances=Instances(**joined))
         return evaluate_keypoints([one], truth, COCO, max_people=3)["AR"]
