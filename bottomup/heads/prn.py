@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou, roi_align
 
 from bottomup.errors import ConfigError
-from bottomup.ops.crops import CROP, gaussians, inside, to_crop, within_margin
+from bottomup.ops.crops import CROP, gaussians, inside, most_central, to_crop, within_margin
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source, probability
@@ -22,6 +22,7 @@ Input = Literal["peaks", "crop"]
 Softmax = Literal["all", "keypoint"]
 
 _NOTHING = 1e-12  # an activation whose logarithm is finite
+_MOST = 16  # candidates of a kind in one box; more are other people's, and a hundred in each of a hundred boxes would take seconds
 _UNLIKELY = -6.0  # the logit that UCR's prior starts from: of 2016 cells, about 5 hold a gaussian of σ = 2
 
 
@@ -109,7 +110,8 @@ class Prn(Head):
         scores = candidates[:, None, ..., 2].expand(points.shape[:-1])
         there = (scores > 0) & within_margin(points, self.margin)
         weights = there * (scores if self.input_scores else 1.0) * self.input_mass
-        return gaussians(inside(points), weights, self.input_sigma)
+        points, weights = most_central(inside(points), weights, _MOST)
+        return gaussians(points, weights, self.input_sigma)
 
     def _crops(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) of the heatmap in each box."""

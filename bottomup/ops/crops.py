@@ -33,6 +33,19 @@ def inside(points: Tensor) -> Tensor:
     return torch.minimum(points.nan_to_num().clamp(min=0.0), size)
 
 
+def most_central(points: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Of points (..., M, 2) of a crop and their weights (..., M) the ``count`` nearest to its middle that have weight.
+
+    What is left over of ``count`` has weight 0; all where there are no more.
+    """
+    if points.shape[-2] <= count:
+        return points, weights
+    middle = points.new_tensor(CROP[::-1]) / 2
+    apart = ((points - middle) / middle).square().sum(-1)
+    index = torch.where(weights > 0, apart, torch.inf).topk(count, dim=-1, largest=False, sorted=False).indices
+    return points.gather(-2, index[..., None].expand(*index.shape, 2)), weights.gather(-1, index)
+
+
 def gaussians(points: Tensor, weights: Tensor, sigma: float) -> Tensor:
     """The sum (..., 56, 36) of gaussians of mass ``weights`` (..., M) about the points (..., M, 2) of a crop.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bottomup.ops.crops import CROP, gaussians, inside, to_crop, window_sums, within_margin
+from bottomup.ops.crops import CROP, gaussians, inside, most_central, to_crop, window_sums, within_margin
 
 BOX = torch.tensor((10.0, 20.0, 46.0, 132.0))  # as wide as the crop has cells, twice as high
 
@@ -51,3 +51,15 @@ def test_windows_are_summed_about_the_cell_of_a_point() -> None:
     torch.testing.assert_close(sums[1], sums[0])
     torch.testing.assert_close(sums[2], maps[0, 0, 0, :3, :3].sum())
     torch.testing.assert_close(sums[3], maps[0, 0, 0, -3:, -3:].sum())
+
+
+def test_of_many_points_the_most_central_that_count_are_taken() -> None:
+    torch.manual_seed(0)
+    points, weights = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0)), (torch.rand(2, 3, 20) < 0.3).float()
+    few, theirs = most_central(points, weights, 15)
+    assert few.shape == (2, 3, 15, 2)
+    torch.testing.assert_close(gaussians(few, theirs, 1.0), gaussians(points, weights, 1.0))  # none that counts is left out
+    one, _ = most_central(points, torch.ones(2, 3, 20), 1)
+    apart = ((points - torch.tensor((18.0, 28.0))) / torch.tensor((18.0, 28.0))).square().sum(-1)
+    torch.testing.assert_close(one[..., 0, :], points.gather(2, apart.argmin(-1)[..., None, None].expand(-1, -1, 1, 2))[:, :, 0])
+    assert most_central(points, weights, 20)[0] is points
