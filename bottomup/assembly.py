@@ -66,10 +66,11 @@ def assemble(
         stages[BACKBONE] = backbone.stages
     stacks = dict[str, HeadStack]()
     for name, spec in specs.items():
-        stacks[name] = _build_head(name, spec, task, stages, default_neck, stacks)
-        _check_provided(name, stacks[name], stacks)
+        stack = _build_head(name, spec, task, stages, default_neck, stacks)
+        _check_provided(name, stack, stacks)
         if name not in given:  # what is given is not made from anything
-            _check_required(name, stacks[name], stacks)
+            _check_required(name, stack, stacks)
+        stacks[name] = stack
     for name, neck in built_necks.items():
         neck.keep({level for stack in stacks.values() if stack.reads == name for levels in stack.levels for level in levels})
     fed_back = _fed_back(backbone, stacks)
@@ -78,7 +79,7 @@ def assemble(
     decoded = _decoded(decoder, stacks) if decoder is not None else None
     model = PoseModel(task, backbone, built_necks, stacks, fed_back, _trained(stacks, trained, given), decoded)
     _check_frozen(model, freeze)
-    model.freeze(freeze, [key for name in given for key in stacks[name].last.provides])
+    model.freeze(freeze, model.keys_of(given))
     return model
 
 
@@ -149,15 +150,14 @@ def _share(heads: list[Head]) -> None:
             setattr(head, name, module)
 
 
-def _check_provided(name: str, stack: HeadStack, stacks: Mapping[str, HeadStack]) -> None:
-    provider = {key: other for other, earlier in stacks.items() if other != name for key in earlier.last.provides}
+def _check_provided(name: str, stack: HeadStack, before: Mapping[str, HeadStack]) -> None:
+    provider = {key: other for other, earlier in before.items() for key in earlier.last.provides}
     for key in stack.last.provides:
         if key in provider:
             raise ConfigError(f"heads {provider[key]!r} and {name!r} both provide {key}; keep one of them")
 
 
-def _check_required(name: str, stack: HeadStack, stacks: Mapping[str, HeadStack]) -> None:
-    before = {other: earlier for other, earlier in stacks.items() if other != name}
+def _check_required(name: str, stack: HeadStack, before: Mapping[str, HeadStack]) -> None:
     axes = {key: text for earlier in before.values() for key, text in earlier.last.provides.items()}
     provider = {key: other for other, earlier in before.items() for key in earlier.last.provides}
     check_requires(f"head {name!r}", stack.last.requires, axes)

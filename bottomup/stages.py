@@ -249,9 +249,9 @@ def probability(outputs: Outputs, name: str) -> Tensor:
     return outputs[name] if name in outputs else outputs[f"{name}_logits"].float().sigmoid()
 
 
-def probability_grid(frame: Frame, name: str) -> Grid:
-    """The grid of what ``probability`` returns."""
-    return frame.grids[name] if name in frame.grids else frame.grids[f"{name}_logits"]
+def probability_grid(where: Frame | Source, name: str) -> Grid:
+    """The grid of what ``probability`` returns, as a batch's frame or a head's source states it."""
+    return where.grids[name] if name in where.grids else where.grids[f"{name}_logits"]
 
 
 BACKBONES: Registry[Backbone] = Registry("backbone", "bottomup.backbones")

@@ -8,7 +8,7 @@ from torch import Tensor
 from bottomup.ops.hough import centre_of_mass, hough_votes
 from bottomup.ops.peaks import Refinement, find_peaks, refine_peaks
 from bottomup.options import Options
-from bottomup.stages import HEADS, Head, Source, probability
+from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Task
 
 _DOUBT = 0.5  # how far below 1 a true score may lie, and how high a false one, where they are made as faulty as predicted ones
@@ -64,8 +64,7 @@ class Candidates(Head):
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
         """(B, K, M, 3) x, y in input px and score in [0, 1], best first; score 0 is padding. Float32."""
         heatmap = probability(outputs, "heatmap").float()
-        grids = self.source.grids
-        grid = grids["heatmap"] if "heatmap" in grids else grids["heatmap_logits"]
+        grid = probability_grid(self.source, "heatmap")
         if "short_offsets" in outputs:
             heatmap = hough_votes(heatmap, outputs["short_offsets"].float(), grid, self.radius)
         peaks = find_peaks(heatmap, self.count, self.window)
@@ -96,8 +95,3 @@ class Candidates(Head):
         drawn = torch.rand(b, k, n, 1, device=batch.boxes.device)
         there = (drawn < self.false_peaks) & batch.present[:, None, :, None]
         return torch.cat((points, there * _DOUBT * torch.rand_like(drawn)), dim=-1)
-
-
-def candidate_parts(candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """The points (B, K, M, 2), input px, and scores (B, K, M) of candidates."""
-    return candidates[..., :2], candidates[..., 2]

@@ -14,7 +14,7 @@ from bottomup.errors import ConfigError
 from bottomup.ops.crops import CROP, gaussians, inside, most_central, to_crop, within_margin
 from bottomup.options import Options
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source, probability
+from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 Relation = Literal["prn", "plain", "ucr", "max"]
@@ -116,8 +116,7 @@ class Prn(Head):
     def _crops(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) of the heatmap in each box."""
         heatmap, boxes = probability(outputs, "heatmap").float(), outputs["proposals"]
-        grids = self.source.grids
-        grid = grids["heatmap"] if "heatmap" in grids else grids["heatmap_logits"]
+        grid = probability_grid(self.source, "heatmap")
         cells = (grid.to_cells(boxes.unflatten(-1, (2, 2))) + 0.5).flatten(-2)  # roi_align counts from the cells' edges
         crops: Tensor = roi_align(heatmap, list(cells), CROP, aligned=True)
         return crops.view(*boxes.shape[:2], -1, *CROP)
