@@ -64,13 +64,7 @@ def assemble(
     stages = {name: neck.stages for name, neck in built_necks.items()}
     if backbone is not None:
         stages[BACKBONE] = backbone.stages
-    stacks = dict[str, HeadStack]()
-    for name, spec in specs.items():
-        stack = _build_head(name, spec, task, stages, default_neck, stacks)
-        _check_provided(name, stack, stacks)
-        if name not in given:  # what is given is not made from anything
-            _check_required(name, stack, stacks)
-        stacks[name] = stack
+    stacks = _build_heads(specs, task, stages, default_neck, given)
     for name, neck in built_necks.items():
         neck.keep({level for stack in stacks.values() if stack.reads == name for levels in stack.levels for level in levels})
     fed_back = _fed_back(backbone, stacks)
@@ -99,6 +93,24 @@ def _build_necks(
     return {name: build(backbone.stages) for name, build in necks.items() if name in read}
 
 
+def _build_heads(
+    specs: Mapping[str, HeadSpec],
+    task: Task,
+    stages: Mapping[str, list[FeatureSpec]],
+    default_neck: str | None,
+    given: Iterable[str],
+) -> dict[str, HeadStack]:
+    """All heads, each checked against those before it."""
+    stacks = dict[str, HeadStack]()
+    for name, spec in specs.items():
+        stack = _build_head(name, spec, task, stages, default_neck, stacks)
+        _check_provided(name, stack, stacks)
+        if name not in given:  # what is given is not made from anything
+            _check_required(name, stack, stacks)
+        stacks[name] = stack
+    return stacks
+
+
 def _build_head(
     name: str,
     spec: HeadSpec,
@@ -107,7 +119,7 @@ def _build_head(
     default_neck: str | None,
     before: Mapping[str, HeadStack],
 ) -> HeadStack:
-    """One head on every stage of what it reads, checked against the heads before it."""
+    """One head on every stage of what it reads."""
     if spec.reads_features:
         reads = spec.neck or default_neck or BACKBONE
         if reads not in stages:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bottomup.commands.setting import write_config
+from bottomup.commands.setting import initial_checkpoints, write_config
 from bottomup.compose import MODEL_KEYS, compose_model, without_pretraining
 from bottomup.engine.checkpoint import Checkpoint, initialise, load_checkpoint, save_checkpoint, versions
 from bottomup.errors import CheckpointError, ConfigError
@@ -17,22 +17,18 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
 
     CheckpointError where a tensor is in none of them.
     """
-    paths = [config["init"]] if isinstance(config["init"], str) else list(config["init"] or [])
+    paths = initial_checkpoints(config)
     if not paths or not config["output"]:
         raise ConfigError("expected bottomup combine method=… init=[A.pt,B.pt] output=DIR; init= or output= is missing")
-    checkpoints = [load_checkpoint(path) for path in paths]
+    task = load_checkpoint(paths[0]).task
     plain = {**without_pretraining(config), "given": [], "freeze": [], "trained": None}
-    model, _ = compose_model(plain, checkpoints[0].task)
-    missing = set(model.state_dict())
-    for path, checkpoint in zip(paths, checkpoints, strict=True):
-        rest = set(initialise(model, checkpoint.weights))
-        print(f"{path}: {len(model.state_dict()) - len(rest)} tensors taken over")
-        missing &= rest
+    model, _ = compose_model(plain, task)
+    missing = initialise(model, paths)
     if missing:
         some = ", ".join(sorted(missing)[:3])
         raise CheckpointError(f"{len(missing)} tensors are in none of {', '.join(paths)}: {some}, …; was each part trained?")
     kept = {key: plain[key] for key in MODEL_KEYS if key in plain}
-    task, output = checkpoints[0].task, Path(config["output"])
+    output = Path(config["output"])
     path = save_checkpoint(output / "best.pt", Checkpoint(kept, task, model.state_dict(), None, None, versions()))
     write_config(output, plain)
     print(path)

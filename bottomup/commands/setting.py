@@ -58,6 +58,12 @@ def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None
     return compose_dataset(data, str(split), limit)
 
 
+def initial_checkpoints(config: Mapping[str, Any]) -> list[str]:
+    """``init``: none, one checkpoint, or several."""
+    given = config["init"] or []
+    return [given] if isinstance(given, str) else list(given)
+
+
 def training_dataset(config: Mapping[str, Any], dataset: Dataset, model: PoseModel) -> Dataset:
     """What ``model`` is trained on: images, their labels alone where no pixel is read, or single persons (``data.unit``)."""
     unit = config["data"].get("unit") or "image"

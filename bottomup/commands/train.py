@@ -12,12 +12,20 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bottomup.commands.setting import dataset_of, device_of, output_folder, training_dataset, training_set, write_config
+from bottomup.commands.setting import (
+    dataset_of,
+    device_of,
+    initial_checkpoints,
+    output_folder,
+    training_dataset,
+    training_set,
+    write_config,
+)
 from bottomup.compose import MODEL_KEYS, compose_model
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Persons
 from bottomup.data.loader import Order, training_batches
-from bottomup.engine.checkpoint import initialise, load_checkpoint
+from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.settings import Settings, Validation
 from bottomup.engine.trainer import Trainer
@@ -34,7 +42,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
     """Train as configured; returns the last validation's figures."""
     output = output_folder(config, "train")
     with ranks(device_of(config)) as place:
-        torch.manual_seed(config["seed"])
+        torch.manual_seed(int(config["seed"]) + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(config, output, place)
         if config["resume"]:
             _resume(trainer, output)
@@ -61,7 +69,7 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
     dataset = dataset_of(config, "train", config["limit"])
     model, decoder = compose_model(config, dataset.task)
     if config["init"]:
-        _initialise(model, [config["init"]] if isinstance(config["init"], str) else config["init"])
+        _initialise(model, initial_checkpoints(config), place)
     settings = Settings.of(config["engine"])
     trained = training_dataset(config, dataset, model)
     samples = training_set(config, trained, model)
@@ -103,13 +111,12 @@ def _resume(trainer: Trainer, output: Path) -> None:
     trainer.resume(last)
 
 
-def _initialise(model: PoseModel, paths: Sequence[str]) -> None:
-    rest = set(model.state_dict())
-    for path in paths:
-        rest &= set(initialise(model, load_checkpoint(path).weights))
-    taken = f"{len(model.state_dict()) - len(rest)} of {len(model.state_dict())} tensors taken over"
-    names = ", ".join(name for name in model.state_dict() if name in rest) or "none"
-    print(f"init={','.join(paths)}: {taken}; the rest start anew: {names}", file=sys.stderr)
+def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> None:
+    rest, count = initialise(model, paths), len(model.state_dict())
+    if not place.first:
+        return
+    taken = f"{count - len(rest)} of {count} tensors taken over"
+    print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)
 
 
 def warn_of_unmeasured_norms(model: PoseModel) -> None:

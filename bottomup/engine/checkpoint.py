@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,18 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     model.load_state_dict(dict(weights))
 
 
-def initialise(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Load the tensors whose name and shape match (transfer to another skeleton); return the names of the model's others."""
+def initialise(model: nn.Module, paths: Sequence[str | Path]) -> list[str]:
+    """Load the tensors whose name and shape match (transfer to another skeleton); return the names of those that none has.
+
+    Of checkpoints that have the same tensor the last counts.
+    """
     own = model.state_dict()
-    matching = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    matching = {
+        name: tensor
+        for path in paths
+        for name, tensor in load_checkpoint(path).weights.items()
+        if name in own and own[name].shape == tensor.shape
+    }
     model.load_state_dict(matching, strict=False)
     return [name for name in own if name not in matching]
 

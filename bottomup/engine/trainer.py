@@ -213,7 +213,8 @@ class Trainer:
         set_rates(self.schedule, self.factor)
 
     def save(self, name: str, training: bool = True) -> None:
-        """Write a checkpoint on the first rank; ``training`` adds what resuming needs."""
+        """Write a checkpoint on the first rank; ``training`` adds what resuming needs, of all ranks, which then must all call."""
+        random = self.ranks.gather(_random_state(self.ranks.device)) if training else []
         if not self.ranks.first:
             return
         self.watch.check()
@@ -223,18 +224,18 @@ class Trainer:
             task=self.model.task,
             model=self.model.state_dict(),
             average=averaged.state_dict() if averaged is not self.model else None,
-            training=self._training_state() if training else None,
+            training=self._training_state(random) if training else None,
             versions=versions(),
         )
         save_checkpoint(self.output / name, checkpoint)
 
-    def _training_state(self) -> dict[str, Any]:
+    def _training_state(self, random: list[dict[str, torch.Tensor]]) -> dict[str, Any]:
         return {
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average_count": int(self.average.n_averaged) if self.average is not None else 0,
-            "random": _random_state(self.ranks.device),
+            "random": random,
             "progress": {
                 "step": self.step,
                 "best": self.best,
@@ -264,7 +265,8 @@ class Trainer:
         progress = state["progress"]
         self.step, self.best, self.best_step = progress["step"], progress["best"], progress["best_step"]
         self.last_metrics = progress["last_metrics"]
-        self._resumed_rng = state["random"]
+        if self.ranks.rank < len(state["random"]):  # a rank that was not there before goes on from its seed
+            self._resumed_rng = state["random"][self.ranks.rank]
 
 
 def _random_state(device: torch.device) -> dict[str, torch.Tensor]:

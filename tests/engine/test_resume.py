@@ -70,6 +70,23 @@ def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) ->
     assert steps == sorted(steps)
 
 
+def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tmp_path: Path) -> None:
+    """Dropout differs from rank to rank, and goes on where it was."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    options = ["experiment=prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
+    engine = ["batch_size=8", "precision=fp32", "validate_every=0", "checkpoint_every=0", "tensorboard=false"]
+    train = [*torchrun, "-m", "bottomup", "train", *options, *(f"engine.{option}" for option in engine)]
+    for folder, last, resume in (("whole", 4, "false"), ("halves", 2, "false"), ("halves", 4, "true")):
+        arguments = [f"engine.steps={last}", f"resume={resume}", f"output={tmp_path / folder}"]
+        subprocess.run([*train, *arguments], cwd=ROOT, check=True, capture_output=True, timeout=120)
+    whole, halves = (load_checkpoint(tmp_path / folder / "last.pt") for folder in ("whole", "halves"))
+    assert_same(whole.model, halves.model)
+    assert whole.training is not None and halves.training is not None
+    first, second = whole.training["random"]
+    assert not torch.equal(first["cpu"], second["cpu"])
+    assert_same(whole.training, halves.training)
+
+
 def test_ctrl_c_ends_with_a_checkpoint_though_workers_hear_it_too(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.engine.runs", str(tmp_path), "-1", "2", "100000"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
