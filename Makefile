@@ -31,8 +31,10 @@ check: $(INSTALLED) ## lint, format, types and layering
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layering.py
 
-bench: $(INSTALLED) ## measure the decoders into benchmarks/results
-	$(BIN)/python benchmarks/decode.py
+bench: $(INSTALLED) ## train, judge and time a small matrix of methods and crossings; a page of it in outputs/bench
+	$(BIN)/bottomup benchmark matrix=small output=outputs/bench
+	$(BIN)/bottomup report results=outputs/bench
+	@echo "side by side: outputs/bench/report.html"
 
 clean: ## remove caches and build products; environments and outputs stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

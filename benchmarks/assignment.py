@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torchvision.ops import box_iou
 
-from benchmarks.schema import Row, write_result
+from bottomup.benchmark.results import Row, write_result
 from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
 from bottomup.compose import load_config
 from bottomup.evaluation.coco import evaluate_keypoints

@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmarks.schema import Row, write_result
+from bottomup.benchmark.results import Row, write_result
 from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
 from bottomup.compose import load_config
 from bottomup.data.dataset import Dataset

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks import scenes_associative_embedding, scenes_personlab
 from benchmarks.scenes import COMES_BACK, Case, Scene
-from benchmarks.schema import Row, write_result
+from bottomup.benchmark.results import Row, write_result
 from bottomup.stages import Decoder
 from bottomup.types import Prediction
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.schema import Row, write_result
+from bottomup.benchmark.results import Row, write_result
 from bottomup.decoders.prn import Prn as Decoder
 from bottomup.heads.prn import Prn
 from bottomup.ops.crops import CROP

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.schema import Row, read_result  # noqa: E402
+from bottomup.benchmark.results import Row, read_result  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 

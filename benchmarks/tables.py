@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from benchmarks.schema import Row, read_result, write_result
+from bottomup.benchmark.results import Row, read_result, write_result
 from bottomup.commands import evaluate
 from bottomup.compose import load_config
 from bottomup.errors import BottomupError

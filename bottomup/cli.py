@@ -1,4 +1,4 @@
-"""``bottomup train|evaluate|predict|combine|list|doctor|show_targets|import-weights``: Hydra overrides in, a library call out."""
+"""``bottomup COMMAND [OVERRIDE …]``: Hydra overrides in, a library call out."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate"),
     "predict": ("predict", "predict"),
     "combine": ("combine", "train"),
+    "benchmark": ("benchmark", None),  # which composes each combination by itself
+    "report": ("report", "report"),
     "show_targets": ("targets", "train"),
     "list": ("catalogue", None),
     "doctor": ("doctor", "evaluate"),
@@ -30,6 +32,8 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   evaluate      weights=… data=… [oracle=[…]]            AP, errors, best and worst images
   predict       weights=… images=…                       poses of an image, a folder or a glob
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
+  benchmark     matrix=… | method=A,B input_size=…       accuracy, speed and size of every combination
+  report        results=FOLDER                           what was measured, as tables, plots and one page
   show_targets  data=… method=…                          what the network is taught, as pictures
   list          [backbones|heads|…]                      components, options, defaults
   doctor        [data=…]                                 versions, device, data check

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -171,7 +171,37 @@ def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_hydra_message(error)) from error
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return _settled({str(key): value for key, value in plain.items()})
+
+
+def _settled(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with what ``decoders`` says of the chosen decoder among its options; what they say themselves counts."""
+    decoder, named = config.get("decoder") or {}, config.pop("decoders", None) or {}
+    for name in named:
+        if name not in DECODERS.names():
+            raise ConfigError("decoders: " + unknown("decoder", name, DECODERS.names()))
+    return {**config, "decoder": named.get(decoder.get("name"), {}) | decoder} if "decoder" in config else config
+
+
+def key_of(override: str) -> str:
+    """The option that an override sets: ``decoder.window`` of ``++decoder.window=5``."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of overrides that have several values, ``a=1,2 b=x`` as [[a=1, b=x], [a=2, b=x]]; lists stay lists."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(_hydra_message(error)) from error
+    choices = []
+    for entry, override in zip(parsed, overrides, strict=True):
+        key = override.partition("=")[0]
+        choices.append([f"{key}={value}" for value in entry.sweep_string_iterator()] if entry.is_sweep_override() else [override])
+    return [list(combination) for combination in product(*choices)]
 
 
 def _as_option(override: str) -> str:

@@ -80,10 +80,14 @@ class Predictor:
 
         ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions.
         """
+        return self._run(self.samples(dataset, oracle, workers), oracle)
+
+    def samples(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Sample]]:
+        """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
         maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
         if not maps and not self.model.reads_images(self.model.decoded, self.model.keys_of(oracle)):
             dataset = Labels(dataset)
-        return self._run(prepared_samples(dataset, self._letterbox(), frozenset(maps), workers), oracle)
+        return prepared_samples(dataset, self._letterbox(), frozenset(maps), workers)
 
     def _letterbox(self) -> Any:
         side_length = round(self.input_size * max(self.scales))

@@ -285,9 +285,14 @@ class Prediction:
 
 def write_json(path: str | Path, data: Any) -> Path:
     """Write JSON to a temporary name and rename it, so that a reader sees all of it or none."""
+    return write_text(path, json.dumps(data, indent=1))
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write text to a temporary name and rename it."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_text(json.dumps(data, indent=1))
+    partial.write_text(text)
     partial.replace(target)
     return target

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
 from bottomup.compose import available, compose_model, config_folder, load_config
 from bottomup.engine.objective import compute_losses
@@ -131,6 +132,9 @@ def test_the_commands_of_the_readme_compose(command: str) -> None:
     config = COMMANDS[name][1]
     if config is not None:
         load_config(config, overrides)
+    if name == "benchmark":
+        for cell in cells_of(None, overrides):
+            load_config("benchmark", cell.overrides)
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ FLOORS = (
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("model",), ("assembly",), ("compose",),
-    ("predictor", "refine", "visualize", "export", "importers", "engine", "evaluation"), ("loading",), ("commands",),
+    ("predictor", "refine", "visualize", "export", "importers", "engine", "evaluation"), ("loading",),
+    ("benchmark",), ("report",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),
 )  # fmt: skip

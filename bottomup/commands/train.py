@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from bottomup.benchmark.speed import gigamacs
 from bottomup.commands.setting import (
     dataset_of,
     device_of,
@@ -136,13 +136,7 @@ def describe(model: PoseModel, input_size: int) -> None:
         print(size, file=sys.stderr)
         return
     side = model.side(input_size)
-    counter = FlopCounterMode(display=False)
-    mode = model.training
-    with counter, torch.no_grad():
-        model.eval()(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=model.get_buffer("mean").device), stages="all")
-    model.train(mode)
-    gigamacs = counter.get_total_flops() / 2e9
-    print(f"{size}, {gigamacs:.2f} GMACs at {side}x{side}", file=sys.stderr)
+    print(f"{size}, {gigamacs(model, side):.2f} GMACs at {side}x{side}", file=sys.stderr)
 
 
 def _validate(config: Mapping[str, Any], decoder: Decoder, place: Ranks, model: PoseModel) -> Validation:

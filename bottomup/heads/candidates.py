@@ -62,11 +62,11 @@ class Candidates(Head):
         self.provides = {"candidates": "B K M 3"}
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
-        """(B, K, M, 3) x, y in input px and score in [0, 1], best first; score 0 is padding. Float32."""
-        heatmap = probability(outputs, "heatmap").float()
+        """(B, K, M, 3) x, y in input px and score in [0, 1], best first; score 0 is padding. Float32, without gradients."""
+        heatmap = probability(outputs, "heatmap").float().detach()  # maps learn from their own loss alone
         grid = probability_grid(self.source, "heatmap")
         if "short_offsets" in outputs:
-            heatmap = hough_votes(heatmap, outputs["short_offsets"].float(), grid, self.radius)
+            heatmap = hough_votes(heatmap, outputs["short_offsets"].float().detach(), grid, self.radius)
         peaks = find_peaks(heatmap, self.count, self.window)
         if "short_offsets" in outputs:
             cells = centre_of_mass(heatmap, peaks.cells)

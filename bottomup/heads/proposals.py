@@ -53,7 +53,8 @@ class Proposals(Head):
         self.provides = {"proposals": "B R 4", "proposal_scores": "B R"}
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
-        """(B, R, 4) xyxy input px and (B, R) scores in [0, 1], best first; score 0 is padding. Float32."""
+        """(B, R, 4) xyxy input px and (B, R) scores in [0, 1], best first; score 0 is padding. Float32, without gradients."""
+        outputs = {key: outputs[key].detach() for key in self.requires}  # boxes learn from their own loss alone
         scores = outputs["class_logits"].float().sigmoid().amax(-1)  # (B, A)
         scores, index = scores.topk(min(_BEFORE_NMS, scores.shape[1]))
         picked = (outputs[key].float().gather(1, index[..., None].expand(-1, -1, 4)) for key in ("anchors", "box_deltas"))

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
+from bottomup.heads.candidates import Candidates
 from bottomup.heads.prn import Prn
+from bottomup.heads.proposals import Proposals
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import COCO
 from bottomup.stages import Source
@@ -164,3 +166,14 @@ def test_wrong_options_are_refused() -> None:
         make_head(relation="plan")
     with pytest.raises(ConfigError, match="hidden"):
         make_head(hidden=[])
+
+
+def test_what_the_network_reads_learns_nothing_from_it_even_where_boxes_have_no_area() -> None:
+    """Proposals and candidates are given: a division by a padded box's sides must not reach the networks before."""
+    boxes, heatmap = torch.zeros(1, 40, 4, requires_grad=True), torch.rand(1, 17, 16, 16, requires_grad=True)
+    scores = torch.full((1, 40, 1), -9.0, requires_grad=True)  # nobody: all proposals are padding
+    anchors = torch.tensor((0.0, 0.0, 8.0, 8.0)).expand(1, 40, 4)
+    outputs = {"class_logits": scores, "box_deltas": boxes, "anchors": anchors, "heatmap": heatmap}
+    outputs |= Proposals(Source(None, {}), Task(COCO))({}, outputs)
+    outputs |= Candidates(Source(None, {"heatmap": Grid(4, 2)}), Task(COCO))({}, outputs)
+    assert not any(outputs[key].requires_grad for key in ("proposals", "proposal_scores", "candidates"))

@@ -1,4 +1,4 @@
-"""How the benchmarks write what they measured: JSON that says where, when and with what."""
+"""What was measured, as JSON that says where, when and with what."""
 
 from __future__ import annotations
 

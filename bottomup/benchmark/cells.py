@@ -1,0 +1,86 @@
+"""The combinations that are compared: the product of what a matrix file and a command line leave open."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bottomup.compose import config_folder, key_of, sweep
+from bottomup.errors import ConfigError
+from bottomup.registry import unknown
+
+_PARTS = ("common", "axes", "cells")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination: its name, the choice on each axis, and the Hydra overrides that make it."""
+
+    name: str
+    choices: Mapping[str, str]
+    overrides: tuple[str, ...]
+
+    @property
+    def slug(self) -> str:
+        """A folder's name: no two cells share one."""
+        readable = re.sub(r"[^A-Za-z0-9.]+", "_", self.name).strip("_")[:60]
+        return f"{readable}-{hashlib.sha1(repr(self.overrides).encode()).hexdigest()[:8]}"
+
+
+def cells_of(matrix: str | None, overrides: Sequence[str]) -> list[Cell]:
+    """The cells that a matrix (a YAML file, or the name of one of configs/matrix) and options with several values (``a=1,2``) make.
+
+    A matrix file lists overrides: ``common`` to all, ``axes`` of named choices, of which every combination is a cell, and single
+    ``cells``. What the command line says comes last.
+    """
+    listed = _listed(matrix) if matrix else [Cell("", {}, ())]
+    cells = []
+    for cell, swept in itertools.product(listed, sweep(overrides)):
+        open_ones = [text for text in swept if text not in overrides]
+        name = ", ".join([cell.name, *open_ones] if cell.name else open_ones) or "as configured"
+        choices = {**cell.choices, **{key_of(text): text.partition("=")[2] for text in open_ones}}
+        cells.append(Cell(name, choices, _latest([*cell.overrides, *swept])))
+    return cells
+
+
+def _latest(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Of overrides of the same key the last; Hydra refuses two choices of one part."""
+    return tuple({key_of(override): override for override in overrides}.values())
+
+
+def _listed(matrix: str) -> list[Cell]:
+    """The cells of a matrix."""
+    path = Path(matrix) if matrix.endswith((".yaml", ".yml")) else config_folder() / "matrix" / f"{matrix}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in (config_folder() / "matrix").glob("*.yaml"))
+        raise ConfigError(unknown("matrix", matrix, known) + "; or give a YAML file")
+    content = yaml.safe_load(path.read_text()) or {}
+    for part in content:
+        if part not in _PARTS:
+            raise ConfigError(f"{path}: " + unknown("part of a matrix", part, list(_PARTS)))
+    common, axes = list(content.get("common") or []), content.get("axes") or {}
+    cells = [Cell(name, {"cell": name}, _latest([*common, *own])) for name, own in (content.get("cells") or {}).items()]
+    if axes:
+        cells += [_combination(common, axes, choice) for choice in itertools.product(*axes.values())]
+    if not cells:
+        raise ConfigError(f"{path}: neither axes nor cells; a matrix has at least one combination")
+    return cells
+
+
+def _combination(common: list[str], axes: Mapping[str, Mapping[str, list[str]]], choice: tuple[str, ...]) -> Cell:
+    choices = dict(zip(axes, choice, strict=True))
+    own = [override for axis, chosen in choices.items() for override in axes[axis][chosen] or []]
+    return Cell(", ".join(choice), choices, _latest([*common, *own]))
+
+
+def training_key(config: Mapping[str, Any], of: Sequence[str]) -> str:
+    """A name for all trainings that are one: those whose parts ``of`` the configuration are equal."""
+    parts = yaml.safe_dump({name: config.get(name) for name in of}, sort_keys=True)
+    return hashlib.sha1(parts.encode()).hexdigest()[:10]

@@ -1,0 +1,62 @@
+"""The trainings of one combination: learning rates tried, then a seed each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bottomup.benchmark.cells import training_key
+from bottomup.commands import train
+from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
+from bottomup.evaluation.run import evaluate_dataset
+
+# What a training depends on; not the decoder, so that those of one network share it.
+_MODEL = ("backbone", "necks", "heads", "trained", "given", "freeze", "input_size", "side", "init")
+_PARTS = (*_MODEL, "data", "augment", "engine", "limit")
+_LAST = 5  # logged losses that count as the last one
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training that is finished."""
+
+    weights: Path
+    learning_rate: float
+    steps: int
+    images: int  # drawn, all steps together
+    first_loss: float
+    last_loss: float
+
+
+def trials(config: dict[str, Any], folder: Path) -> list[Trial]:
+    """A training of each seed, at the learning rate that does best with the first; what is finished is not trained again."""
+    tried = config["learning_rates"] or [config["engine"]["optimiser"]["lr"]]
+    seed = int(config["seed"])
+    by_rate = {float(rate): _trained(config, float(rate), seed, folder) for rate in tried}
+    best = max(by_rate, key=lambda rate: _validated(config, by_rate[rate])) if len(by_rate) > 1 else next(iter(by_rate))
+    return [by_rate[best], *(_trained(config, best, seed + more, folder) for more in range(1, int(config["seeds"])))]
+
+
+def _trained(config: dict[str, Any], rate: float, seed: int, folder: Path) -> Trial:
+    """Train with one learning rate and seed, or take what is there: whole, or interrupted, which goes on."""
+    engine = config["engine"] | {"optimiser": config["engine"]["optimiser"] | {"lr": rate}, "validate_every": 0, "log_every": 10}
+    own = {**config, "engine": engine, "seed": seed, "weights": None}
+    output = folder / f"{training_key(own, _PARTS)}-seed{seed}"
+    last = output / "last.pt"
+    if not (output / "metrics.json").is_file():
+        train.run({**own, "output": str(output), "resume": last.is_file()})
+    losses = [entry["loss"] for entry in map(json.loads, (output / "log.jsonl").read_text().splitlines()) if "loss" in entry]
+    steps = int(engine["steps"])
+    return Trial(last, rate, steps, steps * int(engine["batch_size"]), losses[0], fmean(losses[-_LAST:]))
+
+
+def _validated(config: dict[str, Any], trial: Trial) -> float:
+    """AP on the validation split, by which a learning rate is chosen."""
+    merged, checkpoint = with_checkpoint({**config, "weights": str(trial.weights)}, [])
+    data = {key: value for key, value in config["data"].items() if key != "split"}
+    dataset = dataset_of({**config, "data": data}, "val", config["validation"]["limit"])
+    predictor = make_predictor(merged, checkpoint, dataset.task)
+    return evaluate_dataset(predictor, dataset, oracle=config["oracle"], workers=int(config["workers"])).metrics["AP"]

@@ -1,0 +1,79 @@
+"""Measured combinations as plots, drawn as SVG: sharp at any size, and text in a page."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from math import isnan, nan
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bottomup.report.rows import Measured
+
+_SIZE = (7.0, 4.2)  # inches
+_SIZES = ("APM", "APL")
+
+
+def plots(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """Title and SVG of every plot that there are figures for."""
+    there = [one for one in measured if one.there and not isnan(one.row["figures"].get("AP", nan))]
+    timed = [one for one in there if one.milliseconds is not None]
+    if timed:
+        yield "Accuracy and latency", _svg(lambda axes: _accuracy_latency(axes, timed))
+    if there:
+        yield "AP by size", _svg(lambda axes: _by_size(axes, there))
+    series = _series(timed)
+    if series:
+        yield "Latency and image size", _svg(lambda axes: _lines(axes, series, "input size, px", "ms an image"))
+
+
+def _svg(draw: Callable[[Axes], None]) -> str:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    text = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bottomup"}):  # equal figures, equal files
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def _accuracy_latency(axes: Axes, timed: Sequence[Measured]) -> None:
+    for one in timed:
+        at = (one.milliseconds or 0.0, one.row["figures"]["AP"])
+        axes.scatter(*at, s=36)
+        axes.annotate(one.name, at, xytext=(4, 4), textcoords="offset points", fontsize=7)
+    axes.set(xscale="log", xlabel="ms an image (median)", ylabel="AP", ylim=(0, None))
+
+
+def _by_size(axes: Axes, there: Sequence[Measured]) -> None:
+    width = 0.8 / len(_SIZES)
+    for index, size in enumerate(_SIZES):
+        heights = [one.row["figures"].get(size, float("nan")) for one in there]
+        axes.barh([place + index * width for place in range(len(there))], heights, width, label=size)
+    axes.set_yticks([place + width / 2 for place in range(len(there))], [one.name for one in there], fontsize=7)
+    axes.invert_yaxis()
+    axes.set(xlabel="AP")
+    axes.legend(frameon=False)
+
+
+def _series(timed: Sequence[Measured]) -> dict[str, list[tuple[float, float]]]:
+    """Latency against input size, of the combinations that differ in it alone."""
+    series: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for one in timed:
+        size = one.row["choices"].get("input_size")
+        if size is not None:
+            others = [choice for axis, choice in one.row["choices"].items() if axis != "input_size"]
+            series[", ".join(others)].append((float(size), one.milliseconds or 0.0))
+    return {name: sorted(points) for name, points in series.items() if len(points) > 1}
+
+
+def _lines(axes: Axes, series: dict[str, list[tuple[float, float]]], across: str, up: str) -> None:
+    for name, points in series.items():
+        axes.plot(*zip(*points, strict=True), marker="o", label=name or "as configured")
+    axes.set(xlabel=across, ylabel=up, ylim=(0, None))
+    axes.legend(frameon=False, fontsize=7)
