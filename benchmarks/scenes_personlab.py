@@ -48,7 +48,7 @@ def people_scene(people: int, side: int) -> Scene:
     """People on a lattice, each alone in the mask of a square; ideal maps with a little noise."""
     rng = torch.Generator().manual_seed(people)
     slots, keypoints = lattice(people, side, 0.3, rng)
-    batch = _batch(keypoints, _squares(slots, side), side)
+    batch = scene_batch(keypoints, slots, side)
     outputs: Outputs = {}
     for head in _heads():
         outputs |= head.ideal(batch)
@@ -92,8 +92,9 @@ def _squares(slots: Tensor, side: int) -> np.ndarray[Any, np.dtype[np.int16]]:
     return instances
 
 
-def _batch(keypoints: Tensor, instances: np.ndarray[Any, np.dtype[np.int16]], side: int) -> Batch:
-    count = len(keypoints)
+def scene_batch(keypoints: Tensor, slots: Tensor, side: int) -> Batch:
+    """An image of people with keypoints (N, K, 2), each alone in the mask of its slot (N, 2) of a lattice."""
+    count, instances = len(keypoints), _squares(slots, side)
     corners = torch.cat((keypoints.amin(1), keypoints.amax(1)), dim=1).numpy()
     people = People(
         keypoints.numpy(), np.full((count, len(COCO)), 2, np.uint8), corners, np.ones(count, np.float32),

@@ -19,7 +19,7 @@ from bottomup.predictor import Predictor, find_images, read_image
 from bottomup.types import Instances, write_json
 from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
 
-_CHUNK = 64  # images predicted at once; bounds the memory of a large folder
+_CHUNK = 16  # images held at once; bounds the memory of a large folder
 
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -47,26 +47,29 @@ def _predict(predictor: Predictor, paths: list[Path], folder: Path, maps: bool) 
     skeleton = predictor.model.task.skeleton
     assert skeleton is not None  # checkpoints of pose models carry one
     records = []
-    for path, prediction in zip(paths, predictor(paths), strict=True):
-        image = read_image(path).transpose(2, 0, 1)
-        save_png(folder / f"{path.stem}.png", draw_instances(image, prediction.instances, skeleton))
+    images = [read_image(path) for path in paths]
+    for path, image, prediction in zip(paths, images, predictor.predict(images), strict=True):
+        save_png(folder / f"{path.stem}.png", draw_instances(image.transpose(2, 0, 1), prediction.instances, skeleton))
         if maps:
-            draw_maps(predictor, path, folder)
+            draw_maps(predictor, image, folder / path.stem)
         records += [record | {"file_name": path.name} for record in prediction.to_coco()]
     return records
 
 
-def draw_maps(predictor: Predictor, path: Path, folder: Path) -> None:
-    """What the network says of one image, and the tags of the people found (Associative Embedding Figs 4 and 7)."""
-    image, outputs, frame = predictor.maps(read_image(path))
+def draw_maps(predictor: Predictor, pixels: NDArray[np.uint8], stem: Path) -> None:
+    """What the network says of an image (H, W, 3), and the tags of the people found (Associative Embedding Figs 4 and 7).
+
+    Each picture's name begins with ``stem``.
+    """
+    image, outputs, frame = predictor.maps(pixels)
     skeleton = predictor.model.task.skeleton
     assert skeleton is not None
     for name, picture in draw_outputs(image, outputs, frame, skeleton).items():
-        save_png(folder / f"{path.stem}_{name}.png", picture)
+        save_png(stem.with_name(f"{stem.name}_{name}.png"), picture)
     if "tags" in outputs:
         (prediction,) = predictor.decoder(outputs, frame)
         tags = tags_of(prediction.instances, outputs["tags"][0], frame.grids["tags"])
-        save_png(folder / f"{path.stem}_tag_plot.png", plot_tags(tags, skeleton))
+        save_png(stem.with_name(f"{stem.name}_tag_plot.png"), plot_tags(tags, skeleton))
 
 
 def tags_of(instances: Instances, tags: Tensor, grid: Grid) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan, nan
 
 import matplotlib as mpl
@@ -27,7 +27,12 @@ def plots(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
         yield "AP by size", _svg(lambda axes: _by_size(axes, there))
     series = _series(timed)
     if series:
-        yield "Latency and image size", _svg(lambda axes: _lines(axes, series, "input size, px", "ms an image"))
+        yield "Latency and image size", draw_lines(series, "input size, px", "ms an image")
+
+
+def draw_lines(series: Mapping[str, list[tuple[float, float]]], across: str, up: str, logarithmic: bool = False) -> str:
+    """Lines of points (x, y) by name as SVG; ``logarithmic`` along both axes."""
+    return _svg(lambda axes: _lines(axes, series, across, up, logarithmic))
 
 
 def _svg(draw: Callable[[Axes], None]) -> str:
@@ -72,8 +77,12 @@ def _series(timed: Sequence[Measured]) -> dict[str, list[tuple[float, float]]]:
     return {name: sorted(points) for name, points in series.items() if len(points) > 1}
 
 
-def _lines(axes: Axes, series: dict[str, list[tuple[float, float]]], across: str, up: str) -> None:
+def _lines(axes: Axes, series: Mapping[str, list[tuple[float, float]]], across: str, up: str, logarithmic: bool) -> None:
     for name, points in series.items():
         axes.plot(*zip(*points, strict=True), marker="o", label=name or "as configured")
-    axes.set(xlabel=across, ylabel=up, ylim=(0, None))
+    axes.set(xlabel=across, ylabel=up)
+    if logarithmic:
+        axes.set(xscale="log", yscale="log")
+    else:
+        axes.set(ylim=(0, None))
     axes.legend(frameon=False, fontsize=7)
