@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,13 @@ def test_networks_that_differ_in_the_decoder_alone_share_a_training() -> None:
 @pytest.mark.parametrize("cell", cells_of("small", []), ids=lambda cell: cell.slug)
 def test_every_cell_of_the_small_matrix_composes(cell: object) -> None:
     compose_model(load_config("benchmark", cell.overrides), Task(COCO))  # type: ignore[attr-defined]
+
+
+def test_the_whole_matrix_is_every_method_and_every_crossing_that_fits() -> None:
+    fitting = []
+    for cell in cells_of("synthetic", []):
+        with contextlib.suppress(ConfigError):
+            compose_model(load_config("benchmark", cell.overrides), Task(COCO))
+            fitting.append(cell.name)
+    assert len(fitting) == 15
+    assert not any("hourglass, boxes" in name or "tags, walked" in name.replace("tags and", "") for name in fitting)
