@@ -22,7 +22,7 @@ class SegmentationOverlap:
     """
 
     def __init__(self) -> None:
-        self.intersection, self.union, self.images = 0, 0, 0
+        self.intersection, self.union, self.people, self.images = 0, 0, 0, 0
 
     def add(self, prediction: Prediction, annotations: Iterable[Mapping[str, Any]]) -> None:
         """Count one image, by the annotations of its people in its px; nothing where no segmentation was found."""
@@ -37,14 +37,15 @@ class SegmentationOverlap:
         counted = true | ~left_out
         self.intersection += int((found & true & counted).sum())
         self.union += int(((found | true) & counted).sum())
+        self.people += int(true.sum())
         self.images += 1
 
     @property
     def metrics(self) -> dict[str, float]:
-        """``segmentation_IoU`` in [0, 1], NaN where neither is any foreground; nothing where no image was counted."""
+        """``segmentation_IoU`` in [0, 1], NaN where nobody has a mask; nothing where no image was counted."""
         if not self.images:
             return {}
-        return {"segmentation_IoU": self.intersection / self.union if self.union else float("nan")}
+        return {"segmentation_IoU": self.intersection / self.union if self.people else float("nan")}
 
 
 def _pixels(annotation: Mapping[str, Any], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from math import isnan, nan
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, NullFormatter
 
 from bottomup.report.rows import Measured
 
@@ -52,7 +53,17 @@ def _accuracy_latency(axes: Axes, timed: Sequence[Measured]) -> None:
         at = (one.milliseconds or 0.0, one.row["figures"]["AP"])
         axes.scatter(*at, s=36)
         axes.annotate(one.name, at, xytext=(4, 4), textcoords="offset points", fontsize=7)
-    axes.set(xscale="log", xlabel="ms an image (median)", ylabel="AP", ylim=(0, None))
+    axes.set(xlabel="ms an image (median)", ylabel="AP", ylim=(0, None))
+    _logarithmic(axes, "x")
+
+
+def _logarithmic(axes: Axes, sides: str) -> None:
+    """A logarithmic scale whose ticks are plain numbers."""
+    for side in sides:
+        axes.set(**{f"{side}scale": "log"})
+        axis = axes.xaxis if side == "x" else axes.yaxis
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)) if len(sides) == 1 else NullFormatter())
 
 
 def _by_size(axes: Axes, there: Sequence[Measured]) -> None:
@@ -82,7 +93,7 @@ def _lines(axes: Axes, series: Mapping[str, list[tuple[float, float]]], across: 
         axes.plot(*zip(*points, strict=True), marker="o", label=name or "as configured")
     axes.set(xlabel=across, ylabel=up)
     if logarithmic:
-        axes.set(xscale="log", yscale="log")
+        _logarithmic(axes, "xy")
     else:
         axes.set(ylim=(0, None))
     axes.legend(frameon=False, fontsize=7)

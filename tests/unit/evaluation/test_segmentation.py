@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -56,3 +57,7 @@ def test_without_any_segmentation_there_is_no_figure() -> None:
     measure = SegmentationOverlap()
     measure.add(Prediction(Instances.empty(17), SIZE), [person(0, 0, 10, 10)])
     assert measure.metrics == {}
+
+
+def test_where_nobody_has_a_mask_the_figure_is_not_a_number() -> None:
+    assert math.isnan(overlap(predict((0, 0, 10, 10)), person(20, 0, 10, 10, segmentation=None)))
