@@ -2,7 +2,8 @@
 
 ``python benchmarks/tables.py configs/table/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
 row and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
-its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it.
+its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it. One that the library
+``cannot`` measure, or that another ``command`` measures, says so. ``docs/reproduction.md`` shows all tables.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from bottomup.commands import evaluate
 from bottomup.compose import load_config
 from bottomup.errors import BottomupError
 
-_SPLITS = ("data.root=COCO", "data.train_split=train2017", "data.val_split=val2017")
+_SPLITS = "data.root=COCO data.train_split=train2017 data.val_split=val2017"
+_ALONE = ("bottomup train {train} {splits} output=outputs/{weights}",)  # the stages of a network that has no others
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -47,7 +49,7 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
         checkpoint = weights.get(f".{entry['weights']}" if "weights" in entry else "")
         own += [f"weights={checkpoint}"] if checkpoint else []
         done = known.get((entry["name"], tuple(own)))
-        rows.append(done if done and done["measured"] else _row(entry, own, bool(checkpoint), result))
+        rows.append(done if done and done["measured"] else _row(entry, own, _reason(table, entry, bool(checkpoint)), result))
         later = [row for (name, _), row in known.items() if name in names[len(rows) :]]
         write_result(result, table.stem, {"table": table.name}, [*rows, *later])
     return rows
@@ -57,12 +59,35 @@ def _is_weights(override: str) -> bool:
     return override.partition("=")[0].partition(".")[0] == "weights"
 
 
-def _row(entry: dict[str, Any], overrides: list[str], trained: bool, result: Path) -> Row:
-    """One row: measured, or the reason why not."""
-    row: Row = {"name": entry["name"], "overrides": overrides, "published": entry.get("published", {}), "measured": {}, "note": ""}
+def training(table: Path, entry: dict[str, Any]) -> list[str]:
+    """The commands, in order, that train the weights of a row into outputs/WEIGHTS/best.pt.
+
+    They are its ``stages``, a list, or the name of the table beside ``table`` that lists them; without any it is one training.
+    """
+    stages = entry.get("stages", _ALONE)
+    if isinstance(stages, str):
+        stages = yaml.safe_load(table.with_name(f"{stages}.yaml").read_text())["stages"]
+    train = " ".join(f'"{override}"' if "'" in override else shlex.quote(override) for override in entry["train"])
+    return [stage.format(train=train, weights=entry["weights"], splits=_SPLITS) for stage in stages]
+
+
+def _reason(table: Path, entry: dict[str, Any], trained: bool) -> str:
+    """Why a row cannot be evaluated here; empty where it can."""
+    if "cannot" in entry:
+        return str(entry["cannot"])
+    if "command" in entry:
+        return f"measured by: {entry['command']}"
     if "train" in entry and not trained:
-        command = shlex.join(["bottomup", "train", *entry["train"], *_SPLITS])
-        return row | {"note": f"needs weights.{entry['weights']}= of: {command}"}
+        return f"needs weights.{entry['weights']}= of: {' && '.join(training(table, entry))}"
+    return ""
+
+
+def _row(entry: dict[str, Any], overrides: list[str], reason: str, result: Path) -> Row:
+    """One row: measured, or the reason why not."""
+    row: Row = {"name": entry["name"], "overrides": overrides, "published": entry.get("published", {})}
+    row |= {"measured": {}, "note": reason}
+    if reason:
+        return row
     try:
         metrics = evaluate.run(
             load_config("evaluate", [*overrides, f"output={result.parent / result.stem / _slug(row)}"]), overrides
