@@ -38,6 +38,7 @@ def names(group: str) -> list[str]:
         *([f"experiment={path.parent.name}", f"method={path.stem}"] for path in sorted(config_folder().glob("recipe/*/*.yaml"))),
         *([f"method={name}", *small(name)] for name in available()),
         ["backbone=mobilenetv2_fpn"],
+        ["method=multiposenet", "backbone=dilated_resnet50", "backbone.levels=[2,5]"],
     ],
     ids=" ".join,
 )

@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import nn
-from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid
+from bottomup.necks.aligned_pyramid import AlignedPyramid, coarser, pyramid_levels
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
@@ -19,12 +18,12 @@ _LAST_READ, _LAST_MADE = 5, 7  # C5; P6 and P7 come together
 
 @NECKS.register
 class Fpn(Neck):
-    """P-levels from C-levels by torchvision's FPN (Lin et al. 2017); P6 and P7 by strided convolutions (RetinaNet).
+    """P-levels from C-levels by an FPN (Lin et al. 2017); P6 and P7 by strided convolutions (RetinaNet).
 
     ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7]. An FPN sums its levels linearly;
     ``convolutions`` 3x3 convolutions with ReLU after each level (not in the paper, default 0) let heads of a single 1x1
-    convolution see more than such a sum. Raises ConfigError for a level that the source lacks, and for grids of origin 0.5:
-    torchvision upsamples by index.
+    convolution see more than such a sum. Levels lie on the grids of what they are made of: those of a dilated network may share
+    a stride. Raises ConfigError for a level that the source lacks.
     """
 
     def __init__(
@@ -35,14 +34,15 @@ class Fpn(Neck):
             raise ConfigError(f"neck fpn: convolutions is a number from 0, got {convolutions}")
         first, last = _ends(levels)
         self.reads = [f"C{level}" for level in range(first, min(last, _LAST_READ) + 1)]
-        offered = source[-1]
-        check_pyramid("fpn", self.reads, offered)
-        deepest = offered[self.reads[-1]]
-        extra = LastLevelP6P7(deepest.channels, channels) if last == _LAST_MADE else None
-        self.fpn = FeaturePyramidNetwork([offered[name].channels for name in self.reads], channels, extra)
+        read = pyramid_levels("fpn", self.reads, source[-1])
+        extra = LastLevelP6P7(read[-1].channels, channels) if last == _LAST_MADE else None
+        self.fpn = AlignedPyramid(read, channels, extra)
         self.names = [f"P{level}" for level in range(first, last + 1)]
         self.towers = nn.ModuleDict({name: _tower(channels, convolutions) for name in self.names})
-        self.stages = [{name: Level(channels, Grid.centred(2 ** int(name[1:]))) for name in self.names}]
+        grids = [level.grid for level in read]
+        while len(grids) < len(self.names):
+            grids.append(coarser(grids[-1]))
+        self.stages = [{name: Level(channels, grid) for name, grid in zip(self.names, grids, strict=True)}]
 
     def forward(self, stages: list[Features]) -> list[Features]:
         """One stage of P-levels, finest first, from the backbone's last."""
@@ -74,17 +74,3 @@ def _ends(levels: Sequence[int]) -> tuple[int, int]:
         if 2 <= first <= _LAST_READ and last in (*range(first, _LAST_READ + 1), _LAST_MADE):
             return first, last
     raise ConfigError(f"neck fpn: levels are [first, last], first from 2 to 5 and last up to 5 or 7; got {list(levels)}")
-
-
-def check_pyramid(neck: str, reads: list[str], offered: FeatureSpec) -> None:
-    """Raise ConfigError unless the source offers every level on the grid that torchvision's FPN takes it to lie on."""
-    for name in reads:
-        if name not in offered:
-            raise ConfigError(
-                f"neck {neck} reads {', '.join(reads)}; the backbone offers {', '.join(offered)}; use backbone pyramid"
-            )
-        expected = Grid.centred(2 ** int(name[1:]))
-        if offered[name].grid != expected:
-            raise ConfigError(
-                f"neck {neck} upsamples by index and expects {name} on {expected}, got {offered[name].grid}; use backbone pyramid"
-            )

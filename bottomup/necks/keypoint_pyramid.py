@@ -7,10 +7,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork
 
-from bottomup.geometry import resize
-from bottomup.necks.fpn import check_pyramid
+from bottomup.necks.aligned_pyramid import AlignedPyramid, enlarge, pyramid_levels
 from bottomup.options import Options
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
@@ -47,12 +45,11 @@ class KeypointPyramid(Neck):
         options.whole("reduced", reduced)
         if intermediate is not None:
             options.choice("intermediate", intermediate, Intermediate)
-        offered = source[-1]
         self.reads = [f"C{name}" for name in _NAMES]
-        check_pyramid("keypoint_pyramid", self.reads, offered)
+        read = pyramid_levels("keypoint_pyramid", self.reads, source[-1])
         self.intermediate, self.concat = intermediate, concat
-        self.levels = [offered[name].grid for name in self.reads]
-        self.fpn = FeaturePyramidNetwork([offered[name].channels for name in self.reads], channels)
+        self.levels = [level.grid for level in read]
+        self.fpn = AlignedPyramid(read, channels)
         joined = _NAMES if concat else _NAMES[:1]
         if intermediate is None:  # what nothing reads gets no convolution after the sums, which nothing would train
             for index in range(len(joined), len(_NAMES)):
@@ -83,7 +80,7 @@ class KeypointPyramid(Neck):
 
     def _finest(self, maps: Tensor, index: int, shape: tuple[int, int]) -> Tensor:
         """A level's maps on the finest grid."""
-        return maps if index == 0 else resize(maps, self.levels[index], self.levels[0], shape, mode="nearest")
+        return enlarge(maps, self.levels[index], self.levels[0], shape)
 
 
 def _reduction(channels: int, reduced: int) -> nn.Sequential:

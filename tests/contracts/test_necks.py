@@ -7,8 +7,11 @@ from functools import partial
 
 import pytest
 import torch
+from torchvision.ops import FeaturePyramidNetwork
 
+from bottomup.backbones.dilated import Dilated
 from bottomup.geometry import Grid
+from bottomup.necks.aligned_pyramid import AlignedPyramid, enlarge
 from bottomup.necks.fpn import Fpn
 from bottomup.necks.keypoint_pyramid import KeypointPyramid
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
@@ -110,7 +113,42 @@ def test_the_fpn_refuses_a_source_without_its_levels() -> None:
         Fpn([{"stack": Level(8, Grid.centred(4))}])
 
 
-@pytest.mark.parametrize("grid", [Grid.cornered(16), Grid.centred(8)])
-def test_the_fpn_refuses_grids_that_it_would_misread(grid: Grid) -> None:
-    with pytest.raises(ValueError, match="by index"):
+@pytest.mark.parametrize("grid", [Grid.cornered(16), Grid.centred(12)])
+def test_the_fpn_refuses_grids_that_are_not_nested(grid: Grid) -> None:
+    with pytest.raises(ValueError, match="nested"):
         Fpn([SOURCE[0] | {"C4": Level(8, grid)}])
+
+
+def test_where_cells_tile_the_image_the_pyramid_is_torchvisions() -> None:
+    torch.manual_seed(0)
+    levels = {name: level for name, level in SOURCE[0].items() if name in ("C2", "C3", "C4", "C5")}
+    ours = AlignedPyramid(list(levels.values()), 8)
+    theirs = FeaturePyramidNetwork([level.channels for level in levels.values()], 8)
+    theirs.load_state_dict(ours.state_dict())
+    features = {name: maps for name, maps in make_features()[0].items() if name in levels}
+    for name, maps in theirs(features).items():
+        torch.testing.assert_close(ours(features)[name], maps)
+
+
+@pytest.mark.parametrize("kind", [Grid.centred, Grid.cornered])
+def test_enlarging_moves_nothing(kind: Callable[[int], Grid]) -> None:
+    """A map that holds its own cells' centres holds, on a finer grid, centres at most half a coarse cell off."""
+    coarse, fine = kind(16), kind(4)
+    side = 64 + (1 if kind == Grid.cornered else 0)
+    centres = coarse.centres(coarse.cells(side), torch.zeros(1))
+    maps = centres[None, None, :, None].expand(1, 1, -1, len(centres))
+    enlarged = enlarge(maps, coarse, fine, fine.shape((side, side)))[0, 0, :, 0]
+    off = enlarged - fine.centres(fine.cells(side), torch.zeros(1))
+    assert off.abs().max() <= 8 and off.mean().abs() <= 2  # a tie goes one way
+
+
+def test_pyramids_stand_on_a_dilated_network_at_any_stride() -> None:
+    for stride in (8, 16, 32):
+        backbone = Dilated(network="resnet18", output_stride=stride, levels=(2, 5)).eval()
+        people = Fpn(backbone.stages, channels=8, levels=[3, 7])
+        keypoints = KeypointPyramid(backbone.stages, channels=8, reduced=4)
+        features = backbone(torch.zeros(1, 3, 257, 257))
+        for neck in (people, keypoints):
+            for stage, found in zip(neck.stages, neck(features), strict=True):
+                for name, level in stage.items():
+                    assert found[name].shape[-2:] == level.grid.shape((257, 257)), (stride, name)

@@ -1,0 +1,77 @@
+"""torchvision's feature pyramid network, whose sums heed where cells lie."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.stages import FeatureSpec, Level
+
+
+class AlignedPyramid(FeaturePyramidNetwork):  # type: ignore[misc]  # torchvision has no types
+    """An FPN (Lin et al. 2017) on nested grids of either origin; levels may share a stride, as those of a dilated network do.
+
+    Where cells tile the image it is torchvision's, which enlarges maps by index: on grids of origin 0.5 that would shift them.
+    """
+
+    def __init__(self, levels: Sequence[Level], channels: int, extra_blocks: ExtraFPNBlock | None = None) -> None:
+        super().__init__([level.channels for level in levels], channels, extra_blocks)
+        self.grids = [level.grid for level in levels]
+
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The levels of ``x``, finest first, each with all coarser ones added, and those of the extra blocks."""
+        sums = [block(maps) for block, maps in zip(self.inner_blocks, x.values(), strict=True)]
+        for index in range(len(sums) - 2, -1, -1):
+            h, w = sums[index].shape[-2:]
+            sums[index] = sums[index] + enlarge(sums[index + 1], self.grids[index + 1], self.grids[index], (h, w))
+        levels = [block(maps) for block, maps in zip(self.layer_blocks, sums, strict=True)]
+        names = list(x)
+        if self.extra_blocks is not None:
+            levels, names = self.extra_blocks(levels, list(x.values()), names)
+        return OrderedDict(zip(names, levels, strict=True))
+
+
+def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]) -> Tensor:
+    """Maps (B, C, h, w) on ``shape`` cells of a finer grid, each taking the nearest; of two equally near the latter."""
+    if from_grid == to_grid:
+        return maps
+    if _tiles(from_grid):
+        return F.interpolate(maps, shape, mode="nearest")
+    for dim, cells in ((2, shape[0]), (3, shape[1])):
+        nearest = from_grid.nearest(to_grid.centres(cells, maps)).clamp(max=maps.shape[dim] - 1)
+        maps = maps.index_select(dim, nearest)
+    return maps
+
+
+def coarser(grid: Grid) -> Grid:
+    """The grid of a convolution of stride 2."""
+    return Grid.centred(2 * grid.stride) if _tiles(grid) else Grid.cornered(2 * grid.stride)
+
+
+def pyramid_levels(neck: str, reads: Sequence[str], offered: FeatureSpec) -> list[Level]:
+    """The levels that a pyramid reads; ConfigError where the source lacks one, or where their grids are not nested."""
+    for name in reads:
+        if name not in offered:
+            raise ConfigError(
+                f"neck {neck} reads {', '.join(reads)}; the backbone offers {', '.join(offered)}; use backbone pyramid, or levels= "
+                "of a dilated one"
+            )
+    for finer, name in pairwise(reads):
+        grid, below = offered[name].grid, offered[finer].grid
+        if grid.stride % below.stride or _tiles(grid) != _tiles(below):
+            raise ConfigError(
+                f"neck {neck} expects nested grids, got {name} on {grid} above {finer} on {below}; use backbone pyramid"
+            )
+    return [offered[name] for name in reads]
+
+
+def _tiles(grid: Grid) -> bool:
+    return grid == Grid.centred(grid.stride)
