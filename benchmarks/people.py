@@ -46,6 +46,8 @@ PEOPLE = (1, 3, 10, 30, 60, 100)
 SIDE, TASK = 801, Task(COCO)
 GRID = {"tags": Grid.centred(4), "offsets": Grid.cornered(8), "prn": Grid.centred(4)}
 
+_WARM_UP = 10  # runs that are not counted; the first decoder of all warms up the core, too
+
 Decode = Callable[[], list[Prediction]]
 
 
@@ -138,11 +140,11 @@ def measure(runs: int) -> list[Row]:
 
 def _milliseconds(call: Callable[[], object], runs: int) -> list[float]:
     times = []
-    for _ in range(runs + 2):
+    for _ in range(_WARM_UP + runs):
         began = time.perf_counter()
         call()
         times.append(1e3 * (time.perf_counter() - began))
-    return times[2:]
+    return times[_WARM_UP:]
 
 
 def plot(rows: list[Row]) -> str:
