@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -35,10 +36,9 @@ def decode_personlab_table() -> str:
     return _table(heading, "of the time of `decoder=posenet`, which makes no masks", result["rows"])
 
 
-def weights_table() -> str:
-    """One row a decoding of Google's weights, of benchmarks/results/personlab_weights.json."""
-    result = read_result(RESULTS / "personlab_weights.json")
-    names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+def weights_table(name: str, names: Sequence[str]) -> str:
+    """One row a decoding of Google's weights, of benchmarks/results/``name``.json."""
+    result = read_result(RESULTS / f"{name}.json")
     lines = [f"| decoding | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row in result["rows"]:
         figures = [f"{row['measured'][name]:.3f}" for name in names]
@@ -57,7 +57,14 @@ def _table(heading: str, ratio: str, rows: list[Row]) -> str:
 
 def render(text: str) -> str:
     """The README with every table replaced by what was measured last."""
-    tables = {"decode": decode_table(), "decode_personlab": decode_personlab_table(), "personlab_weights": weights_table()}
+    tables = {
+        "decode": decode_table(),
+        "decode_personlab": decode_personlab_table(),
+        "personlab_weights": weights_table("personlab_weights", ("AP", "AP50", "AP75", "APM", "APL", "AR")),
+        "bodypix_weights": weights_table(
+            "bodypix_weights", ("mask_AP", "mask_AP50", "mask_APM", "mask_APL", "segmentation_IoU", "AP")
+        ),
+    }
     for name, table in tables.items():
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{table}\n\g<2>", text, flags=re.DOTALL)
     return text

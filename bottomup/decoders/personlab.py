@@ -46,7 +46,8 @@ class Personlab(Decoder):
 
     Where the model has segmentation and long offsets, a pixel of foreground, a probability of ``mask_threshold`` or more, is in
     the mask of every instance whose keypoints its long offsets hit within ``mask_distance`` of the instance's size (eq. 6;
-    None: any distance). ``masks`` "overlapping" is the paper's, "exclusive" leaves it to the nearest instance, None makes none.
+    None: any distance). ``masks`` "overlapping" is the paper's, "exclusive" leaves it to the nearest instance, however low its
+    score (so raise ``instance_threshold``), None makes none.
 
     Where eqs 3 and 6 divide by an instance's size, it is ``smallest`` input px or more, which the paper leaves out.
 
