@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from benchmarks.scenes import COMES_BACK, Scene, lattice
 from benchmarks.scenes_personlab import scene_batch
 from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.speed import milliseconds
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.decoders.personlab import Personlab
 from bottomup.decoders.posenet import Posenet
@@ -62,7 +62,7 @@ def decodings(batch: Batch) -> Iterator[tuple[str, Grid, Decode]]:
     count = len(batch.keypoints[0])
     grid = GRID["tags"]
     outputs = _ideal(batch, [Heatmap(_source(grid), TASK, sigma=8.0), Tags(_source(grid), TASK)])
-    yield "associative embedding", grid, _decoded(AssociativeEmbedding(TASK, max_people=count), outputs, batch, grid)
+    yield "associative embedding", grid, _decoded(AssociativeEmbedding(TASK, max_people=count), outputs, grid)
 
     grid = GRID["offsets"]
     source = Source({"C5": Level(1, grid)}, {"short_offsets": grid})
@@ -71,18 +71,18 @@ def decodings(batch: Batch) -> Iterator[tuple[str, Grid, Decode]]:
     disks = Heatmap(source, TASK, shape="disk", criterion="mse", radius=radius)
     outputs = _ideal(batch, [disks, *fields, Segmentation(source, TASK)])
     options: dict[str, Any] = {"max_people": count, "radius": radius, "max_peaks": max(40, count), "nms_radius": radius / 3}
-    yield "PersonLab", grid, _decoded(Personlab(TASK, masks=None, **options), outputs, batch, grid)
-    yield "PersonLab with masks", grid, _decoded(Personlab(TASK, **options), outputs, batch, grid)
+    yield "PersonLab", grid, _decoded(Personlab(TASK, masks=None, **options), outputs, grid)
+    yield "PersonLab with masks", grid, _decoded(Personlab(TASK, **options), outputs, grid)
     yield (
         "PersonLab, Google's decoder",
         grid,
-        _decoded(Posenet(TASK, max_people=count, max_peaks=max(40, count), nms_radius=radius / 3), outputs, batch, grid),
+        _decoded(Posenet(TASK, max_people=count, max_peaks=max(40, count), nms_radius=radius / 3), outputs, grid),
     )
 
     grid = GRID["prn"]
     outputs = _ideal(batch, [Heatmap(_source(grid), TASK, sigma=7.0), Proposals(Source(None, {}), TASK)])
     candidates = Candidates(Source(None, {"heatmap": grid}), TASK, count=max(30, count))
-    yield "MultiPoseNet", grid, _assigned(candidates, Prn(Source(None, {}), TASK).eval(), outputs, batch, grid)
+    yield "MultiPoseNet", grid, _assigned(candidates, Prn(Source(None, {}), TASK).eval(), outputs, grid)
 
 
 def _source(grid: Grid) -> Source:
@@ -96,7 +96,7 @@ def _ideal(batch: Batch, heads: list[Head]) -> Outputs:
     return outputs
 
 
-def _decoded(decoder: Any, outputs: Outputs, batch: Batch, grid: Grid) -> Decode:
+def _decoded(decoder: Any, outputs: Outputs, grid: Grid) -> Decode:
     frame = Scene("", outputs, grid, SIDE, None).frame
 
     def decode() -> list[Prediction]:
@@ -109,7 +109,7 @@ def _decoded(decoder: Any, outputs: Outputs, batch: Batch, grid: Grid) -> Decode
     return decode
 
 
-def _assigned(candidates: Candidates, network: Prn, outputs: Outputs, batch: Batch, grid: Grid) -> Decode:
+def _assigned(candidates: Candidates, network: Prn, outputs: Outputs, grid: Grid) -> Decode:
     frame, decoder = Scene("", outputs, grid, SIDE, None).frame, PrnDecoder(TASK)
 
     def decode() -> list[Prediction]:
@@ -127,7 +127,7 @@ def measure(runs: int) -> list[Row]:
     for count in PEOPLE:
         batch = people_of(count)
         for name, grid, decode in decodings(batch):
-            times = _milliseconds(decode, runs)
+            times = milliseconds(decode, runs, _WARM_UP)
             scene = Scene(name, {}, grid, SIDE, batch.keypoints[0])
             back = scene.recall(decode()[0])
             alone.setdefault(name, statistics.median(times))
@@ -136,15 +136,6 @@ def measure(runs: int) -> list[Row]:
             rows.append(row | {"recall": round(back or 0.0, 4), "valid": (back or 0.0) >= COMES_BACK})
             print(rows[-1], flush=True)
     return rows
-
-
-def _milliseconds(call: Callable[[], object], runs: int) -> list[float]:
-    times = []
-    for _ in range(_WARM_UP + runs):
-        began = time.perf_counter()
-        call()
-        times.append(1e3 * (time.perf_counter() - began))
-    return times[_WARM_UP:]
 
 
 def plot(rows: list[Row]) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.speed import milliseconds
 from bottomup.decoders.prn import Prn as Decoder
 from bottomup.heads.prn import Prn
 from bottomup.ops.crops import CROP
@@ -46,14 +46,9 @@ def scene(people: int, proposals: int) -> Outputs:
     }
 
 
-def milliseconds(call: Callable[[], object], runs: int) -> float:
-    """The median of some runs, after one that warms up."""
-    times = []
-    for _ in range(runs + 1):
-        start = time.perf_counter()
-        call()
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times[1:])
+def median(call: Callable[[], object], runs: int) -> float:
+    """Milliseconds, the median of some runs after one that warms up."""
+    return statistics.median(milliseconds(call, runs, warm_up=1))
 
 
 @torch.inference_mode()
@@ -68,14 +63,14 @@ def row(head: Prn, people: int, proposals: int, runs: int) -> Row:
     corrected, logits = layers(flat), head.relate(crops)
     found = outputs | {"assignment_logits": logits}
     steps = {
-        "crops_ms": milliseconds(lambda: head.peaks(outputs), runs),
-        "perceptron_ms": milliseconds(lambda: layers(flat), runs),
-        "softmax_ms": milliseconds(lambda: (corrected + flat).log_softmax(-1), runs),
-        "assignment_ms": milliseconds(lambda: decoder(found, frame), runs),
+        "crops_ms": median(lambda: head.peaks(outputs), runs),
+        "perceptron_ms": median(lambda: layers(flat), runs),
+        "softmax_ms": median(lambda: (corrected + flat).log_softmax(-1), runs),
+        "assignment_ms": median(lambda: decoder(found, frame), runs),
     }
     one = scene(1, 1)
-    together = milliseconds(lambda: decoder(outputs | head({}, outputs), frame), runs)
-    alone = people * milliseconds(lambda: decoder(one | head({}, one), frame), runs)
+    together = median(lambda: decoder(outputs | head({}, outputs), frame), runs)
+    alone = people * median(lambda: decoder(one | head({}, one), frame), runs)
     name = f"{people} {'person' if people == 1 else 'people'}" + (f" of {proposals}" if proposals > people else "")
     measured = {key: round(value, 2) for key, value in steps.items()}
     return {

@@ -73,7 +73,8 @@ def block_latencies(predictor: Predictor, batches: Sequence[Batch], oracle: Sequ
 def throughput(predictor: Predictor, batch: Batch, sizes: Iterable[int], runs: int, oracle: Sequence[str] = ()) -> dict[str, float]:
     """Images a second by batch size, network and decoder together; ``batch`` is of one image, which fills the larger ones."""
     many = {size: stacked(batch, size) for size in sizes}
-    return {str(size): size / _seconds(partial(predictor.predict_batch, own, oracle), runs) for size, own in many.items()}
+    times = {size: milliseconds(partial(predictor.predict_batch, own, oracle), runs) for size, own in many.items()}
+    return {str(size): 1e3 * size / statistics.median(own) for size, own in times.items()}
 
 
 def stacked(batch: Batch, count: int) -> Batch:
@@ -129,14 +130,14 @@ def _kibibytes(field: str) -> int:
     return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1])
 
 
-def _seconds(call: Callable[[], object], runs: int) -> float:
-    """The median of some runs, after those that warm up; predictions lie on the host, so nothing needs waiting for."""
+def milliseconds(call: Callable[[], object], runs: int, warm_up: int = _WARM_UP) -> list[float]:
+    """The times of some runs, after those that warm up; of calls whose result lies on the host, so nothing needs waiting for."""
     times = []
-    for _ in range(_WARM_UP + runs):
+    for _ in range(warm_up + runs):
         began = time.perf_counter()
         call()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times[_WARM_UP:])
+        times.append(1e3 * (time.perf_counter() - began))
+    return times[warm_up:]
 
 
 def _wait(device: torch.device) -> None:

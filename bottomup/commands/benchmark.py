@@ -77,26 +77,24 @@ def measure(config: dict[str, Any], overrides: Sequence[str], place: Path, train
     """What a row says of a combination that composes."""
     found = trials(config, trainings) if config["train"] else []
     weights = [str(trial.weights) for trial in found] or [config["weights"]]
-    judged = [_figures(_with(config, path), overrides, config["oracle"]) for path in weights]
-    first = _with(config, weights[0])
-    predictor, dataset = _predictor(first, overrides), _judged(config)
+    dataset = _judged(config)
+    predictors = [_predictor({**config, "weights": path}, overrides, dataset) for path in weights]
+    judged = [_figures(config, predictor, dataset, config["oracle"]) for predictor in predictors]
+    predictor = predictors[0]
+    heatmap = ["heatmap"] if "heatmap" in predictor.model.heads else []
     row: Row = {
         "figures": {name: fmean(figures[name] for figures in judged) for name in judged[0]},
         "spread": {name: max(f[name] for f in judged) - min(f[name] for f in judged) for name in judged[0]},
-        "oracle": _figures(first, overrides, _decoded_heads(predictor)),
-        "grouping": _figures(first, overrides, ["heatmap", *config["oracle"]]) if "heatmap" in predictor.model.heads else {},
+        "oracle": _figures(config, predictor, dataset, _decoded_heads(predictor)),
+        "grouping": _figures(config, predictor, dataset, [*heatmap, *config["oracle"]]) if heatmap else {},
         "parameters": sizes(predictor.model),
         "training": _training(found),
     }
     if config["measure"]["runs"]:
-        row |= _speed(first, predictor, dataset)
+        row |= _speed(config, predictor, dataset)
     if config["measure"]["pictures"]:
         write_exhibits(place, predictor, dataset, config["measure"]["pictures"], tuple(config["oracle"]))
     return row
-
-
-def _with(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
-    return {**config, "weights": weights}
 
 
 def _judged(config: dict[str, Any]) -> Dataset:
@@ -105,20 +103,15 @@ def _judged(config: dict[str, Any]) -> Dataset:
     return dataset_of({**config, "data": data}, "val", limit)
 
 
-def _predictor(config: dict[str, Any], overrides: Sequence[str]) -> Predictor:
+def _predictor(config: dict[str, Any], overrides: Sequence[str], dataset: Dataset) -> Predictor:
     merged, checkpoint = with_checkpoint(config, overrides)
-    return make_predictor(merged, checkpoint, _judged(config).task)
+    return make_predictor(merged, checkpoint, dataset.task)
 
 
-def _figures(config: dict[str, Any], overrides: Sequence[str], oracle: Sequence[str]) -> dict[str, float]:
+def _figures(config: dict[str, Any], predictor: Predictor, dataset: Dataset, oracle: Sequence[str]) -> dict[str, float]:
     """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as the method finds such."""
-    evaluation = evaluate_dataset(
-        _predictor(config, overrides),
-        _judged(config),
-        oracle=oracle,
-        workers=int(config["workers"]),
-        max_people=int(config["max_people"]),
-    )
+    workers, max_people = int(config["workers"]), int(config["max_people"])
+    evaluation = evaluate_dataset(predictor, dataset, oracle=oracle, workers=workers, max_people=max_people)
     return {name: evaluation.metrics[name] for name in _FIGURES if name in evaluation.metrics}
 
 

@@ -86,8 +86,10 @@ class Prn(Head):
         self.input_sigma, self.input_mass, self.target_sigma, self.margin = input_sigma, input_mass, target_sigma, margin
         self.match_iou, self.min_keypoints = match_iou, min_keypoints
         self.relate: Perceptron | Prior | Highest
-        if relation in ("max", "ucr"):
-            self.relate = Highest(target_sigma) if relation == "max" else Prior(task.keypoints)
+        if relation == "max":
+            self.relate = Highest(target_sigma)
+        elif relation == "ucr":
+            self.relate = Prior(task.keypoints)
         else:
             self.relate = Perceptron(task.keypoints, hidden, dropout, output_relu, residual=relation == "prn", softmax=softmax)
         peaks, crop = {"candidates": "B K M 3"}, {"heatmap | heatmap_logits": "B K h w"}
