@@ -126,6 +126,22 @@ def at_cells(pixels: Tensor, grid: Grid) -> Tensor:
     return pixels
 
 
+def share_of_cells(pixels: Tensor, grid: Grid) -> Tensor:
+    """The share in [0, 1] of each cell's square, stride x stride around its centre, that a boolean pixel map (B, H, W) covers.
+
+    Returns (B, h, w) float32; of a cell that the border cuts, the share of what lies inside.
+    """
+    rows, columns = (_overlaps(side, grid, pixels) for side in pixels.shape[1:])
+    return rows @ pixels.float() @ columns.T
+
+
+def _overlaps(side: int, grid: Grid, like: Tensor) -> Tensor:
+    """(cells, side): how much of each cell lies on each pixel of a side; rows sum to 1."""
+    centres, pixel = grid.centres(grid.cells(side), like)[:, None], torch.arange(side, device=like.device)
+    first, last = (centres - grid.stride / 2).clamp(min=0), (centres + grid.stride / 2).clamp(max=side)
+    return (torch.minimum(last, pixel + 1) - torch.maximum(first, pixel)).clamp(min=0) / (last - first)
+
+
 def transform_points(points: Array, matrix: Array) -> Array:
     """Move points (..., 2) by an affine matrix (2, 3)."""
     return points @ matrix[:, :2].T + matrix[:, 2]

@@ -101,7 +101,11 @@ class Predictor:
     @torch.inference_mode()
     def predict_batch(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Prediction]:
         """Predict on a letterboxed batch; predictions in image px."""
-        outputs, frame = self.outputs(batch.to(self.device), oracle)
+        return self.decode(batch, *self.outputs(batch.to(self.device), oracle))
+
+    @torch.inference_mode()
+    def decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
+        """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
         largest = max(self.scales)
         per_image = zip(self.decoder(outputs, frame), batch.to_input.numpy(), batch.sizes, batch.image_ids, strict=True)
         scale = self.scales[0] / largest

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bottomup.geometry import any_at_cells
+from bottomup.geometry import any_at_cells, share_of_cells
 from bottomup.ops.targets import counted_mean
 from bottomup.options import Options
 from bottomup.shapes import check_shape
@@ -25,6 +25,9 @@ class Segmentation(Head):
     ``criterion`` is "mse" on linear maps (Associative Embedding §3.4, the heatmap of foreground) or "logistic" on logits
     (PersonLab §3.2). Crowds, people without a mask and padding are left out of the loss, and of several categories' what lies
     inside several instances.
+
+    What the papers leave open: the target is the share of a cell's square that the masks cover, so that a mask drawn between the
+    cells where the map crosses 1/2 keeps its outline.
     """
 
     ignores = frozenset({"crowd", "unmasked", "padding"})
@@ -46,21 +49,21 @@ class Segmentation(Head):
         return {self.key: self.conv(maps).float()}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
-        """The masks at cell centres, and the cells that the loss counts."""
+        """The masks' share of each cell, and the cells that the loss counts."""
         counted = ~any_at_cells(batch.ignored(self.ignores), self.grids[self.key])
         if len(self.task.categories) > 1 and batch.instances is not None:
             counted &= ~any_at_cells(batch.instances < 0, self.grids[self.key])
         return {"mask": self._masks(batch), "counted": counted}
 
     def _masks(self, batch: Batch) -> Tensor:
-        """(B, C, h, w) float32; a pixel inside several instances, whose categories nobody noted, belongs to all."""
+        """(B, C, h, w) in [0, 1]; a pixel inside several instances, whose categories nobody noted, belongs to all."""
         if batch.instances is None:
             raise ValueError("head segmentation reads Batch.instances; load the data with the map 'instances'")
         pixels = batch.instances.long()
         labels = F.pad(batch.labels, (1, 0))  # index n + 1
         label = labels.gather(1, pixels.clamp(min=0).flatten(1)).view_as(pixels)
         inside = [((pixels > 0) & (label == category)) | (pixels < 0) for category in range(len(self.task.categories))]
-        return torch.stack([any_at_cells(mask, self.grids[self.key]) for mask in inside], dim=1).float()
+        return torch.stack([share_of_cells(mask, self.grids[self.key]) for mask in inside], dim=1)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """The criterion's mean over categories and cells, 0 where ignored; "logistic" over the cells that count alone."""
@@ -72,6 +75,6 @@ class Segmentation(Head):
         return {"mask": counted_mean(error, targets["counted"])}
 
     def ideal(self, batch: Batch) -> Outputs:
-        """The masks themselves; as logits, ±20."""
+        """The shares themselves; as logits, from -20 to 20."""
         masks = self._masks(batch)
-        return {self.key: masks if self.key == "segmentation" else (masks * 2 - 1) * 20.0}
+        return {self.key: masks if self.key == "segmentation" else torch.logit(masks).clamp(-20.0, 20.0)}
