@@ -28,7 +28,7 @@ from bottomup.evaluation.run import evaluate_dataset
 RESULT = Path(__file__).parent / "results" / "assignment.json"
 ORACLE = ("candidates", "proposals")
 _OVERLAP = 0.3
-_COMMON = ("experiment=prn", "heads.proposals.first=null", "data.min_people=1", "batch_size=8", "workers=0")
+_COMMON = ("experiment=prn", "data.min_people=1", "batch_size=8", "workers=0")
 
 Annotation = dict[str, Any]
 

@@ -46,6 +46,14 @@ def weights_table(name: str, names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def cues_table() -> str:
+    """One row a decoding of benchmarks/results/cues.json."""
+    result = read_result(RESULTS / "cues.json")
+    lines = ["| maps | AP | AR | loses |", "|---|---|---|---|"]
+    lines += [f"| {row['name']} | {row['AP']:.3f} | {row['AR']:.3f} | {row['loss']:.3f} |" for row in result["rows"]]
+    return "\n".join(lines)
+
+
 def _table(heading: str, ratio: str, rows: list[Row]) -> str:
     lines = [heading, "", f"| scene | options | ms | {ratio} |", "|---|---|---|---|"]
     for row in rows:
@@ -58,6 +66,7 @@ def _table(heading: str, ratio: str, rows: list[Row]) -> str:
 def render(text: str) -> str:
     """The README with every table replaced by what was measured last."""
     tables = {
+        "cues": cues_table(),
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
         "personlab_weights": weights_table("personlab_weights", ("AP", "AP50", "AP75", "APM", "APL", "AR")),

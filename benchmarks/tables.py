@@ -22,6 +22,7 @@ from bottomup.compose import load_config
 from bottomup.errors import BottomupError
 
 _SPLITS = "data.root=COCO data.train_split=train2017 data.val_split=val2017"
+_HELD_OUT = """"data.train_split='train2017[2830:]'" "data.val_split='train2017[:2830]'\""""  # what is chosen is chosen on a part
 _ALONE = ("bottomup train {train} {splits} output=outputs/{weights}",)  # the stages of a network that has no others
 
 
@@ -63,12 +64,14 @@ def training(table: Path, entry: dict[str, Any]) -> list[str]:
     """The commands, in order, that train the weights of a row into outputs/WEIGHTS/best.pt.
 
     They are its ``stages``, a list, or the name of the table beside ``table`` that lists them; without any it is one training.
+    ``{splits}`` validates on val2017, ``{held_out}`` on training images.
     """
     stages = entry.get("stages", _ALONE)
     if isinstance(stages, str):
         stages = yaml.safe_load(table.with_name(f"{stages}.yaml").read_text())["stages"]
     train = " ".join(f'"{override}"' if "'" in override else shlex.quote(override) for override in entry["train"])
-    return [stage.format(train=train, weights=entry["weights"], splits=_SPLITS) for stage in stages]
+    splits = {"splits": _SPLITS, "held_out": f"data.root=COCO {_HELD_OUT}"}
+    return [stage.format(train=train, weights=entry["weights"], **splits) for stage in stages]
 
 
 def _reason(table: Path, entry: dict[str, Any], trained: bool) -> str:

@@ -213,9 +213,13 @@ def _fed_back(backbone: Backbone | None, stacks: Mapping[str, HeadStack]) -> lis
 
 
 def _decoded(decoder: Decoder, stacks: Mapping[str, HeadStack]) -> list[str]:
-    """The keys that a decoder reads of this model; ConfigError where it lacks one."""
+    """The keys that a decoder reads of this model; ConfigError where it lacks one, or has it refined that should be raw."""
+    who = f"decoder {type(decoder).__name__}"
     provided = {key: axes for stack in stacks.values() for key, axes in stack.last.provides.items()}
-    check_requires(f"decoder {type(decoder).__name__}", decoder.requires, provided)
+    check_requires(who, decoder.requires, provided)
+    for name, stack in stacks.items():
+        for key in sorted(decoder.raw & stack.last.refined):
+            raise ConfigError(f"{who} refines {key} itself, but head {name!r} has done so already; set heads.{name}.refine=0")
     chosen = [requirement.choose(provided) for requirement in requirements(decoder.requires)]
     return [key for key in chosen if key is not None]
 

@@ -26,11 +26,13 @@ COMMANDS = {
     "import-weights": ("import_weights", None),
 }
 
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 _HELP = """bottomup COMMAND [OVERRIDE ...]
 
   train         data=… method=… backbone=… output=…      train a model
   evaluate      weights=… data=… [oracle=[…]]            AP, errors, best and worst images
-  predict       weights=… images=…                       poses of an image, a folder or a glob
+  predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg)
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
   benchmark     matrix=… | method=A,B input_size=…       accuracy, speed and size of every combination
   report        results=FOLDER                           what was measured, as tables, plots and one page
@@ -44,7 +46,7 @@ Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 on success, 1 with one readable sentence on a user's error, 2 on a wrong command."""
+    """Run a command; 0 on success, 1 with one readable sentence on a user's error, 2 on a wrong command, 130 on Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_HELP)
@@ -53,10 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(command, overrides)
     except BottomupError as error:
-        if os.environ.get("BOTTOMUP_TRACEBACK"):
-            traceback.print_exc()
-        print(f"bottomup {command}: {_sentence(error)}", file=sys.stderr)
+        _say(command, _sentence(error))
         return 2 if command not in COMMANDS else 1
+    except KeyboardInterrupt:
+        _say(command, "interrupted")
+        return _INTERRUPTED
+
+
+def _say(command: str, sentence: str) -> None:
+    """One line about the exception that ended a command, below its traceback where BOTTOMUP_TRACEBACK asks for that."""
+    if os.environ.get("BOTTOMUP_TRACEBACK"):
+        traceback.print_exc()
+    print(f"bottomup {command}: {sentence}", file=sys.stderr)
 
 
 def _run(command: str, overrides: list[str]) -> int:

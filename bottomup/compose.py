@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,29 +11,31 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bottomup.assembly import HeadSpec, assemble
+from bottomup.configuration import Configuration, Loading
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.kept import Kept
 from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
-from bottomup.registry import Registry, unknown
+from bottomup.options import annotations_of, check_options, check_value, check_values, resolved
+from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
 from bottomup.types import Task
 
 T = TypeVar("T")
 
 _WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
-_OF_THE_LOADER = (
-    "train_split",
-    "val_split",
-    "max_people",
-    "min_people",
-    "keep",
-    "unit",
-    "min_keypoints",
-    "curriculum",
-)  # of a data set's options
-_COMPONENTS = ("backbone", "necks", "heads", "decoder", "data", "augment", "engine")  # parts whose options are checked when built
+_OF_THE_LOADER = resolved(Loading)  # of a data set's options
+_COMPONENTS = (
+    "backbone",
+    "necks",
+    "heads",
+    "decoder",
+    "decoders",
+    "data",
+    "augment",
+    "engine",
+)  # their options are checked when built
 MODEL_KEYS = (
     "method",
     "backbone",
@@ -56,6 +57,7 @@ def compose_model(config: Mapping[str, Any], task: Task) -> tuple[PoseModel, Dec
     backbone_options = dict(config.get("backbone") or {})
     neck_options = {name: dict(options) for name, options in (config.get("necks") or {}).items()}
     own_neck = backbone_options.pop("neck", None)
+    check_value("backbone.neck", own_neck, Mapping[str, Any] | None)
     default_neck = None
     if own_neck:
         default_neck = "preset"
@@ -77,10 +79,9 @@ def compose_model(config: Mapping[str, Any], task: Task) -> tuple[PoseModel, Dec
 
 def _head_spec(name: str, options: Mapping[str, Any]) -> HeadSpec:
     wiring = {key: value for key, value in options.items() if key in _WIRING and key != "name"}
+    check_values(f"heads.{name}", wiring, resolved(HeadSpec))
     if isinstance(wiring.get("level"), list):
         wiring["level"] = tuple(wiring["level"])
-    if wiring.get("stage_reduction", "mean") not in ("mean", "sum"):
-        raise ConfigError(f"heads.{name}: " + unknown("stage_reduction", wiring["stage_reduction"], ["mean", "sum"]))
     own = {key: value for key, value in options.items() if key not in _WIRING}
     head = HEADS[str(options.get("name", name))]
     check_options(f"heads.{name}", head, own, extra=_WIRING)
@@ -94,27 +95,16 @@ def _neck(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     return partial(neck, **settings)
 
 
-def build(registry: Registry[T], options: Mapping[str, Any], where: str, *wiring: object) -> Callable[[], T]:
-    """A constructor call of the component that ``options["name"]`` names, its options checked."""
+def build(
+    registry: Registry[T], options: Mapping[str, Any], where: str, *wiring: object, extra: Sequence[str] = ()
+) -> Callable[[], T]:
+    """A constructor call of the component that ``options["name"]`` names, its options checked; ``extra`` are read elsewhere."""
     settings = dict(options)
     if "name" not in settings:
         raise ConfigError(f"{where}: no `name`; known {registry.kind}s: {', '.join(registry.names())}")
     component = registry[str(settings.pop("name"))]
-    check_options(where, component, settings)
+    check_options(where, component, settings, extra)
     return partial(component, *wiring, **settings)
-
-
-def check_options(where: str, component: type, options: Mapping[str, Any], extra: Sequence[str] = ()) -> None:
-    """Raise ConfigError for a misspelt option, or one that is missing."""
-    parameters = inspect.signature(component).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"{where}: " + unknown("option", option, [*known, *extra]))
-    required = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    missing = [option for option in required if option not in options]
-    if missing:
-        raise ConfigError(f"{where}: {component.__name__} needs {', '.join(missing)}")
 
 
 def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = None) -> Dataset:
@@ -124,8 +114,9 @@ def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = 
     chooses images with so many people who have keypoints, ``limit`` the first of those; ``keep`` holds the samples in memory.
     """
     own = {key: value for key, value in options.items() if key not in _OF_THE_LOADER}
+    check_values("data", {key: value for key, value in options.items() if key not in own}, _OF_THE_LOADER)
     whole, part = _part_of(split)
-    dataset = build(DATASETS, own | {"split": whole}, "data")()
+    dataset = build(DATASETS, own | {"split": whole}, "data", extra=list(_OF_THE_LOADER))()
     fewest = int(options.get("min_people") or 0)
     if part != slice(None) or limit is not None or fewest:
         chosen = islice((index for index in range(len(dataset))[part] if _annotated(dataset, index, fewest)), limit)
@@ -158,7 +149,7 @@ def config_folder() -> Path:
 
 
 def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Compose the configuration of a command with Hydra overrides into plain data."""
+    """Compose the configuration of a command with Hydra overrides into plain data; ConfigError for what its keys cannot be."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -167,25 +158,49 @@ def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             composed = compose(command, overrides=[_as_option(override) for override in overrides])
+            if "decoder" in composed:  # before anything that refers to it is resolved
+                decoder, named = (OmegaConf.to_container(OmegaConf.create(composed[key])) for key in ("decoder", "decoders"))
+                OmegaConf.update(composed, "decoder", _settled(decoder, named, overrides), merge=False, force_add=True)
             plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
         raise ConfigError(_hydra_message(error)) from error
     assert isinstance(plain, dict)
-    return _settled({str(key): value for key, value in plain.items()})
+    config = {str(key): value for key, value in plain.items()}
+    keys = resolved(Configuration)
+    check_values("", {key: value for key, value in config.items() if key in keys}, keys)  # what others there are Hydra knows
+    for name, options in (config.get("decoders") or {}).items():
+        check_values(f"decoders.{name}", options, annotations_of(DECODERS[name]))
+    return config
 
 
-def _settled(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with what ``decoders`` says of the chosen decoder among its options; what they say themselves counts."""
-    decoder, named = config.get("decoder") or {}, config.pop("decoders", None) or {}
-    for name in named:
-        if name not in DECODERS.names():
-            raise ConfigError("decoders: " + unknown("decoder", name, DECODERS.names()))
-    return {**config, "decoder": named.get(decoder.get("name"), {}) | decoder} if "decoder" in config else config
+def _settled(decoder: Any, named: Any, overrides: Sequence[str]) -> Any:
+    """The chosen decoder's options with what ``decoders`` says of it: it yields to them, but not where the command line says it."""
+    if not isinstance(decoder, Mapping) or not isinstance(named, Mapping):
+        return decoder
+    options = named.get(decoder.get("name"))
+    defaults = options if isinstance(options, Mapping) else {}
+    return {**defaults, **decoder, **_said_of_decoder(decoder, named, overrides)}
+
+
+def _said_of_decoder(decoder: Mapping[str, Any], named: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What ``decoders.NAME.window=5`` on a command line says of the decoder, unless ``decoder.window=`` says otherwise."""
+    name, parts = str(decoder.get("name")), [_parts(override) for override in overrides]
+    options = named.get(name)
+    if not isinstance(options, Mapping):
+        return {}
+    own = {path[1] for path in parts if path[0] == "decoder" and len(path) > 1}
+    said = [path[2:3] for path in parts if path[0] == "decoders" and path[1:2] in ([], [name])]
+    return {option: value for option, value in options.items() if option not in own and ([] in said or [option] in said)}
 
 
 def key_of(override: str) -> str:
     """The option that an override sets: ``decoder.window`` of ``++decoder.window=5``."""
     return override.lstrip("+~").partition("=")[0]
+
+
+def _parts(override: str) -> list[str]:
+    """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
+    return key_of(override).split("@")[0].replace("/", ".").split(".")
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
@@ -239,12 +254,12 @@ def _nearest_choice(lines: list[str]) -> str:
 def merge_overrides(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """A checkpoint's model configuration with what the user said on the command line on top.
 
-    ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of the saved model, ``decoder=NAME`` the whole part.
+    ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of the saved model, ``decoder=NAME`` the whole part,
+    ``decoders.NAME.window=5`` an option of that decoder, should it be the one.
     """
     merged = {key: _copy(value) for key, value in saved.items()}
     for override in overrides:
-        key = override.lstrip("+~").split("=", 1)[0]
-        parts = key.split("@")[0].replace("/", ".").split(".")
+        parts = _parts(override)
         if parts[0] not in MODEL_KEYS:
             continue
         if parts == ["method"] and saved.get("method") != composed.get("method"):
@@ -254,7 +269,8 @@ def merge_overrides(saved: Mapping[str, Any], composed: Mapping[str, Any], overr
             target, source = target.setdefault(part, {}), source[part]
         if parts[-1] in source and parts != ["method"]:
             target[parts[-1]] = _copy(source[parts[-1]])
-    return merged
+    decoder = merged.get("decoder") or {}
+    return merged | {"decoder": decoder | _said_of_decoder(decoder, composed.get("decoders") or {}, overrides)}
 
 
 def _copy(value: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
+from bottomup.registry import unknown
 from bottomup.stages import Backbone, Head, Neck, requirements
 from bottomup.types import Batch, Features, Frame, Outputs, Task
 
@@ -54,9 +56,17 @@ class HeadStack(nn.Module):
         result: Outputs = self.heads[stage]({level: features[level] for level in self.levels[stage]}, outputs)
         return result
 
-    def loss_weight(self, term: str) -> float:
-        """The weight of one loss term."""
-        return self.weight if isinstance(self.weight, (int, float)) else self.weight[term]
+    def loss_weights(self, name: str, terms: Collection[str]) -> dict[str, float]:
+        """The weights of all loss ``terms`` of head ``name``; ConfigError where a mapping of weights has others, or not all."""
+        if not isinstance(self.weight, Mapping):
+            return dict.fromkeys(terms, self.weight)
+        for term in self.weight:
+            if term not in terms:
+                raise ConfigError(f"heads.{name}.weight: " + unknown("loss term", term, list(terms)))
+        missing = [term for term in terms if term not in self.weight]
+        if missing:
+            raise ConfigError(f"heads.{name}.weight has nothing for {', '.join(missing)}; every loss term needs one")
+        return dict(self.weight)
 
 
 class PoseModel(nn.Module):
@@ -94,12 +104,17 @@ class PoseModel(nn.Module):
     # ---- the forward ---------------------------------------------------------------------------------------------------
 
     def forward(
-        self, images: Tensor | None, given: Outputs | None = None, stages: Literal["all", "last"] = "last"
+        self,
+        images: Tensor | None,
+        given: Outputs | None = None,
+        stages: Literal["all", "last"] = "last",
+        trim: bool = False,
     ) -> list[Outputs]:
         """Outputs of every supervised stage ("all": for the losses) or of the last alone ("last": for the decoder).
 
         ``images`` are (B, 3, H, W) uint8 RGB, or None where all running heads work on ``given`` alone. ``given`` are outputs
-        of the last stage that are known already: oracles, teacher forcing, merged views.
+        of the last stage that are known already: oracles, teacher forcing, merged views. ``trim`` spares heads the padding of
+        earlier ones' outputs, whose shapes then depend on the images.
         """
         given = given or {}
         running = self.running(self.wanted(stages), given)
@@ -112,7 +127,8 @@ class PoseModel(nn.Module):
                 stack = self.stack(name)
                 if stage >= -len(stack) and (name, stage) not in done:
                     read = features[stack.reads][stage] if stack.reads else {}
-                    outputs[stage].update(stack.run(stage, read, outputs[stage]))
+                    found = stack.run(stage, read, outputs[stage])
+                    outputs[stage].update(stack.at(stage).trim(found) if trim else found)
         return outputs if stages == "all" else outputs[-1:]
 
     def _features(
@@ -226,13 +242,12 @@ class PoseModel(nn.Module):
             names |= head.ignores | ({"instances"} if head.reads_instances else set())
         return frozenset(names)
 
-    def side(self, side: int) -> int:
-        """The smallest input side >= ``side`` that every level in use fits."""
-        grids = list(self.grids.values()) + ([self.backbone.coarsest] if self.backbone is not None else [])
-        for _, stack in self.stacks():
-            grids += [
-                level.grid for head in map(stack.at, range(-len(stack), 0)) for level in (head.source.features or {}).values()
-            ]
+    def side(self, side: int, stages: Literal["all", "last"] = "last") -> int:
+        """The smallest input side >= ``side`` that every level in use fits: those of training ("all") or of prediction ("last")."""
+        grids = [self.backbone.coarsest] if self.backbone is not None else []
+        for stack in map(self.stack, self.running(self.wanted(stages))):
+            for head in map(stack.at, range(-len(stack), 0)):
+                grids += [*head.grids.values(), *(level.grid for level in (head.source.features or {}).values())]
         return smallest_side(side, grids)
 
     def frame(self, batch: Batch) -> Frame:
@@ -259,7 +274,7 @@ class PoseModel(nn.Module):
         merged: Outputs = {}
         for stack in self._mergeable(views[0]):
             merged |= stack.last.merge(views, frames, onto)
-        return self(None, given=merged)[0] if self.decoded - merged.keys() else merged
+        return self(None, given=merged, trim=True)[0] if self.decoded - merged.keys() else merged
 
     def _mergeable(self, outputs: Outputs) -> list[HeadStack]:
         return [stack for _, stack in self.stacks() if stack.reads and outputs.keys() >= stack.last.provides.keys()]
@@ -276,7 +291,7 @@ class PoseModel(nn.Module):
     def _unreached(self, given: Iterable[str]) -> list[str]:
         running = self.running(self.wanted("all"), given)
         read = {self.stack(name).reads for name in running}
-        unreached = [f"heads.{name}" for name in self.heads if name not in running]
+        unreached = [f"heads.{name}" for name, stack in self.stacks() if name not in running and list(stack.parameters())]
         unreached += [f"necks.{name}" for name in self.necks if name not in read]
         return unreached + (["backbone"] if self.backbone is not None and not read - {None} else [])
 

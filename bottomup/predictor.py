@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -28,16 +29,31 @@ from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample
 from bottomup.views import make_view
 
-Image = str | Path | NDArray[np.uint8]
-
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+@runtime_checkable
+class PillowImage(Protocol):
+    """An image of Pillow, known by what it can do: nothing here needs that library."""
+
+    mode: str
+
+    def convert(self, mode: str) -> Any:
+        """The image in another mode, as "RGB"."""
+
+
+Image = str | Path | NDArray[np.uint8] | PillowImage
 
 
 class Predictor:
     """Runs a model and its decoder on images.
 
     ``input_size`` is the length in px to which the ``side`` ("long", "short" or "square": padded to a square) of an image is
-    resized. ``scales`` are factors of it: maps of all scales are merged onto the first. ``flip`` adds the mirrored view of each.
+    resized. ``scales`` are factors of it: maps of all scales are merged onto the first, so the finest first keeps most, and what is
+    coarser than the first blurs people who are close together. ``flip`` adds the mirrored view of each.
+
+    Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it; an array or a Pillow image
+    as its pixels lie. Data sets read a file's stored pixels instead, which COCO's annotations refer to.
     """
 
     def __init__(
@@ -63,8 +79,11 @@ class Predictor:
         self.batch_size, self.precision = batch_size, PRECISIONS[precision]
 
     def __call__(self, images: Image | Sequence[Image]) -> Any:
-        """One Prediction for one image (path or (H, W, 3) uint8 RGB); a list, in order, for a list, a folder or a glob."""
-        if isinstance(images, np.ndarray) or (isinstance(images, (str, Path)) and Path(images).is_file()):
+        """One Prediction for one image; a list, in order, for a list, a folder or a glob (``**`` is any depth of folders).
+
+        An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none.
+        """
+        if isinstance(images, (np.ndarray, PillowImage)) or (isinstance(images, (str, Path)) and Path(images).is_file()):
             return self.predict([images])[0]
         return self.predict(find_images(images) if isinstance(images, (str, Path)) else images)
 
@@ -149,7 +168,7 @@ class Predictor:
         images = None if batch.images is None else batch.images.contiguous(memory_format=torch.channels_last)
         lower = self.precision is not torch.float32
         with torch.autocast(self.device.type, self.precision) if lower else contextlib.nullcontext():
-            result: Outputs = self.model(images, given=given)[0]
+            result: Outputs = self.model(images, given=given, trim=True)[0]
         return result
 
 
@@ -176,27 +195,57 @@ def _to_image_size(segmentation: Tensor, content: Tensor, size: tuple[int, int])
 
 
 def find_images(where: str | Path) -> list[Path]:
-    """The images of a folder or a glob, sorted; DataError where there is none."""
+    """The image that ``where`` is, or those of a folder or a glob, sorted; DataError where there is none.
+
+    In a glob ``*`` stands for any part of a name, ``**`` for any depth of folders.
+    """
     path = Path(where)
-    found = path.iterdir() if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else iter(())
-    images = sorted(entry for entry in found if entry.suffix.lower() in _SUFFIXES)
+    if path.is_file():
+        return [path]
+    # not Path.glob, which refuses absolute patterns
+    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
+    images = sorted(entry for entry in found if entry.suffix.lower() in _SUFFIXES and entry.is_file())
     if not images:
         raise DataError(f"{where}: no such image, folder or glob with images ({', '.join(sorted(_SUFFIXES))})")
     return images
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """An image file as (H, W, 3) uint8 RGB, turned upright by its EXIF; DataError where it is none."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    """An image file as (H, W, 3) uint8 RGB; DataError where it is none.
+
+    It is turned upright by its EXIF, as viewers show it. ``data.coco.read_image`` does not: annotations refer to stored pixels.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"{path}: {'a folder, no image' if Path(path).is_dir() else 'no such file'}")
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error:  # more pixels than OpenCV reads
+        image = None
     if image is None:
-        raise DataError(f"{path}: {'not readable as an image' if Path(path).is_file() else 'no such file'}")
+        raise DataError(f"{path}: not readable as an image; was it copied or downloaded whole?")
     return np.ascontiguousarray(image[..., ::-1])
 
 
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) RGB of an image in whatever form; DataError where it is none."""
+    if isinstance(image, (str, Path)):
+        return read_image(image)
+    if isinstance(image, PillowImage):
+        if image.mode.startswith(("I", "F")):  # Pillow would cut them off at 255 and call it RGB
+            raise DataError(f"a Pillow image should have 8 bits a channel, got mode {image.mode}; scale it to 0-255 first")
+        image = np.array(image.convert("RGB"))
+    if not isinstance(image, np.ndarray):
+        expected = "a path, an (H, W, 3) uint8 RGB array or a Pillow image"
+        raise DataError(f"an image should be {expected}, got {type(image).__name__}; convert it")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; convert it")
+    if not image.size:
+        raise DataError(f"an image array should be (H, W, 3) with at least one pixel, got {image.shape}; leave it out")
+    return image
+
+
 def _sample(image: Image, index: int, keypoints: int) -> Sample:
-    pixels = image if isinstance(image, np.ndarray) else read_image(image)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {pixels.shape} {pixels.dtype}")
+    pixels = _pixels(image)
     return Sample(
         image=pixels.transpose(2, 0, 1),
         people=People.empty(keypoints),

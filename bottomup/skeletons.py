@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,9 +42,10 @@ class Skeleton:
                 stacklevel=3,
             )
             object.__setattr__(self, "sigmas", (_DEFAULT_SIGMA,) * len(self.keypoints))
-        if len(self.sigmas) != len(self.keypoints) or min(self.sigmas) <= 0:
+        if len(self.sigmas) != len(self.keypoints) or not all(0 < sigma < math.inf for sigma in self.sigmas):
             raise ConfigError(
-                f"skeleton {self.name!r}: sigmas should be {len(self.keypoints)} positive numbers, got {list(self.sigmas)}"
+                f"skeleton {self.name!r}: sigmas should be {len(self.keypoints)} positive numbers, one for each keypoint, got "
+                f"{list(self.sigmas)}; leave them out to have all at {_DEFAULT_SIGMA}"
             )
 
     def __len__(self) -> int:
@@ -113,85 +115,55 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Skeleton:
-        """The inverse of ``to_dict``; ConfigError names an unknown or missing field."""
+        """The inverse of ``to_dict``; ConfigError names a field that is unknown, missing or of another kind."""
         known = list(cls.__dataclass_fields__)
         for field in data:
             if field not in known:
-                raise ConfigError("skeleton: " + unknown("field", field, known))
+                raise ConfigError("skeleton: " + unknown("field", str(field), known))
         for field in ("name", "keypoints"):
             if field not in data:
                 raise ConfigError(f"skeleton: the field {field!r} is missing; it needs at least name and keypoints")
         return cls(
             name=str(data["name"]),
-            keypoints=tuple(str(name) for name in data["keypoints"]),
-            flip_pairs=_pairs(data.get("flip_pairs")),
-            edges=_pairs(data.get("edges")),
-            sigmas=tuple(float(sigma) for sigma in data.get("sigmas") or ()),
-            order=tuple(data.get("order") or ()),
-        )
-
-    @classmethod
-    def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
-        """Read a COCO category: name, keypoints, 1-based skeleton; sides are paired by name.
-
-        The keypoints of a built-in skeleton give that one, whatever the category's own edges: CrowdPose's are COCO's.
-        """
-        names = tuple(category.get("keypoints") or ())
-        for known in SKELETONS.values():
-            if names == known.keypoints:
-                return known
-        if not names:
-            raise ConfigError(f"category {category.get('name')!r} has no `keypoints` list; set `skeleton` in the configuration")
-        edges = [_edge(category, names, pair) for pair in category.get("skeleton") or ()]
-        return cls(
-            name=str(category.get("name", "custom")),
-            keypoints=names,
-            flip_pairs=_pairs_by_name(names),
-            edges=_spanning_tree(names, edges),
-            sigmas=tuple(category.get("sigmas") or ()),
+            keypoints=_names("keypoints", data["keypoints"]),
+            flip_pairs=_pairs("flip_pairs", data.get("flip_pairs")),
+            edges=_pairs("edges", data.get("edges")),
+            sigmas=_numbers("sigmas", data.get("sigmas")),
+            order=_names("order", data.get("order")),
         )
 
 
-def _pairs(data: Iterable[Iterable[str]] | None) -> tuple[tuple[str, str], ...]:
-    pairs = [tuple(str(name) for name in pair) for pair in data or ()]
+def _list(field: str, given: object, of: str) -> list[Any]:
+    """A list as YAML gives it, nothing as an empty one; ConfigError for anything else."""
+    if given is None:
+        return []
+    if not isinstance(given, list | tuple):
+        raise ConfigError(f"skeleton: {field} should be a list of {of}, got {given!r}; write [a, b, …]")
+    return list(given)
+
+
+def _names(field: str, given: object) -> tuple[str, ...]:
+    names = _list(field, given, "keypoint names")
+    for name in names:
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise ConfigError(f"skeleton: {field} should hold keypoint names, got {name!r}; quote what YAML does not read as text")
+    return tuple(str(name) for name in names)
+
+
+def _pairs(field: str, given: object) -> tuple[tuple[str, str], ...]:
+    pairs = [_names(field, pair) for pair in _list(field, given, "pairs of keypoint names")]
     for pair in pairs:
         if len(pair) != 2:
-            raise ConfigError(f"skeleton: flip_pairs and edges hold pairs of keypoint names, got {list(pair)}")
+            raise ConfigError(f"skeleton: {field} should hold pairs of keypoint names, got {list(pair)}; write [[a, b], …]")
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 
-def _edge(category: Mapping[str, Any], names: tuple[str, ...], pair: Iterable[int]) -> tuple[str, str]:
-    ends = tuple(pair)
-    if len(ends) != 2 or not all(1 <= end <= len(names) for end in ends):
-        raise ConfigError(
-            f"category {category.get('name')!r}: `skeleton` holds pairs of numbers from 1 to {len(names)}, its keypoints; got "
-            f"{list(ends)}; correct the file or set `skeleton` in the configuration"
-        )
-    return names[ends[0] - 1], names[ends[1] - 1]
-
-
-def _pairs_by_name(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """left_x pairs with right_x, L_x with R_x."""
-    pairs = []
-    for name in names:
-        for left, right in (("left", "right"), ("Left", "Right"), ("L_", "R_"), ("l_", "r_")):
-            other = name.replace(left, right, 1)
-            if other != name and other in names:
-                pairs.append((name, other))
-                break
-    return tuple(pairs)
-
-
-def _spanning_tree(names: tuple[str, ...], edges: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The edges of a drawing graph that form a tree, breadth-first; empty where the graph is not connected."""
-    reached, tree = [names[0]], []
-    for parent in reached:
-        for a, b in edges:
-            child = b if a == parent else a if b == parent else None
-            if child is not None and child not in reached:
-                reached.append(child)
-                tree.append((parent, child))
-    return tuple(tree) if len(reached) == len(names) else ()
+def _numbers(field: str, given: object) -> tuple[float, ...]:
+    numbers = _list(field, given, "numbers")
+    for number in numbers:
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            raise ConfigError(f"skeleton: {field} should hold numbers, got {number!r}; write 0.05, or 5.0e-2, without quotes")
+    return tuple(float(number) for number in numbers)
 
 
 def _check_names(skeleton: Skeleton) -> None:

@@ -126,6 +126,7 @@ class Head(nn.Module, ABC):
     reads_instances: bool = False  # whether encode or ideal reads Batch.instances
     feedback: int = 0  # channels of its maps that a backbone which feeds predictions back may take in
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)
+    refined: frozenset[str] = frozenset()  # those of its offsets that its option ``refine`` has continued
 
     def __init__(self, source: Source, task: Task) -> None:
         super().__init__()
@@ -135,6 +136,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
         """The maps it provides, from its levels and earlier heads' outputs of the same stage."""
+
+    def trim(self, outputs: Outputs) -> Outputs:
+        """Its outputs without the padding that no image of the batch needs; done where shapes need not be static."""
+        return outputs
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """What the maps should be, on the batch's device; ``outputs`` are detached and read only where ``matches``."""
@@ -206,6 +211,7 @@ class Decoder(ABC):
     """Outputs to instances; it has options but no learned weights. Its positional argument is the task."""
 
     requires: dict[str, str]
+    raw: frozenset[str] = frozenset()  # offsets that it refines itself, so that no head may have
 
     @abstractmethod
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:

@@ -9,25 +9,36 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.geometry import Grid, area_scale, mirrors, transform_boxes, transform_points
+from bottomup.geometry import Grid, area_scale, chain, mirrors, transform_boxes, transform_points
 from bottomup.masks import Masks
+from bottomup.options import Options
 from bottomup.skeletons import Skeleton
 
 Features = dict[str, Tensor]  # level name -> (B, C, h, w)
 Outputs = dict[str, Tensor]  # what heads predict; keys and axes declared by Head.provides
 Targets = dict[str, Tensor]
 
-IGNORE_MAPS = ("crowd", "unannotated", "unmasked", "padding")
+IgnoreMap = Literal["crowd", "unannotated", "unmasked", "padding"]
+IGNORE_MAPS: tuple[str, ...] = get_args(IgnoreMap)
+
+
+def ignore_maps(component: str, names: Sequence[str]) -> frozenset[str]:
+    """The ignore maps that the option ``ignore`` of a component ("head heatmap") names; ConfigError where it lists others."""
+    options = Options(component)
+    options.check("ignore", names, isinstance(names, Sequence) and not isinstance(names, str), "a list, as [crowd, padding]")
+    for name in names:
+        options.choice("ignore", str(name), IgnoreMap)
+    return frozenset(names)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,7 @@ class Sample:
     to_input: NDArray[np.float64]  # (2, 3) affine, image px -> this frame's px
     content: tuple[float, float, float, float] | None = None  # xyxy of the image without padding; None: all of it
     frame: tuple[int, int] | None = None  # (H, W) of this frame where there is no image to say it
+    annotated: NDArray[np.bool_] | None = None  # (K,) keypoints that its data set annotates at all; None: every one
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,6 +119,14 @@ class Sample:
         if self.image is None:
             raise ValueError(f"image {self.image_id} is needed, but only its labels were read")
         return self.image
+
+    def move_people(self, matrix: NDArray[np.float64], flip: tuple[int, ...]) -> Sample:
+        """The sample with its people moved by an affine matrix (2, 3), as ``People.transform`` does; image and maps stay."""
+        annotated = self.annotated
+        if annotated is not None and mirrors(matrix):
+            annotated = annotated[list(flip)]
+        people = self.people.transform(matrix, flip)
+        return replace(self, people=people, annotated=annotated, to_input=chain(self.to_input, matrix))
 
 
 @dataclass(frozen=True)
@@ -128,6 +148,7 @@ class Batch:
     ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
     instances: Tensor | None = None  # (B, H, W) int16
+    annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one
 
     def __len__(self) -> int:
         return len(self.image_ids)

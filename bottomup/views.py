@@ -69,6 +69,7 @@ def _flipped(batch: Batch, flip: tuple[int, ...]) -> Batch:
         images=None if batch.images is None else batch.images.flip(-1),
         keypoints=torch.stack((width - keypoints[..., 0], keypoints[..., 1]), dim=-1),
         visibility=batch.visibility[:, :, list(flip)],
+        annotated=None if batch.annotated is None else batch.annotated[:, list(flip)],
         boxes=flip_boxes(batch.boxes, width),
         content=flip_boxes(batch.content, width),
         to_input=linear,

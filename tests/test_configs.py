@@ -11,7 +11,8 @@ import torch
 
 from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
-from bottomup.compose import available, compose_model, config_folder, load_config
+from bottomup.compose import available, compose_model, config_folder, load_config, merge_overrides
+from bottomup.configuration import Configuration
 from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError
 from bottomup.skeletons import COCO
@@ -120,6 +121,73 @@ def test_the_command_line_says_what_is_wrong_without_a_traceback(
     assert main([*arguments, *output]) != 0
     printed = capsys.readouterr().err
     assert words in printed and "Traceback" not in printed
+
+
+MISTAKES = {  # what was given: what the one line on the terminal says
+    "heads.tags.weight.psh=5": "did you mean 'push'",
+    "engine.optimiser.groups={backbone:{lr_scal:0.1}}": "did you mean 'lr_scale'",
+    "engine.optimiser.betas=3": "engine.optimiser.betas should be",
+    "engine.best=APX": "did you mean 'AP'",
+    "engine.average={name:ema,decy:0.5}": "did you mean 'decay'",
+    "engine.schedule={name:step,milestones:3}": "engine.schedule.milestones should be a list",
+    "engine.steps=abc": "engine.steps should be a whole number",
+    "engine.steps=0": "engine.steps should be a whole number from 1 on",
+    "scales=2": "scales should be a list of numbers",
+    "scales=[a]": "scales should be a list of numbers",
+    "data.image_ids=5": "data.image_ids should be a list",
+    "data.max_people=abc": "data.max_people should be a whole number",
+    "data.train_splt=val": "did you mean 'train_split'",
+    "input_size=abc": "input_size should be a whole number",
+    "limit=-1": "limit should be a whole number from 1 on",
+    "seed=-1": "seed should be a whole number from 0 on",
+    "trained=heatmap": "trained should be a list",
+    "validation.limit=some": "validation.limit should be",
+    "backbone.stacks=abc": "backbone.stacks should be a whole number",
+    "backbone.neck=3": "backbone.neck should be a mapping",
+    "backbone=3": "must be a string",
+    "heads.heatmap=3": "heads.heatmap should be a mapping",
+    "heads.heatmap.sigma=abc": "heads.heatmap.sigma should be a number",
+    "heads.heatmap.weight=abc": "heads.heatmap.weight should be a number",
+    "decoder.detection_threshold=abc": "decoder.detection_threshold should be a number",
+    "decoder.refine=quater": "did you mean 'quarter'",
+    "decoders.personlab.windw=5": "did you mean 'window'",
+    "augment.transforms=[HueSaturationValue]": "augment.transforms should be a list of mappings",
+    "output={tmp}/file": "is no folder",
+    "resume=true overwrite=true": "give one of them",
+}
+
+
+@pytest.mark.parametrize("given", MISTAKES)
+def test_a_mistake_is_one_readable_line(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    options = given.replace("{tmp}", str(tmp_path)).split(" ")
+    small = ["data=synthetic", "data.images=2", "data.size=64", "input_size=64", "workers=0"]
+    train = [*TINY, "engine.steps=1", "engine.batch_size=2", "engine.tensorboard=false", "device=cpu"]
+    command = ["evaluate", *small, "weights=none.pt"] if given.startswith("scales") else ["train", *small, *train]
+    if given.startswith("data.image_ids"):
+        command = ["train", *TINY, "data=coco"]
+    folder = [] if given.startswith("output") else [f"output={tmp_path}/run"]
+    assert main([*command, *folder, *options]) == 1
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith(f"bottomup {command[0]}: ") and MISTAKES[given] in line and len(line) < 600
+
+
+@pytest.mark.parametrize("command", sorted({config for _, config in COMMANDS.values() if config} | {"benchmark"}))
+def test_every_key_of_a_command_has_its_kind(command: str) -> None:
+    assert load_config(command).keys() <= Configuration.__annotations__.keys()
+
+
+def test_a_decoders_options_by_name_hold_with_a_checkpoint_and_without() -> None:
+    """For the decoder that is chosen, below what is said of ``decoder`` itself; a command line counts more than a YAML."""
+    named = ["decoders.associative_embedding.window=7", "decoders.associative_embedding.distance=rms", "decoders.prn.window=9"]
+    alone = load_config("evaluate", named)
+    assert (alone["decoder"]["window"], alone["decoder"]["distance"], alone["heads"]["tags"]["distance"]) == (7, "rms", "rms")
+    saved = {"method": "associative_embedding", "decoder": {"name": "associative_embedding", "window": 3, "distance": "l2"}}
+    assert merge_overrides(saved, alone, named)["decoder"] == saved["decoder"] | {"window": 7, "distance": "rms"}
+    both = [*named, "decoder.window=5"]
+    assert merge_overrides(saved, load_config("evaluate", both), both)["decoder"]["window"] == 5
+    other = {"method": "multiposenet", "decoder": {"name": "prn", "window": 15}}
+    assert merge_overrides(other, alone, named)["decoder"] == {"name": "prn", "window": 9}
 
 
 def readme_commands() -> list[str]:

@@ -113,7 +113,7 @@ def test_labels_alone_train_and_judge_the_pose_residual_network(tmp_path: Path) 
     small = ["heads.prn.hidden=[4]", "engine.steps=3", "engine.batch_size=4", "engine.validate_every=3", "validation.limit=4"]
     assert main(["train", *options, *small, "data.curriculum=true", f"output={tmp_path}/train"]) == 0
     weights = f"weights={tmp_path}/train/last.pt"
-    oracle = ["oracle=[candidates,proposals]", "heads.proposals.first=null", "limit=4", "pictures=1"]
+    oracle = ["oracle=[candidates,proposals]", "limit=4", "pictures=1"]
     assert main(["evaluate", *options, weights, *oracle, f"output={tmp_path}/evaluate"]) == 0
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert metrics["AR"] > 0.3  # people apart from each other need no network
@@ -135,7 +135,7 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
     keypoints, boxes, prn, whole = (str(tmp_path / name) for name in ("keypoints", "boxes", "prn", "whole"))
     first, second = ["trained=[heatmap,segmentation]"], ["trained=[retinanet]", "freeze=[backbone]", f"init={keypoints}/last.pt"]
     for part, stage in ((keypoints, first), (boxes, second)):
-        assert main(["train", *model, *small, *stage, "engine.validate_every=0", f"output={part}"]) == 0
+        assert main(["train", *model, *small, *stage, "heads.prn.relation=max", "engine.validate_every=0", f"output={part}"]) == 0
     labels = ["experiment=prn", *small, "heads.prn.hidden=[4]", "engine.validate_every=0", f"output={prn}"]
     assert main(["train", *labels]) == 0
     parts = f"init=[{boxes}/last.pt,{prn}/last.pt]"
@@ -144,5 +144,7 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
     assert main([*evaluate, f"output={tmp_path}/evaluate"]) == 0
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert {"AP", "box_AP", "segmentation_IoU"} <= metrics.keys()
-    assert main(["combine", *model, f"init={prn}/last.pt", f"output={tmp_path}/half"]) == 1
-    assert "in none of" in capsys.readouterr().err
+    half = f"output={tmp_path}/half"
+    for refused in ([f"init={prn}/last.pt"], [f"init={boxes}/last.pt"], [parts, "heads.prn.hidden=[8]"]):
+        assert main(["combine", *model, *refused, half]) == 1
+        assert "in none of" in capsys.readouterr().err

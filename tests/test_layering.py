@@ -20,7 +20,7 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors",), ("shapes",), ("registry",), ("options",),
+    ("version",), ("errors",), ("shapes",), ("registry",), ("options",), ("configuration",),
     ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),

@@ -1,4 +1,4 @@
-"""Find people in images, folders and videos: ``bottomup predict``, from a checkout."""
+"""Find people in an image, a folder or a glob: ``bottomup predict``, from a checkout."""
 
 import sys
 

@@ -25,8 +25,10 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     model, _ = compose_model(plain, task)
     missing = initialise(model, paths)
     if missing:
-        some = ", ".join(sorted(missing)[:3])
-        raise CheckpointError(f"{len(missing)} tensors are in none of {', '.join(paths)}: {some}, …; was each part trained?")
+        some, given = ", ".join(sorted(missing)[:3]), ", ".join(paths)
+        raise CheckpointError(
+            f"{len(missing)} tensors are in none of {given}, or of another shape: {some}, …; was each part trained?"
+        )
     kept = {key: plain[key] for key in MODEL_KEYS if key in plain}
     output = Path(config["output"])
     path = save_checkpoint(output / "best.pt", Checkpoint(kept, task, model.state_dict(), None, None, versions()))

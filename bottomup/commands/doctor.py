@@ -1,4 +1,4 @@
-"""``bottomup doctor``: versions, device, what the processor does with bf16, and whether the data is there."""
+"""``bottomup doctor``: versions, device, what the processor does with bf16, and whether the data can be read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import torch
 
-from bottomup.commands.setting import dataset_of
-from bottomup.errors import BottomupError
+from bottomup.commands.setting import dataset_of, device_of
+from bottomup.data.dataset import Dataset
+from bottomup.errors import DataError
 
 _PACKAGES = (
     "bottomup",
@@ -23,22 +25,32 @@ _PACKAGES = (
     "albumentations",
     "pycocotools",
     "hydra-core",
-    "onnxruntime",
 )
+_READ = 8  # images of the data set, evenly spread
 
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Print what a bug report needs; the data set of the configuration is opened and its first image read."""
+    """Print what a bug report needs, then check the device and the data set of the configuration, unless it has none.
+
+    DataError or ConfigError where the data set cannot be read, has no images, or where the device is not there.
+    """
     found = {"python": platform.python_version(), "system": platform.platform()}
     found |= {package: _version(package) for package in _PACKAGES}
     found["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, AMX {_has_amx()}"
     for precision in (torch.float32, torch.bfloat16):
         found[f"cpu matmul {precision}"] = f"{_gigaflops(precision):.0f} GFLOP/s"
     found["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    found["data"] = _data(config)
-    for name, value in found.items():
-        print(f"{name:28} {value}")
+    for name, value in found.items():  # before the checks, which may end this
+        _tell(name, value)
+    found["device"] = device_of(config)
+    _tell("device", found["device"])
+    found["data"] = describe_data(dataset_of(config, "val", config["limit"])) if config["data"].get("name") else "none chosen"
+    _tell("data", found["data"])
     return found
+
+
+def _tell(name: str, value: str) -> None:
+    print(f"{name:28} {value}")
 
 
 def _version(package: str) -> str:
@@ -62,11 +74,17 @@ def _gigaflops(precision: torch.dtype, side: int = 1024, repeats: int = 5) -> fl
     return 2 * side**3 * repeats / (time.perf_counter() - began) / 1e9
 
 
-def _data(config: dict[str, Any]) -> str:
-    try:
-        dataset = dataset_of(config, "val")
-        sample = dataset.sample(0, frozenset())
-    except BottomupError as error:
-        return f"FAULT: {error}"
+def describe_data(dataset: Dataset) -> str:
+    """What some images of a data set hold, evenly spread over it; DataError where it has none or one cannot be read."""
+    if not len(dataset):
+        raise DataError(
+            "the data set has no images; check what chooses them, such as data.split, data.images, data.min_people or limit"
+        )
+    read = np.unique(np.linspace(0, len(dataset) - 1, min(_READ, len(dataset))).round().astype(int)).tolist()
+    samples = [dataset.sample(index, frozenset()) for index in read]
+    shortest, longest = min(min(sample.size) for sample in samples), max(max(sample.size) for sample in samples)
+    people = sum(len(sample.people) for sample in samples)
+    keypoints = sum(int((sample.people.visibility > 0).sum()) for sample in samples)
     skeleton = dataset.task.skeleton.name if dataset.task.skeleton else "no skeleton"
-    return f"{len(dataset)} images, {skeleton}; the first is {sample.size[1]}x{sample.size[0]} with {len(sample.people)} people"
+    held = f"{people} people, {keypoints} labelled keypoints, sides {shortest} to {longest} px"
+    return f"{len(dataset)} images, {skeleton}; {len(samples)} read: {held}"

@@ -16,6 +16,7 @@ from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.oks import per_image_oks
+from bottomup.evaluation.records import category_id
 from bottomup.evaluation.report import format_table, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -29,7 +30,6 @@ _PAPER = 160  # the grey that people are drawn on where there is no image
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Evaluate as configured; returns what ``metrics.json`` holds."""
-    output = output_folder(config, "evaluate")
     dataset = dataset_of(config, "val", config["limit"])
     config, checkpoint = with_checkpoint(config, overrides)
     predictor = make_predictor(config, checkpoint, dataset.task)
@@ -38,6 +38,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
         if name not in predictor.model.heads:
             raise ConfigError("oracle: " + unknown("head of this model", name, list(predictor.model.heads)))
     _check_weights(predictor.model, oracle, checkpoint)
+    output = output_folder(config, "evaluate")  # not before all of this was accepted
     evaluation = evaluate_dataset(
         predictor,
         dataset,
@@ -49,7 +50,9 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     metrics = summarise(evaluation, dataset, int(config["max_people"]))
     write_config(output, config)
     write_metrics(output, metrics)
-    write_json(output / "predictions.json", [record for prediction in evaluation.predictions for record in prediction.to_coco()])
+    category = category_id(evaluation.ground_truth, _skeleton(dataset))  # the annotation file's own
+    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
+    write_json(output / "predictions.json", records)
     draw_extremes(evaluation, dataset, int(config["pictures"]), output / "pictures")
     print(format_table(evaluation.metrics))
     print(format_table(metrics["errors"]))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from bottomup.compose import check_options, compose_dataset, compose_model, merge_overrides, without_pretraining
+from bottomup.compose import compose_dataset, compose_model, merge_overrides, without_pretraining
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels, Persons
@@ -19,16 +19,21 @@ from bottomup.data.loader import TrainingSet
 from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
+from bottomup.options import check_options
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
 from bottomup.types import Task
 
 
 def output_folder(config: Mapping[str, Any], command: str) -> Path:
-    """``output``, or outputs/<command>/<time>."""
+    """``output``, or outputs/<command>/<time>; ConfigError where no such folder can be made."""
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    folder = Path(config.get("output") or Path("outputs") / command / now)
-    folder.mkdir(parents=True, exist_ok=True)
+    given = config.get("output")
+    folder = Path("outputs") / command / now if given is None else Path(str(given))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file of that name, no right to write, a full disk
+        raise ConfigError(f"output={folder} is no folder and cannot become one ({error.strerror}); give another output=") from error
     return folder
 
 
@@ -50,10 +55,12 @@ def device_of(config: Mapping[str, Any]) -> str:
 
 
 def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None) -> Dataset:
-    """The data set for "train" or "val": ``data.split``, else ``data.<purpose>_split``."""
+    """The data set for "train" or "val": ``data.split``, else ``data.<purpose>_split``; ``train_only_people`` is for the first."""
     data = dict(config["data"])
     if not data.get("name"):
         raise ConfigError("no data set; choose one with data=synthetic or data=coco data.root=FOLDER")
+    if purpose == "train" and data.get("train_only_people"):
+        data["only_people"] = data["train_only_people"]
     split = data.pop("split", None) or data.get(f"{purpose}_split") or purpose
     return compose_dataset(data, str(split), limit)
 
@@ -80,7 +87,7 @@ def training_dataset(config: Mapping[str, Any], dataset: Dataset, model: PoseMod
 def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, extra: frozenset[str] = frozenset()) -> TrainingSet:
     """The augmented samples that ``model`` trains on; ``extra`` names maps that it does not need itself."""
     check_options("augment", Augment, config["augment"])
-    side = model.side(int(config["input_size"]))
+    side = model.side(int(config["input_size"]), "all")
     flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
     augment = Augment((side, side), model.fill.tolist(), flip, **config["augment"])
     return TrainingSet(dataset, augment, model.ignores | extra, int(config["seed"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +20,35 @@ from bottomup.commands.setting import (
     training_set,
     write_config,
 )
+from bottomup.commands.validation import make_validation
 from bottomup.compose import MODEL_KEYS, compose_model
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Persons
 from bottomup.data.loader import Order, training_batches
+from bottomup.data.subset import warn_of_shared_images
 from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
-from bottomup.engine.settings import Settings, Validation
+from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, ConfigError
-from bottomup.evaluation.run import evaluate_dataset
 from bottomup.model import PoseModel
-from bottomup.predictor import Predictor
-from bottomup.stages import Decoder
 from bottomup.types import Batch, write_json
-from bottomup.visualize import contact_sheet, draw_instances
+
+LAST = "last.pt"  # of a run: what resume=true goes on from
 
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, float]:
     """Train as configured; returns the last validation's figures."""
     output = output_folder(config, "train")
+    _check_output(config, output)
     with ranks(device_of(config)) as place:
         torch.manual_seed(int(config["seed"]) + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(config, output, place)
         if config["resume"]:
             _resume(trainer, output)
         if place.first:
+            if config.get("overwrite"):
+                _remove_earlier(output)
             write_config(output, config)
             warn_of_unmeasured_norms(trainer.model)
             describe(trainer.model, int(config["input_size"]))
@@ -54,23 +56,19 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
         if place.first:
             write_json(
                 output / "metrics.json",
-                {"last": metrics, "best": {config_best(config): trainer.best, "step": trainer.best_step}},
+                {"last": metrics, "best": {trainer.settings.best: trainer.best, "step": trainer.best_step}},
             )
         return metrics
 
 
-def config_best(config: Mapping[str, Any]) -> str:
-    """The validation figure that chooses the best checkpoint."""
-    return str(config["engine"].get("best", "AP"))
-
-
 def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Trainer:
     """Everything that a training run consists of, wired."""
+    settings = Settings.of(config["engine"])
     dataset = dataset_of(config, "train", config["limit"])
     model, decoder = compose_model(config, dataset.task)
+    fresh = list(model.state_dict())  # what no checkpoint gives
     if config["init"]:
-        _initialise(model, initial_checkpoints(config), place)
-    settings = Settings.of(config["engine"])
+        fresh = _initialise(model, initial_checkpoints(config), place)
     trained = training_dataset(config, dataset, model)
     samples = training_set(config, trained, model)
     order = Order(trained, settings.batch_size, int(config["seed"]), _curriculum(config, trained))
@@ -88,7 +86,9 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
             pin_memory=place.device.type == "cuda",
         )
 
-    validate = partial(_validate, config, decoder, place) if settings.validate_every else None
+    validate = make_validation(config, model, decoder, settings, place, fresh) if settings.validate_every else None
+    if validate is not None and place.first:
+        warn_of_shared_images(dataset, validate.dataset)
     model_config = {key: config[key] for key in MODEL_KEYS if key in config}
     return Trainer(
         model, batches, settings, output, config=model_config, validate=validate, given=tuple(config["given"]), ranks=place
@@ -104,19 +104,36 @@ def _curriculum(config: Mapping[str, Any], dataset: Dataset) -> Sequence[int] | 
     return dataset.easiest_first
 
 
+def _check_output(config: Mapping[str, Any], output: Path) -> None:
+    """Refuse to write over an earlier run, unless that is asked for."""
+    if config["resume"] and config.get("overwrite"):
+        raise ConfigError("resume=true goes on with a run and overwrite=true replaces it; give one of them")
+    if (output / LAST).is_file() and not (config["resume"] or config.get("overwrite")):
+        raise ConfigError(
+            f"{output} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
+        )
+
+
+def _remove_earlier(output: Path) -> None:
+    """Remove what this run may never write again, such as a best.pt; checkpoints that it starts from are loaded by now."""
+    for name in (LAST, "best.pt", "metrics.json"):
+        (output / name).unlink(missing_ok=True)
+
+
 def _resume(trainer: Trainer, output: Path) -> None:
-    last = output / "last.pt"
+    last = output / LAST
     if not last.is_file():
         raise CheckpointError(f"resume=true, but there is no {last}; give the output= folder of the interrupted run")
     trainer.resume(last)
 
 
-def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> None:
+def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[str]:
+    """Take over what matches, and return and tell the names of the rest."""
     rest, count = initialise(model, paths), len(model.state_dict())
-    if not place.first:
-        return
-    taken = f"{count - len(rest)} of {count} tensors taken over"
-    print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)
+    if place.first:
+        taken = f"{count - len(rest)} of {count} tensors taken over"
+        print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)
+    return rest
 
 
 def warn_of_unmeasured_norms(model: PoseModel) -> None:
@@ -137,32 +154,3 @@ def describe(model: PoseModel, input_size: int) -> None:
         return
     side = model.side(input_size)
     print(f"{size}, {gigamacs(model, side):.2f} GMACs at {side}x{side}", file=sys.stderr)
-
-
-def _validate(config: Mapping[str, Any], decoder: Decoder, place: Ranks, model: PoseModel) -> Validation:
-    """AP on the validation split, and overlays of its first images."""
-    options = config["validation"]
-    dataset = dataset_of(
-        {**config, "data": {key: value for key, value in config["data"].items() if key != "split"}}, "val", options["limit"]
-    )
-    precision = config["engine"]["precision"]
-    predictor = Predictor(
-        model,
-        decoder,
-        input_size=config["input_size"],
-        side=config["side"],
-        flip=options["flip"],
-        precision=precision,
-        device=place.device,
-    )
-    given = tuple(config["given"])
-    evaluation = evaluate_dataset(predictor, dataset, oracle=given, workers=int(config["workers"]))
-    skeleton = dataset.task.skeleton
-    pictures = {}
-    if skeleton is not None and model.reads_images(model.decoded, model.keys_of(given)):
-        shown = range(min(4, len(dataset)))
-        drawn = [
-            draw_instances(dataset.sample(i, frozenset()).pixels, evaluation.predictions[i].instances, skeleton) for i in shown
-        ]
-        pictures["val"] = contact_sheet(drawn, columns=2)
-    return Validation({key: value for key, value in evaluation.metrics.items() if isinstance(value, float)}, pictures)

@@ -32,9 +32,10 @@ _AFFINE_ERROR = 0.05  # px; albumentations computes in float32
 class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
     """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
 
-    At scale 1 the ``side`` ("long" or "short") of the image is as long as the canvas's. The last keypoint comes to lie in the
-    canvas's middle, but for ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas
-    anywhere on the image. ``fill`` paints what lies outside.
+    At scale 1 the ``side`` ("long" or "short") of the image is as long as the canvas's. Factors of the range ``scale`` are on the
+    image or, by ``scale_of`` "box", on the box around it that the canvas shows. The last keypoint comes to lie in the canvas's
+    middle, but for ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the
+    image. ``fill`` paints what lies outside.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
         size: tuple[int, int],
         rotate: float,
         scale: tuple[float, float],
+        scale_of: str,
         side: str,
         translate: float,
         flip: float,
@@ -49,7 +51,7 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
         fill: tuple[int, int, int],
     ) -> None:
         super().__init__(p=1.0)
-        self.size, self.rotate, self.scale, self.side = size, rotate, scale, side
+        self.size, self.rotate, self.scale, self.scale_of, self.side = size, rotate, scale, scale_of, side
         self.translate, self.flip, self.crop, self.fill = translate, flip, crop, fill
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +59,8 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
         h, w = params["shape"][:2]
         draw = self.py_random.uniform
         base = (max if self.side == "long" else min)(self.size) / (max if self.side == "long" else min)(h, w)
-        factor = base * draw(*self.scale)
+        scale = draw(*self.scale)
+        factor = base * (scale if self.scale_of == "image" else 1 / scale)
         angle = np.deg2rad(draw(-self.rotate, self.rotate))
         mirror = -1.0 if self.py_random.random() < self.flip else 1.0
         cos, sin = factor * np.cos(angle), factor * np.sin(angle)
@@ -94,11 +97,12 @@ class Augment:
     """Random views of training images, a function of the sample and a seed.
 
     ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``.
-    ``rotate`` in degrees; ``scale`` the range of factors on the ``side`` that fits the input at 1; ``translate`` a fraction of
-    the input side about the ``centre``, the middle of the "image" or of the annotated "people" (MultiPoseNet §3.5: the crowd or
-    the main person), or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` any
-    albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that
-    padding keeps its colour.
+    ``rotate`` in degrees; ``scale`` the range, drawn from evenly, of factors on the ``side`` that fits the input at 1:
+    ``scale_of`` the "image", which grows by them, or the "box" around it that is resized to the input, so that the image grows
+    by their reciprocals (PersonLab §4.1); ``translate`` a fraction of the input side about the ``centre``, the middle of the
+    "image" or of the annotated "people" (MultiPoseNet §3.5: the crowd or the main person), or ``crop`` for a random window;
+    ``flip`` the probability of a mirror image; ``transforms`` any albumentations by name, e.g.
+    ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour.
     Keypoints that leave the input become unlabelled, people whose box leaves it are dropped. Labels alone are fitted into the
     input and mirrored, nothing else.
     """
@@ -111,6 +115,7 @@ class Augment:
         *,
         rotate: float = 30.0,
         scale: Sequence[float] = (0.75, 1.25),
+        scale_of: Literal["image", "box"] = "image",
         side: Literal["long", "short"] = "long",
         translate: float = 40 / 512,
         centre: Literal["image", "people"] = "image",
@@ -120,6 +125,8 @@ class Augment:
     ) -> None:
         if side not in ("long", "short"):
             raise ConfigError("augment: " + unknown("side", side, ["long", "short"]))
+        if scale_of not in ("image", "box"):
+            raise ConfigError("augment: " + unknown("scale_of", scale_of, ["image", "box"]))
         if centre not in ("image", "people"):
             raise ConfigError("augment: " + unknown("centre", centre, ["image", "people"]))
         if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
@@ -127,7 +134,7 @@ class Augment:
         if not 0 <= flip <= 1 or rotate < 0 or translate < 0:
             raise ConfigError(f"augment: flip lies in [0, 1], rotate and translate are >= 0, got {flip}, {rotate}, {translate}")
         self.flip_order, self.size, self.flip, self.centre = flip_order, size, flip, centre
-        warp = Warp(size, rotate, (scale[0], scale[1]), side, translate, flip, crop, (fill[0], fill[1], fill[2]))
+        warp = Warp(size, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop, (fill[0], fill[1], fill[2]))
         keypoints = A.KeypointParams(format="xy", remove_invisible=False)
         self.compose = A.Compose(
             [*map(_albumentation, transforms), warp], keypoint_params=keypoints, additional_targets={"instances": "mask"}
@@ -150,12 +157,10 @@ class Augment:
         matrix = _affine(corners, np.asarray(moved["keypoints"], dtype=np.float64)[:-1, :2] + _PIXELS.origin)
         image = np.ascontiguousarray(moved["image"].transpose(2, 0, 1))
         augmented = replace(
-            sample,
+            sample.move_people(matrix, self.flip_order),
             image=image,
-            people=sample.people.transform(matrix, self.flip_order),
             ignore=unpack_flags(moved["mask"], {*sample.ignore, "padding"}),
             instances=moved.get("instances"),
-            to_input=chain(sample.to_input, matrix),
             content=(0.0, 0.0, float(image.shape[2]), float(image.shape[1])),
         )
         return inside_only(augmented)

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import yaml  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
@@ -22,20 +21,20 @@ from bottomup.data.coco_records import (
     choose_category,
     choose_images,
     cropped_mask,
-    fault,
     mask_rle,
     people_by_image,
     read_file,
     read_images,
 )
+from bottomup.data.coco_skeleton import choose_skeleton
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Array
 from bottomup.options import Options
-from bottomup.skeletons import Skeleton, skeleton_named
 from bottomup.types import People, Sample, Task
 
 Size = Literal["small", "medium", "large"]
+OnlyPeople = Literal["keypoints"]
 
 
 def to_indices(points: Array) -> Array:
@@ -53,16 +52,18 @@ class Coco(Dataset):
     """People of a COCO keypoint file.
 
     ``root`` and ``split`` stand for root/annotations/person_keypoints_<split>.json (or .json.gz) and root/<split>/<file_name>;
-    ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in. Without an image folder, people and
-    ground truth can be read, samples cannot. ``category`` names one of the file's (None: the only one); ``skeleton`` is a
-    built-in name, a YAML file, a mapping, or None for the category's own. ``only_people`` drops images in which nobody has a
-    labelled keypoint; ``image_ids``, a list or a JSON file of one, chooses images. Keypoints of annotations that are marked
-    ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's "small",
-    "medium" and "large", and never in ``ground_truth``.
+    ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in; where ``annotations`` has none, every split
+    is that whole file. Without an image folder, people and ground truth can be read, samples cannot. ``category`` names one of
+    the file's (None: the only one); ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the category's own.
+    ``only_people`` true drops images without anybody who is no crowd, "keypoints" those in which nobody has a labelled keypoint;
+    ``image_ids``, a list or a JSON file of one, chooses images. Keypoints of annotations that are marked ``"imputed": true``,
+    guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's "small", "medium" and "large",
+    and never in ``ground_truth``.
 
-    Who has keypoints is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and neck);
-    ``ground_truth`` keeps that number, as evaluation goes by it. Crowds are in no People. Everything else that a file may
-    lack or have wrong stands in ``coco_records``; raises DataError naming the file, the record and the field.
+    Which keypoints are trained is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and
+    neck); ``ground_truth`` keeps the file's number, and evaluation leaves out those of whom it is 0, as pycocotools does. Crowds
+    are in no People. Everything else that a file may lack or have wrong stands in ``coco_records``; raises DataError naming the
+    file, the record and the field.
     """
 
     def __init__(
@@ -74,24 +75,28 @@ class Coco(Dataset):
         images: str | None = None,
         category: str | None = "person",
         skeleton: str | Mapping[str, Any] | None = None,
-        only_people: bool = False,
+        only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int] | str | None = None,
         imputed: Sequence[str] = ("small", "medium", "large"),
     ) -> None:
+        options = Options("data set coco")
         for size in imputed:
-            Options("data set coco").choice("imputed", size, Size)
+            options.choice("imputed", size, Size)
+        if not isinstance(only_people, bool):
+            options.choice("only_people", str(only_people), OnlyPeople)
         self.path = _annotation_path(root, split, annotations)
         self.folder = _image_folder(root, split, images)
         data = read_file(self.path)
         self._category = choose_category(data, category, self.path)
-        self.skeleton = _skeleton(skeleton, self._category, self.path)
+        self.skeleton = choose_skeleton(skeleton, self._category, self.path)
         self.task = Task(self.skeleton, (str(self._category["name"]),))
         listed = read_images(data, self.path)
         self._imputed = frozenset(imputed)
         groups = people_by_image(data, listed, self._category, self.skeleton, self.path)
         listed = choose_images(listed, image_ids, self.path)
         if only_people:
-            listed = {image_id: image for image_id, image in listed.items() if any(map(_labelled, self._people(groups[image_id])))}
+            counts = _labelled if only_people == "keypoints" else bool
+            listed = {image_id: image for image_id, image in listed.items() if any(map(counts, self._people(groups[image_id])))}
         self.image_ids = list(listed)
         self._images = list(listed.values())
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
@@ -175,21 +180,6 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.uint8)
 
 
-def read_skeleton(given: str | Mapping[str, Any]) -> Skeleton:
-    """A skeleton by its built-in name, from a YAML file, or from a mapping."""
-    if not isinstance(given, str):
-        return Skeleton.from_dict(given)
-    if not given.endswith((".yaml", ".yml")):
-        return skeleton_named(given)
-    try:
-        data = yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"skeleton {given}: should be a YAML file, but {error}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"skeleton {given}: should be a mapping with name and keypoints, got {type(data).__name__}")
-    return Skeleton.from_dict(data)
-
-
 def to_people(records: list[Record], keypoints: int) -> People:
     """Complete COCO records of one category as People, their keypoints continuous; unlabelled ones lie at (0, 0)."""
     triples = np.array([record["keypoints"] for record in records], np.float32).reshape(-1, keypoints, 3)
@@ -266,18 +256,3 @@ def _image_folder(root: str | None, split: str, images: str | None) -> Path | No
     if images is not None:
         return Path(images.replace("{split}", split)).expanduser()
     return None if root is None else Path(root).expanduser() / split
-
-
-def _skeleton(given: str | Mapping[str, Any] | None, category: Record, path: Path) -> Skeleton:
-    """The skeleton that was asked for, else the category's."""
-    if given is not None:
-        skeleton, names = read_skeleton(given), category.get("keypoints") or []
-        if sorted(names) == sorted(skeleton.keypoints) and list(skeleton.keypoints) != names:
-            expected = f"in the order of skeleton {skeleton.name!r}, {', '.join(skeleton.keypoints)}"
-            where = f"{path}: category {category['name']!r}"
-            raise fault(where, "keypoints", ", ".join(names), expected, "leave `skeleton` out to read the file's own")
-        return skeleton
-    try:
-        return Skeleton.from_coco_category(category)
-    except ConfigError as error:
-        raise DataError(f"{path}: {error}") from None

@@ -67,6 +67,8 @@ def choose_category(data: Record, name: str | None, path: Path) -> Record:
     if name is not None and name not in names:
         raise DataError(f"{path}: " + unknown("category", name, names))
     category = categories[0 if name is None else names.index(name)]
+    if not isinstance(category.get("name"), str):
+        raise fault(f"{path}: category {category.get('id')}", "name", category.get("name"), "a string", "name the categories")
     if not isinstance(category.get("id"), int):
         raise fault(f"{path}: category {category.get('name')!r}", "id", category.get("id"), "an integer", "number the categories")
     return category
@@ -143,7 +145,6 @@ def people_by_image(
 
 def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, derived: Counter[str]) -> Record:
     keypoints = _keypoints(given.get("keypoints"), skeleton, where)
-    labelled = sum(visibility > 0 for visibility in keypoints[2::3])
     segmentation = None if given.get("area_is_estimate") else _segmentation(given.get("segmentation"), image, where)
     rle = None
     if segmentation is not None and (not given.get("bbox") or given.get("area") is None):
@@ -163,7 +164,7 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, deri
         "bbox": box,
         "area": area,
         "keypoints": keypoints,
-        "num_keypoints": labelled if given.get("num_keypoints") is None else given["num_keypoints"],
+        "num_keypoints": _count(given.get("num_keypoints"), keypoints, where),
     }
     if segmentation is not None:
         record["segmentation"] = segmentation
@@ -181,6 +182,16 @@ def _keypoints(given: Any, skeleton: Skeleton, where: str) -> list[float]:
         triples = (given[start : start + 3] for start in range(0, len(given), 3))
         wrong = next(triple for triple in triples if not _finite(triple) or triple[2] not in (0, 1, 2))
         raise fault(where, "keypoints", wrong, f"{expected}, finite and with visibility 0, 1 or 2", "correct them")
+    return given
+
+
+def _count(given: Any, keypoints: list[float], where: str) -> int:
+    """The file's ``num_keypoints``, which evaluation goes by; where it says none, the labelled ones."""
+    if given is None:
+        return sum(visibility > 0 for visibility in keypoints[2::3])
+    if not isinstance(given, int) or given < 0:
+        expected = "a whole number, not negative"
+        raise fault(where, "num_keypoints", given, expected, "correct it, or delete the field to have the labelled ones counted")
     return given
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bottomup.data.coco import paint_box, read_skeleton
+from bottomup.data.coco import paint_box
+from bottomup.data.coco_skeleton import read_skeleton
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError
 from bottomup.skeletons import Skeleton
@@ -40,9 +42,10 @@ class Concat(Dataset):
     name, a YAML file or a mapping; default: the first set's) is the target; ``split`` goes to every set that does not say its
     own. Images are numbered from 1 in order, whatever their ids in the sets.
 
-    Target keypoints without a source are unlabelled in all people of that set, who thus train only what they have: losses at
-    labelled keypoints (tags, offsets) skip the rest, while a heatmap, as at any unlabelled keypoint, learns that nothing is
-    there. People left without any keypoint join the "unannotated" map by their boxes.
+    Target keypoints without a source are unlabelled in all people of that set and not ``annotated`` in its images, which thus
+    train only what they have: losses at labelled keypoints (tags, offsets) skip the rest, a heatmap leaves out its whole map.
+    People left without any keypoint join the "unannotated" map by their boxes. In ``ground_truth`` keypoints are counted anew;
+    whom the set's own evaluation leaves out (``num_keypoints`` 0) stays left out.
 
     Raises ConfigError for unknown options or keypoints, and where a set shares no keypoint with the target.
     """
@@ -50,8 +53,11 @@ class Concat(Dataset):
     def __init__(
         self, *, sets: Sequence[Mapping[str, Any]], skeleton: str | Mapping[str, Any] | None = None, split: str = "val"
     ) -> None:
-        if not sets:
-            raise ConfigError("data set 'concat' needs at least one of `sets`, each with the name of a data set and its options")
+        if not sets or not isinstance(sets, Sequence) or not all(isinstance(entry, Mapping) for entry in sets):
+            raise ConfigError(
+                "data set 'concat' needs at least one of `sets`, each with the name of a data set and its options, as in "
+                f'"data.sets=[{{name: coco, root: FOLDER}}, {{name: coco, root: OTHER}}]"; got {sets!r}'
+            )
         opened = [_open(entry, f"sets[{number}]", split) for number, entry in enumerate(sets)]
         first = opened[0].task
         target = first.skeleton if skeleton is None else read_skeleton(skeleton)
@@ -75,12 +81,25 @@ class Concat(Dataset):
             ignore["unannotated"] = ignore["unannotated"].copy()
             for box in people.boxes[lost]:
                 paint_box(ignore["unannotated"], tuple(box))
-        return replace(sample, people=people, ignore=ignore, image_id=self.image_ids[index])
+        annotated = self.annotated(index)
+        return replace(sample, people=people, ignore=ignore, image_id=self.image_ids[index], annotated=annotated)
 
     def people(self, index: int) -> People:
         """The people of one image with their keypoints mapped."""
         member, local = self._locate(index)
         return self._mapped(member.dataset.people(local), member)
+
+    def source(self, index: int) -> tuple[Dataset, int]:
+        """The set that an image is of, and its index there."""
+        member, local = self._locate(index)
+        return member.dataset, local
+
+    def annotated(self, index: int) -> NDArray[np.bool_]:
+        """Which target keypoints (K,) have a source that the image's set annotates."""
+        member, local = self._locate(index)
+        annotated = np.zeros(self.task.keypoints, bool)
+        annotated[member.targets] = member.dataset.annotated(local)[member.sources]
+        return annotated
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """Annotations with mapped keypoints; annotations are numbered from 1."""
@@ -129,7 +148,7 @@ class Concat(Dataset):
         for target, source in zip(member.targets, member.sources, strict=True):
             triples[target] = record["keypoints"][3 * source : 3 * source + 3]
         labelled = sum(triple[2] > 0 for triple in triples)
-        counted = record.get("num_keypoints", labelled)  # 0 stays 0: the set's own evaluation leaves this person out
+        counted = record.get("num_keypoints", labelled)
         return {"keypoints": [value for triple in triples for value in triple], "num_keypoints": labelled if counted else 0}
 
 
@@ -166,6 +185,8 @@ def _mapping(
     target: Skeleton | None, source: Skeleton | None, stated: Mapping[str, str] | None, where: str
 ) -> tuple[list[int], list[int]]:
     """Indices of the target's keypoints and of their sources."""
+    if not isinstance(stated, Mapping | None):
+        raise ConfigError(f"{where}: `keypoints` should be target name: source name, as in {{neck: throat}}, got {stated!r}")
     if target is None and not stated:
         return [], []
     if target is None or source is None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bottomup.registry import Registry
 from bottomup.types import People, Sample, Task
@@ -16,6 +20,7 @@ class Dataset(ABC):
     task: Task
     image_ids: list[int]  # one per index, unique
     weights: list[float] | None = None  # per index: how often it is drawn in training; None: once an epoch
+    path: Path | None = None  # the annotation file it reads, if it reads one
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -25,7 +30,7 @@ class Dataset(ABC):
         """Read one image in its own px: ``to_input`` the identity, ``content`` None.
 
         ``maps`` says which of "crowd", "unannotated", "unmasked" (into ``ignore``) and "instances" are wanted; no other is
-        made. Raises DataError naming the file and the field.
+        made. ``Sample.annotated`` is what ``annotated`` says, or None for all. Raises DataError naming the file and the field.
         """
 
     @abstractmethod
@@ -35,6 +40,15 @@ class Dataset(ABC):
     @abstractmethod
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """What is annotated in the images at ``indices`` (default: all), as a COCO dictionary for pycocotools."""
+
+    def source(self, index: int) -> tuple[Dataset, int]:
+        """Where one image comes from: the data set and its index there; itself, but for data sets made of others."""
+        return self, index
+
+    def annotated(self, index: int) -> NDArray[np.bool_]:
+        """Which keypoints (K,) are annotated at all where one image comes from; all others are unlabelled in everybody there."""
+        dataset, there = self.source(index)
+        return np.ones(self.task.keypoints, bool) if dataset is self else dataset.annotated(there)
 
     def image_size(self, index: int) -> tuple[int, int]:
         """The (H, W) of one image in px, without reading it."""

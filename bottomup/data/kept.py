@@ -32,6 +32,10 @@ class Kept(Dataset):
         """The people of one image, in its own px."""
         return self.dataset.people(index)
 
+    def source(self, index: int) -> tuple[Dataset, int]:
+        """The same image of ``dataset``."""
+        return self.dataset, index
+
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """What is annotated in the images at ``indices`` (default: all)."""
         return self.dataset.ground_truth(indices)

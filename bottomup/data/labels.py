@@ -23,11 +23,15 @@ class Labels(Dataset):
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """The people of one image, in its own px."""
-        return labels_only(self.people(index), self.image_size(index), self.image_ids[index])
+        return labels_only(self.people(index), self.image_size(index), self.image_ids[index], self.annotated(index))
 
     def people(self, index: int) -> People:
         """The people of one image, in its own px."""
         return self.dataset.people(index)
+
+    def source(self, index: int) -> tuple[Dataset, int]:
+        """The same image of ``dataset``."""
+        return self.dataset, index
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """What is annotated in the images at ``indices`` (default: all)."""
@@ -58,7 +62,7 @@ class Persons(Dataset):
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """One person and its neighbours, in the image's px."""
-        return labels_only(self.people(index), self.dataset.image_size(self._persons[index][0]), index)
+        return labels_only(self.people(index), self.dataset.image_size(self._persons[index][0]), index, self.annotated(index))
 
     def people(self, index: int) -> People:
         """The person and its neighbours, in the image's px."""
@@ -69,6 +73,10 @@ class Persons(Dataset):
         largest_first = np.argsort(-people.areas, kind="stable")
         neighbours = largest_first[near[largest_first]][: self.max_people - 1]
         return people[np.concatenate(([person], neighbours))]
+
+    def source(self, index: int) -> tuple[Dataset, int]:
+        """The image of ``dataset`` that the person is in."""
+        return self.dataset, self._persons[index][0]
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """What is annotated in the images of the persons at ``indices`` (default: all)."""
@@ -83,8 +91,8 @@ def _touches(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np
     return np.asarray(((boxes[:, :2] <= high) & (boxes[:, 2:] >= low)).all(1))
 
 
-def labels_only(people: People, size: tuple[int, int], image_id: int) -> Sample:
-    """A sample without image, in a frame of ``size`` (H, W)."""
+def labels_only(people: People, size: tuple[int, int], image_id: int, annotated: NDArray[np.bool_]) -> Sample:
+    """A sample without image, in a frame of ``size`` (H, W), whose data set annotates the keypoints ``annotated`` (K,)."""
     return Sample(
         image=None,
         people=people,
@@ -94,4 +102,5 @@ def labels_only(people: People, size: tuple[int, int], image_id: int) -> Sample:
         size=size,
         to_input=np.eye(2, 3),
         frame=size,
+        annotated=annotated,
     )

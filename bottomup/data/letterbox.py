@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.data.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
-from bottomup.geometry import chain, transform_points
+from bottomup.geometry import transform_points
 from bottomup.types import Sample
 
 
@@ -40,12 +40,10 @@ def letterbox(
     padded[: inner[0], : inner[1]] = flags
     instances = None if sample.instances is None else warp_map(sample.instances, matrix, size, 0)
     return replace(
-        sample,
+        sample.move_people(matrix, ()),
         image=np.ascontiguousarray(canvas.transpose(2, 0, 1)),
-        people=sample.people.transform(matrix, ()),
         ignore=unpack_flags(padded, {*sample.ignore, "padding"}),
         instances=instances,
-        to_input=chain(sample.to_input, matrix),
         content=(0.0, 0.0, float(inner[1]), float(inner[0])),
     )
 
@@ -55,9 +53,7 @@ def moved_labels(sample: Sample, matrix: NDArray[np.float64], size: tuple[int, i
     corners = transform_points(np.array(((0.0, 0.0), sample.shape[::-1])), matrix)
     low, high = corners.min(0).tolist(), corners.max(0).tolist()
     return replace(
-        sample,
-        people=sample.people.transform(matrix, flip_order),
-        to_input=chain(sample.to_input, matrix),
+        sample.move_people(matrix, flip_order),
         content=(low[0], low[1], high[0], high[1]),
         frame=size,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +21,13 @@ from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.types import Batch, Sample
 
-Position = tuple[int, int]  # (epoch, index in the data set)
+
+class Position(NamedTuple):
+    """One draw of an image."""
+
+    epoch: int
+    image: int  # its index in the data set
+    earlier: int = 0  # how often it was drawn in the epoch before
 
 
 def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
@@ -48,6 +55,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         ignore={name: torch.from_numpy(np.stack([sample.ignore[name] for sample in samples])) for name in names},
         images=_images(samples),
         instances=_instances(samples),
+        annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
     )
 
 
@@ -72,6 +80,10 @@ def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:
 
 def _content(sample: Sample) -> tuple[float, float, float, float]:
     return sample.content or (0.0, 0.0, float(sample.shape[1]), float(sample.shape[0]))
+
+
+def _annotated(sample: Sample) -> NDArray[np.bool_]:
+    return np.ones(sample.people.keypoints.shape[1], bool) if sample.annotated is None else sample.annotated
 
 
 def _images(samples: list[Sample]) -> Tensor | None:
@@ -109,13 +121,16 @@ class Order:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole steps in an epoch; the remainder, another one each time, is left out."""
+        """Whole steps in an epoch; the remainder is left out, by a drawn order another one each time.
+
+        A fixed order goes on with it in the next epoch, so that nobody is left out for ever.
+        """
         return self.draws // self.batch_size
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
         """The order of one epoch, (draws,) indices."""
         if self.fixed is not None:
-            return np.asarray(self.fixed, np.int64)
+            return np.roll(np.asarray(self.fixed, np.int64), -epoch * self.steps_per_epoch * self.batch_size)
         rng = np.random.default_rng((self.seed, epoch))
         if self.dataset.weights is None:
             return rng.permutation(len(self.dataset))
@@ -128,23 +143,33 @@ class Order:
         while True:
             epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
             order = self.epoch(epoch)
+            earlier = _draws_before(order)
             for start in range(step_in_epoch * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
-                drawn = order[start : start + self.batch_size]
                 for chunk in range(rank, self.batch_size // micro_batch, world):
-                    yield [(epoch, int(index)) for index in drawn[chunk * micro_batch : (chunk + 1) * micro_batch]]
+                    drawn = slice(start + chunk * micro_batch, start + (chunk + 1) * micro_batch)
+                    yield [Position(epoch, *draw) for draw in zip(order[drawn].tolist(), earlier[drawn].tolist(), strict=True)]
                 step += 1
 
 
+def _draws_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each entry of an order stands before itself."""
+    together = np.argsort(order, kind="stable")  # equal ones side by side, as they stand
+    ordered = order[together]
+    before = np.empty_like(order)
+    before[together] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return before
+
+
 class TrainingSet(TorchDataset[Sample]):
-    """Augmented samples by (epoch, index); the randomness is a function of (seed, epoch, image id)."""
+    """Augmented samples by position; the randomness is a function of (seed, epoch, image id, how often it was drawn before)."""
 
     def __init__(self, dataset: Dataset, augment: Augment, maps: frozenset[str], seed: int) -> None:
         self.dataset, self.augment, self.maps, self.seed = dataset, augment, maps - {"padding"}, seed
 
-    def __getitem__(self, position: Position) -> Sample:
-        """The sample of one position, in input px."""
-        epoch, index = position
-        key = (self.seed, epoch, self.dataset.image_ids[index])
+    def __getitem__(self, position: tuple[int, ...]) -> Sample:
+        """The sample of one position, (epoch, index) where it is the epoch's first draw, in input px."""
+        epoch, index, earlier = Position(*position)
+        key = (self.seed, epoch, self.dataset.image_ids[index], *([earlier] if earlier else []))
         drawn = int(np.random.SeedSequence(key).generate_state(1)[0])
         return self.augment(self.dataset.sample(index, self.maps), drawn)
 

@@ -28,10 +28,12 @@ class Posenet(Decoder):
     lies within ``nms_radius`` input px of the same keypoint of one before. Each step of the walk goes by the mid offset of
     the nearest cell, then ``refine`` times to where the short offset of the nearest cell points. A keypoint's score is the
     heatmap's at its nearest cell, an instance's the mean over all keypoints of those that no instance before it has claimed.
-    Mid offsets must be raw: ``heads.mid_offsets.refine=0``.
+    A head that refines the mid offsets, too, is refused when the model is composed: ``heads.mid_offsets.refine=0``.
 
     Deviates from Google's: of tied neighbours one is a peak, not both; at most ``max_peaks`` of each keypoint.
     """
+
+    raw = frozenset({"mid_offsets"})
 
     def __init__(
         self,

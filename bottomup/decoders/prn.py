@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
 from bottomup.ops.crops import CROP, inside, to_crop, window_sums, within_margin
-from bottomup.ops.matching import assign
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability, probability_grid
@@ -123,10 +123,12 @@ class Prn(Decoder):
 
     def _match(self, values: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Pair people (rows) with candidates (columns) of values (P, M)."""
-        if self.assignment == "one_to_one":
-            return assign(-values, values > 0)
-        people = np.flatnonzero(values.max(1, initial=0.0) > 0)
-        return people, values[people].argmax(1)
+        if self.assignment == "independent":
+            people = np.flatnonzero(values.max(1, initial=0.0) > 0)
+            return people, values[people].argmax(1)
+        people, chosen = linear_sum_assignment(values, maximize=True)
+        worth = values[people, chosen] > 0
+        return people[worth], chosen[worth]
 
     def _scores(self, keypoint_scores: NDArray[np.float32], box_scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """(P,) of instances with keypoint scores (P, K)."""

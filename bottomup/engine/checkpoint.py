@@ -71,7 +71,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
         ) from error
     if not isinstance(data, dict) or data.get("format") != _FORMAT:
-        raise CheckpointError(f"{path}: not a bottomup checkpoint; foreign weights load through `backbone.weights=` or `init=`")
+        raise CheckpointError(
+            f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
+            "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
+        )
     return Checkpoint(
         config=data["config"],
         task=task_from_dict(data["task"]),

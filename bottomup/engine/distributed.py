@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
+
+_PATIENCE = datetime.timedelta(hours=12)  # the first rank validates while all others wait; torch's 10 to 30 minutes end the run
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def ranks(device: str) -> Iterator[Ranks]:
     place = torch.device("cuda", local) if device == "cuda" else torch.device(device)
     if place.type == "cuda":
         torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Ranks(dist.get_rank(), world, place)
         dist.barrier()  # a rank that leaves first breaks the others' connections

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ from bottomup.engine.objective import Losses
 from bottomup.errors import TrainingError
 from bottomup.types import Batch, write_json
 
+_SAME = 1.0  # s; torchrun hands the terminal's Ctrl-C on to processes that have heard it already
+_TOLD = b"\nending after this step, with a checkpoint; Ctrl-C once more ends at once\n"
+
 
 class Interruption:
-    """Turns Ctrl-C and SIGTERM into a question that the loop asks after each step."""
+    """Turns Ctrl-C and SIGTERM into a question that the loop asks after each step; another Ctrl-C is KeyboardInterrupt at once."""
 
     def __init__(self) -> None:
         self.asked = False
+        self._since = 0.0  # when it was asked first, in s
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
@@ -28,16 +34,19 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-
-        def ask(_: int, __: Any) -> None:
-            self.asked = True
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _ask(self, number: int, _: Any) -> None:
+        if not self.asked:
+            self.asked, self._since = True, time.monotonic()
+            os.write(2, _TOLD)  # print may not interrupt another print
+        elif number == signal.SIGINT and time.monotonic() - self._since > _SAME:
+            raise KeyboardInterrupt
 
 
 class LossWatch:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bottomup.model import HeadStack, PoseModel
 from bottomup.types import Batch, Outputs, Targets
+
+LOSS = "loss"  # what is minimised, among the figures of a run
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,28 @@ class Losses:
     metrics: dict[str, Tensor]  # "head/figure" -> (B,), NaN where an image has none; of the last stage
 
 
+def forward_losses(
+    model: PoseModel, batch: Batch, given: Collection[str], precision: torch.dtype, call: nn.Module | None = None
+) -> Losses:
+    """Run a model on a batch that lies on its device, heads of ``given`` by their ideal outputs, and judge what comes out.
+
+    ``call`` is the model as it is called, compiled or wrapped for several ranks, where that is not ``model`` itself.
+    """
+    device = batch.keypoints.device
+    ideal = model.ideal(batch, given) if given else None
+    with torch.autocast(device.type, precision, enabled=precision is not torch.float32):
+        outputs = (model if call is None else call)(batch.images, given=ideal, stages="all")
+    return compute_losses(model, outputs, batch)
+
+
+def mean_figures(parts: Sequence[Losses]) -> dict[str, Tensor]:
+    """The means over the images of all parts: ``loss``, ``loss/HEAD/TERM`` unweighted, ``HEAD/FIGURE``; each a scalar."""
+    columns = {LOSS: [part.total.detach() for part in parts]}
+    columns |= {f"{LOSS}/{name}": [part.terms[name] for part in parts] for name in parts[0].terms}
+    columns |= {name: [part.metrics[name] for part in parts] for name in parts[0].metrics}
+    return {name: torch.cat(column).nanmean() for name, column in columns.items()}
+
+
 def compute_losses(model: PoseModel, outputs: list[Outputs], batch: Batch, heads: Iterable[str] | None = None) -> Losses:
     """Judge the outputs of all stages (``model(..., stages="all")``) against a batch's annotations."""
     total = torch.zeros(len(batch), device=batch.keypoints.device)
@@ -30,10 +54,11 @@ def compute_losses(model: PoseModel, outputs: list[Outputs], batch: Batch, heads
         per_stage = []
         for stage, targets in _targets(stack, outputs, batch):
             per_stage.append(stack.at(stage).loss(outputs[stage], targets))
+        weights = stack.loss_weights(name, per_stage[0])
         for term in per_stage[0]:
             joined = torch.stack([losses[term] for losses in per_stage])
             joined = joined.sum(0) if stack.reduction == "sum" else joined.mean(0)
-            total = total + stack.loss_weight(term) * joined
+            total = total + weights[term] * joined
             terms[f"{name}/{term}"] = joined.detach()
         with torch.no_grad():
             figures = stack.last.metrics(outputs[-1], targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from bottomup.errors import ConfigError
+from bottomup.errors import CheckpointError, ConfigError
+from bottomup.options import Natural, check_values, resolved
 from bottomup.registry import unknown
 
 _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -30,18 +32,22 @@ def make_optimiser(
     *,
     name: str = "adam",
     lr: float = 2e-4,
-    groups: Mapping[str, Mapping[str, float]] | None = None,
+    groups: Mapping[str, Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> torch.optim.Optimizer:
     """An optimiser ("sgd", "adam", "adamw") over all trainable parameters.
 
-    ``groups`` maps prefixes of parameter names to their own ``lr_scale`` and ``weight_decay``, e.g.
-    ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused`` kernels,
-    the default here, take a third of the time of its loops on a CPU too.
+    ``groups`` maps prefixes of parameter names to their own ``lr_scale``, ``weight_decay`` or other options of the optimiser,
+    e.g. ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused``
+    kernels, the default here, take a third of the time of its loops on a CPU too. ConfigError for what does not fit.
     """
     if name not in _OPTIMISERS:
         raise ConfigError(unknown("optimiser", name, list(_OPTIMISERS)))
     groups = groups or {}
+    known = _options_of(_OPTIMISERS[name])
+    check_values("engine.optimiser", options, known, extra=("name", "lr", "groups"))
+    for prefix, own in groups.items():
+        check_values(f"engine.optimiser.groups.{prefix}", own, {"lr_scale": float} | known)
     members: dict[str, list[nn.Parameter]] = {}
     for parameter_name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -59,7 +65,14 @@ def make_optimiser(
         raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
 
 
-def _group(prefix: str, groups: Mapping[str, Mapping[str, float]], lr: float) -> dict[str, float]:
+def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
+    """The options of one of torch's optimisers, all but the rate, with their annotations."""
+    hints = resolved(optimiser.__init__)
+    names = list(inspect.signature(optimiser).parameters)
+    return {name: hints.get(name, Any) for name in names if name not in ("params", "lr")}
+
+
+def _group(prefix: str, groups: Mapping[str, Mapping[str, Any]], lr: float) -> dict[str, Any]:
     settings = dict(groups.get(prefix, {}))
     return {"lr": lr * settings.pop("lr_scale", 1.0), **settings}
 
@@ -102,29 +115,69 @@ class Factor:
         if self.waited > self.patience:
             self.scale, self.waited = self.scale * self.gamma, 0
 
+    def forget(self) -> None:
+        """Compare no more with the scores so far; what they brought stays."""
+        self.best, self.waited = -math.inf, 0
+
 
 def make_schedule(
-    optimiser: torch.optim.Optimizer, steps: int, *, name: str = "constant", **options: Any
+    optimiser: torch.optim.Optimizer,
+    steps: int,
+    *,
+    name: str = "constant",
+    warmup: Natural = 0,
+    milestones: Sequence[int] = (),
+    gamma: float = 0.1,
+    floor: float = 0.0,
+    patience: Natural = 3,
 ) -> tuple[LambdaLR, Factor]:
     """A learning-rate schedule over ``steps`` steps; options as in Factor."""
     if name not in _SCHEDULES:
         raise ConfigError(unknown("schedule", name, list(_SCHEDULES)))
-    known = ["warmup", "milestones", "gamma", "floor", "patience"]
-    for option in options:
-        if option not in known:
-            raise ConfigError("engine.schedule: " + unknown("option", option, known))
-    if isinstance(options.get("milestones"), Sequence):
-        options["milestones"] = [int(milestone) for milestone in options["milestones"]]
-    factor = Factor(name=name, steps=steps, **options)
+    factor = Factor(name, steps, warmup, [int(milestone) for milestone in milestones], gamma, floor, patience)
     return LambdaLR(optimiser, factor), factor
 
 
 def resume_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take over what an optimiser has gathered (its moments); its options stay as they are configured now."""
+    """Take over what an optimiser has gathered (its moments); its options stay as they are configured now.
+
+    CheckpointError where what it gathered is of other parameters or of no use to this optimiser.
+    """
+    _check_gathered(optimiser, state)
     options = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
     optimiser.load_state_dict(state)
     for group, configured in zip(optimiser.param_groups, options, strict=True):
         group.update(configured)
+
+
+def _check_gathered(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Refuse a state that ``optimiser`` could not go on with."""
+    numbered = [number for group in state["param_groups"] for number in group["params"]]
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    gathered = [(state["state"].get(number, {}), parameter) for number, parameter in zip(numbered, parameters, strict=False)]
+    sizes = [[len(group["params"]) for group in groups] for groups in (state["param_groups"], optimiser.param_groups)]
+    moved = any(isinstance(t, Tensor) and t.dim() and t.shape != p.shape for entries, p in gathered for t in entries.values())
+    if sizes[0] != sizes[1] or moved:
+        raise CheckpointError(
+            "the interrupted run trained other parameters, or in other groups; to resume, engine.optimiser.groups, trained, given "
+            "and freeze must be as before. To start anew from its weights, use init= and another output="
+        )
+    needed = _gathers(optimiser)
+    if any(entries and not needed <= entries.keys() for entries, _ in gathered):
+        raise CheckpointError(
+            f"what the interrupted run's optimiser gathered is of no use to this {type(optimiser).__name__}; to resume, name and "
+            "amsgrad of engine.optimiser must be as before. To start anew from its weights, use init= and another output="
+        )
+
+
+def _gathers(optimiser: torch.optim.Optimizer) -> set[str]:
+    """What an optimiser remembers of a parameter, as it is configured: a step of a copy tells."""
+    parameter = nn.Parameter(torch.zeros_like(optimiser.param_groups[0]["params"][0]))
+    parameter.grad = torch.zeros_like(parameter)
+    copy = type(optimiser)([parameter])  # type: ignore[call-arg]  # all that are offered have defaults
+    copy.param_groups[0].update({key: value for key, value in optimiser.param_groups[0].items() if key != "params"})
+    copy.step()
+    return {key for key, value in copy.state[parameter].items() if value is not None}
 
 
 def resume_schedule(schedule: LambdaLR, factor: Factor, state: dict[str, Any]) -> None:

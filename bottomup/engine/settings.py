@@ -10,23 +10,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bottomup.engine.objective import LOSS
+from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.errors import ConfigError
+from bottomup.options import Count, Natural, check_options
 from bottomup.registry import unknown
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a model is trained; ``batch_size`` counts the images of one step over all ranks and accumulation steps.
 
     ``accumulate`` cuts a rank's share of a step into micro-batches. ``average_from`` is the step from which weights are
-    averaged. Intervals are in steps; 0 switches off.
+    averaged. Intervals are in steps; 0 switches off. ConfigError for what does not fit.
     """
 
-    steps: int
-    batch_size: int
-    accumulate: int = 1
+    steps: Count
+    batch_size: Count
+    accumulate: Count = 1
     precision: str = "fp32"
     channels_last: bool = True
     compile: bool = False
@@ -34,28 +37,32 @@ class Settings:
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
     average: Mapping[str, Any] | None = None
-    average_from: int = 0
-    validate_every: int = 0
-    checkpoint_every: int = 1000
-    log_every: int = 20
+    average_from: Natural = 0
+    validate_every: Natural = 0
+    checkpoint_every: Natural = 1000
+    log_every: Natural = 20
     tensorboard: bool = True
-    best: str = "AP"  # the validation figure that chooses best.pt
+    best: str = "AP"  # the validation figure that chooses best.pt: of losses the least, of all others the greatest
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
         """Settings from a configuration; ConfigError for a misspelt option."""
-        known = list(cls.__dataclass_fields__)
-        for option in options:
-            if option not in known:
-                raise ConfigError("engine: " + unknown("option", option, known))
+        check_options("engine", cls, options)
         return cls(**options)
 
     def __post_init__(self) -> None:
+        check_options("engine", type(self), vars(self))
         if self.precision not in PRECISIONS:
             raise ConfigError("engine: " + unknown("precision", self.precision, list(PRECISIONS)))
-        for name in ("steps", "batch_size", "accumulate"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"engine.{name} should be at least 1, got {getattr(self, name)}")
+        check_options("engine.optimiser", make_optimiser, self.optimiser)
+        check_options("engine.schedule", make_schedule, self.schedule)
+        if self.average is not None:
+            check_options("engine.average", make_average, self.average)
+
+    @property
+    def best_is_least(self) -> bool:
+        """Whether the figure that chooses best.pt is a loss."""
+        return self.best == LOSS or self.best.startswith(f"{LOSS}/")
 
     def micro_batch(self, world: int) -> int:
         """How many images one rank sees at once; ConfigError where a step does not divide."""

@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.interruption import Interruption, LossWatch
 from bottomup.engine.log import Log
-from bottomup.engine.objective import Losses, compute_losses
+from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
 from bottomup.engine.settings import PRECISIONS, Settings, Validation
-from bottomup.errors import CheckpointError, TrainingError
+from bottomup.errors import CheckpointError, ConfigError, TrainingError
 from bottomup.model import PoseModel
+from bottomup.registry import unknown
 from bottomup.types import Batch
 
 
@@ -79,7 +81,10 @@ class Trainer:
     # ---- the loop ------------------------------------------------------------------------------------------------------
 
     def fit(self) -> dict[str, float]:
-        """Train to the last step; return the last validation's figures. Ctrl-C ends with a checkpoint and TrainingError."""
+        """Train to the last step; return the last validation's figures.
+
+        Ctrl-C ends with a checkpoint and TrainingError, a second one with TrainingError at once.
+        """
         batches = self.batches(self.step)
         if self._resumed_rng is not None:  # after the workers' start, which draws a number
             _restore_random_state(self._resumed_rng, self.ranks.device)
@@ -96,6 +101,9 @@ class Trainer:
                     if stop:
                         raise TrainingError(f"interrupted at step {self.step}; continue with resume=true output={self.output}")
             self.watch.check()
+        except KeyboardInterrupt:
+            saved = f"resume=true output={self.output} goes on from its last checkpoint, if there was one"
+            raise TrainingError(f"interrupted at once, at step {self.step}; {saved}") from None
         finally:
             if log is not None:
                 log.close()
@@ -123,23 +131,14 @@ class Trainer:
     def _backward(self, batch: Batch, last: bool) -> Losses:
         """Forward and backward of one micro-batch; ranks exchange gradients with the last."""
         batch = batch.to(self.ranks.device)
-        images = batch.images
-        if images is not None and self.settings.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+        if batch.images is not None and self.settings.channels_last:
+            batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
         waits = isinstance(self.forward, nn.parallel.DistributedDataParallel) and not last
         with self.forward.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
-            given = self.model.ideal(batch, self.given) if self.given else None
-            with self.autocast():
-                outputs = self.forward(images, given=given, stages="all")
-            losses = compute_losses(self.model, outputs, batch)
+            losses = forward_losses(self.model, batch, self.given, PRECISIONS[self.settings.precision], self.forward)
             self.watch(losses, batch, self.step)
             self.scaler.scale(losses.total.mean() / self.settings.accumulate).backward()
         return losses
-
-    def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """The autocast of the chosen precision."""
-        precision = PRECISIONS[self.settings.precision]
-        return torch.autocast(self.ranks.device.type, precision, enabled=precision is not torch.float32)
 
     def _report(self, parts: list[Losses], began: float, log: Log | None) -> None:
         rate = self.settings.batch_size / (time.perf_counter() - began)
@@ -155,12 +154,8 @@ class Trainer:
 
     def _figures(self, parts: list[Losses]) -> dict[str, float]:
         """The mean of losses and metrics over the images of all parts and ranks."""
-        columns = {"loss": torch.cat([part.total.detach() for part in parts])}
-        for name in parts[0].terms:
-            columns[f"loss/{name}"] = torch.cat([part.terms[name] for part in parts])
-        for name in parts[0].metrics:
-            columns[name] = torch.cat([part.metrics[name] for part in parts])
-        means = self.ranks.mean(torch.stack([column.nanmean() for column in columns.values()]))
+        columns = mean_figures(parts)
+        means = self.ranks.mean(torch.stack(list(columns.values())))
         return dict(zip(columns, means.tolist(), strict=True))
 
     # ---- stopping -----------------------------------------------------------------------------------------------------------
@@ -194,15 +189,21 @@ class Trainer:
             self.last_metrics = found.metrics
             log.scalars(self.step, {f"val/{name}": value for name, value in found.metrics.items()})
             log.pictures(self.step, found.pictures)
-            score = found.metrics.get(self.settings.best, float("nan"))
-            log.say(f"step {self.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in list(found.metrics.items())[:6]))
-            if self.best is None or math.isnan(self.best) or score > self.best:  # not a number: kept until there is one
-                self.best, self.best_step = score, self.step
-                self.save("best.pt", training=False)
-            self.factor.observe(score)
+            log.say(f"step {self.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:6]))
+            self._heed(found.metrics)
             if self.on_validate:
                 self.on_validate(self, found.metrics)
         self._share_plateau()
+
+    def _heed(self, metrics: Mapping[str, float]) -> None:
+        """Keep the weights of the best figure so far, and let the schedule know of it."""
+        if self.settings.best not in metrics:
+            raise ConfigError("engine.best: " + unknown("figure of this validation", self.settings.best, list(metrics)))
+        figure, sign = metrics[self.settings.best], -1 if self.settings.best_is_least else 1
+        if self.best is None or math.isnan(self.best) or sign * figure > sign * self.best:  # not a number: kept until there is one
+            self.best, self.best_step = figure, self.step
+            self.save("best.pt", training=False)
+        self.factor.observe(sign * figure)
 
     def _share_plateau(self) -> None:
         """What the first rank learned of the plateau, all ranks know, and the next step heeds."""
@@ -239,6 +240,7 @@ class Trainer:
             "progress": {
                 "step": self.step,
                 "best": self.best,
+                "best_of": self.settings.best,
                 "best_step": self.best_step,
                 "last_metrics": self.last_metrics,
             },
@@ -258,13 +260,17 @@ class Trainer:
         load_weights(self.model, checkpoint.model, str(path))
         resume_optimiser(self.optimiser, state["optimiser"])
         resume_schedule(self.schedule, self.factor, state["schedule"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # without, the run was in another precision: gradients are scaled from here on
+            self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.n_averaged.fill_(state["average_count"])
             load_weights(self.average.module, checkpoint.average or checkpoint.model, str(path))
         progress = state["progress"]
         self.step, self.best, self.best_step = progress["step"], progress["best"], progress["best_step"]
         self.last_metrics = progress["last_metrics"]
+        if progress.get("best_of", self.settings.best) != self.settings.best:  # figures of two kinds do not compare
+            self.best, self.best_step = None, 0
+            self.factor.forget()
         if self.ranks.rank < len(state["random"]):  # a rank that was not there before goes on from its seed
             self._resumed_rng = state["random"][self.ranks.rank]
 

@@ -85,7 +85,7 @@ def _narrow(records: Records, index: int) -> Records:
     """The records as if their skeleton had only keypoint ``index``."""
     people = [_one(person, index) for person in records.people]
     for person in people:
-        person["num_keypoints"] = int(person["keypoints"][2] > 0)
+        person["num_keypoints"] = int(person["num_keypoints"] > 0 and person["keypoints"][2] > 0)
     instances = [_one(instance, index) for instance in records.instances]
     return replace(records, people=people, instances=[instance for instance in instances if any(instance["keypoints"])])
 

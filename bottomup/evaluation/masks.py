@@ -22,37 +22,50 @@ _METRICS: MetricTable = {
     "mask_APS": ("precision", None, "small"),
     "mask_APM": ("precision", None, "medium"),
     "mask_APL": ("precision", None, "large"),
+    "mask_AR1": ("recall", None, "all"),
+    "mask_AR10": ("recall", None, "all"),
     "mask_AR": ("recall", None, "all"),
     "mask_ARS": ("recall", None, "small"),
     "mask_ARM": ("recall", None, "medium"),
     "mask_ARL": ("recall", None, "large"),
 }
+_LIMITS = {"mask_AR1": 1, "mask_AR10": 10}  # instances of an image, where not all that count do
 _POSED = "mask_AP_posed"
 
 
 def evaluate_masks(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], max_people: int = 20) -> dict[str, float]:
-    """COCO's mask metrics of one category, in [0, 1]: mask_AP, …50, …75, …S, …M, …L, mask_AR, …S, …M, …L; and mask_AP_posed.
+    """COCO's mask metrics of one category, in [0, 1]: mask_AP, …50, …75, …S, …M, …L, mask_AR, …1, …10, …S, …M, …L; mask_AP_posed.
 
     ``predictions`` are in image px with masks; ``ground_truth`` is a COCO dictionary of the people of one category, of which
-    every image counts; those without a mask are left out as crowds are. Of each image the ``max_people`` best instances count.
-    "mask_AP_posed" leaves out people without labelled keypoints too: who matches one is neither right nor wrong. NaN where
-    nobody is to be found. Raises DataError for a prediction of an image that is not listed.
+    every image counts; those without a mask are left out as crowds are. Of each image the ``max_people`` best instances count,
+    for "mask_AR1" and "mask_AR10" the best one and the best ten of them. "mask_AP_posed" leaves out people without labelled
+    keypoints too: who matches one is neither right nor wrong. NaN where nobody is to be found. Raises DataError for a prediction
+    of an image that is not listed.
     """
     images = {image["id"]: image for image in ground_truth["images"]}
     listed = list(images.values())
     people = [_person(entry, number, images[entry["image_id"]]) for number, entry in enumerate(ground_truth["annotations"], 1)]
     found = _instances(predictions, images.keys())
-    metrics = read_metrics(_match(listed, people, found, max_people), _METRICS)
+    matched = _match(listed, people, found, max_people)
+    metrics = _read(matched, max_people)
+    metrics |= {name: _read(matched, min(limit, max_people))[name] for name, limit in _LIMITS.items()}
     posed = [person | {"iscrowd": person["iscrowd"] or int(not person["posed"])} for person in people]
-    return metrics | {_POSED: read_metrics(_match(listed, posed, found, max_people), _METRICS)["mask_AP"]}
+    return metrics | {_POSED: _read(_match(listed, posed, found, max_people), max_people)["mask_AP"]}
 
 
 def _match(images: list[Record], people: list[Record], found: list[Record], max_people: int) -> COCOeval:
+    """The ``max_people`` best instances of each image matched to its people, to be read at that limit or at a lower one."""
     with silence():
         evaluation = COCOeval(indexed(images, people), indexed(images, found), "segm")
-        evaluation.params.maxDets = [max_people]
+        evaluation.params.maxDets = sorted({max_people, *(min(limit, max_people) for limit in _LIMITS.values())})
         evaluation.evaluate()
     return evaluation
+
+
+def _read(evaluation: COCOeval, limit: int) -> dict[str, float]:
+    """The metrics of the ``limit`` best instances of each image."""
+    evaluation.params.maxDets = [limit]
+    return read_metrics(evaluation, _METRICS)
 
 
 def _person(annotation: Mapping[str, Any], number: int, image: Record) -> Record:

@@ -31,11 +31,12 @@ class Records:
 def read_records(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton) -> Records:
     """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
 
-    Only annotations of the category that has the skeleton's keypoints count. DataError where an annotation lacks what OKS
-    needs, where a prediction has no image of its own in ``ground_truth``, and where a score is not finite.
+    Only annotations of the category that has the skeleton's keypoints count. ``num_keypoints`` is the annotation's own, the number
+    of labelled keypoints where it says none. DataError where an annotation lacks what OKS needs, where a prediction has no image
+    of its own in ``ground_truth``, and where a score is not finite.
     """
     image_ids = [image["id"] for image in ground_truth["images"]]
-    category, listed = _category(ground_truth, skeleton), set(image_ids)
+    category, listed = category_id(ground_truth, skeleton), set(image_ids)
     people = [
         _person(annotation, number, skeleton)
         for number, annotation in enumerate(ground_truth["annotations"], start=1)
@@ -55,7 +56,7 @@ def subset(ground_truth: Mapping[str, Any], image_ids: Iterable[int]) -> dict[st
 
 
 def ignored(person: Record) -> bool:
-    """Whether a person is left out of every count: a crowd, or nobody's keypoints."""
+    """Whether a person is left out of every count, as by pycocotools: a crowd, or one whose ``num_keypoints`` is 0."""
     return bool(person["iscrowd"]) or person["num_keypoints"] == 0
 
 
@@ -67,8 +68,8 @@ def by_image(records: Iterable[Record]) -> dict[int, list[Record]]:
     return groups
 
 
-def _category(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> int:
-    """The id of the one category whose keypoints these are."""
+def category_id(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> int:
+    """The id of the one category whose keypoints these are; DataError where there is not just one."""
     categories = ground_truth["categories"]
     with_keypoints = [category for category in categories if category.get("keypoints")] or categories
     same_names = [category for category in with_keypoints if tuple(category.get("keypoints", ())) == skeleton.keypoints]
@@ -85,12 +86,13 @@ def _category(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> int:
 def _person(annotation: Mapping[str, Any], number: int, skeleton: Skeleton) -> Record:
     keypoints = annotation.get("keypoints") or [0] * (3 * len(skeleton))
     _check_annotation(annotation, keypoints, skeleton)
+    stated = annotation.get("num_keypoints")
     return {
         "id": number,
         "image_id": annotation["image_id"],
         "category_id": CATEGORY,
         "keypoints": list(keypoints),
-        "num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3]),
+        "num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3]) if stated is None else stated,
         "area": annotation["area"],
         "bbox": annotation["bbox"],
         "iscrowd": int(annotation.get("iscrowd") or 0),

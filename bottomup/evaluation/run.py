@@ -42,11 +42,14 @@ def evaluate_dataset(
     """
     skeleton = dataset.task.skeleton
     if skeleton is None:
-        raise ConfigError("the data set has no keypoints to evaluate")
+        raise ConfigError(
+            "the data set has no keypoints to evaluate; choose one whose category names keypoints (data.category=NAME)"
+        )
     if predictor.model.task.skeleton is None or predictor.model.task.skeleton.keypoints != skeleton.keypoints:
         raise ConfigError(
             f"the model finds {predictor.model.task.skeleton and predictor.model.task.skeleton.name!r} keypoints, the data set has "
-            f"{skeleton.name!r}; map them with data=concat and keypoints:"
+            f"{skeleton.name!r}; map these onto those: data=concat data.skeleton=NAME, and in its data.sets `keypoints`, "
+            "{the model's name: the data set's name}"
         )
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()

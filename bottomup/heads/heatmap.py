@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from bottomup.ops.targets import counted_mean, keypoint_distance
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
-from bottomup.types import Batch, Features, Outputs, Targets, Task
+from bottomup.types import Batch, Features, Outputs, Targets, Task, ignore_maps
 
 Shape = Literal["gaussian", "disk"]
 Criterion = Literal["mse", "logistic"]
@@ -29,10 +30,11 @@ class Heatmap(Head):
 
     ``shape`` "gaussian" has ``sigma`` input px (the reference's 2 cells of stride 4 are 8), at the keypoint's exact place; of
     several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. ``criterion`` is "mse" on linear
-    maps or "logistic" on logits. ``unannotated`` keeps people without keypoint annotation out of the loss, as they are
-    neither background nor taught.
+    maps or "logistic" on logits. ``ignore`` names the ignore maps whose cells the loss leaves out: "unannotated" are people
+    without keypoint annotation, who are neither background nor taught. Of keypoints that an image's data set does not annotate
+    at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
-    Deviates from Associative Embedding: it ignores crowds only; set ``unannotated: false`` for that.
+    Deviates from Associative Embedding: its code ignores crowds only; set ``ignore: [crowd]`` for that.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class Heatmap(Head):
         criterion: Criterion = "mse",
         sigma: float = 8.0,
         radius: float = 32.0,
-        unannotated: bool = True,
+        ignore: Sequence[str] = ("crowd", "unannotated", "padding"),
     ) -> None:
         super().__init__(source, task)
         options = Options("head heatmap")
@@ -59,7 +61,7 @@ class Heatmap(Head):
         self.conv = nn.Conv2d(source.level.channels, task.keypoints, 1)
         self.provides = {self.key: "B K h w"}
         self.grids = {self.key: source.level.grid}
-        self.ignores = frozenset({"crowd", "padding"} | ({"unannotated"} if unannotated else set()))
+        self.ignores = ignore_maps("head heatmap", ignore)
         self.feedback = task.keypoints
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
@@ -68,9 +70,11 @@ class Heatmap(Head):
         return {self.key: self.conv(maps).float()}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
-        """The gaussians or disks, and the cells that the loss counts."""
+        """The gaussians or disks, the cells (B, h, w) and the keypoints (B, K) that the loss counts."""
         counted = ~any_at_cells(batch.ignored(self.ignores), self.grids[self.key])
-        return {"heatmap": self._shapes(batch), "counted": counted}
+        every = counted.new_ones((len(batch), self.task.keypoints))
+        annotated = every if batch.annotated is None else batch.annotated
+        return {"heatmap": self._shapes(batch), "counted": counted, "annotated": annotated}
 
     def _shapes(self, batch: Batch) -> Tensor:
         """(B, K, h, w) float32 in [0, 1]."""
@@ -81,13 +85,14 @@ class Heatmap(Head):
         return torch.where(distance < _CUT**2, torch.exp(-distance / 2), 0.0)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """The criterion's mean over keypoints and cells, 0 where ignored; "logistic" over the cells that count alone."""
-        maps, target = outputs[self.key], targets["heatmap"]
+        """The criterion's mean over keypoints and cells, 0 where ignored; "logistic" over the ones that count alone."""
+        maps, target, annotated = outputs[self.key], targets["heatmap"], targets["annotated"][..., None, None]
         check_shape(self.key, maps, "B K h w", {"K": self.task.keypoints})
         if self.key == "heatmap":
-            return {"mse": ((maps - target).square() * targets["counted"][:, None]).mean((1, 2, 3))}
-        error = F.binary_cross_entropy_with_logits(maps, target, reduction="none")
-        return {"logistic": counted_mean(error, targets["counted"])}
+            return {"mse": ((maps - target).square() * (targets["counted"][:, None] & annotated)).mean((1, 2, 3))}
+        error = F.binary_cross_entropy_with_logits(maps, target, reduction="none") * annotated
+        share = targets["annotated"].float().mean(1)  # of the keypoints; 0 only where the error is
+        return {"logistic": counted_mean(error, targets["counted"]) / share.clamp(min=1 / self.task.keypoints)}
 
     def ideal(self, batch: Batch) -> Outputs:
         """The gaussians or disks themselves, or their logits."""

@@ -35,6 +35,7 @@ class LongOffsets(Head):
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * 2, 1)
         self.provides = {"long_offsets": "B K 2 h w"}
         self.requires = {"short_offsets": "B K 2 h w"} if refine else {}
+        self.refined = frozenset({"long_offsets"} if refine else ())
         self.grids = {"long_offsets": source.grid_of("short_offsets") if refine else source.level.grid}
         self.feedback = task.keypoints * 2
 

@@ -39,6 +39,7 @@ class MidOffsets(Head):
         self.conv = nn.Conv2d(source.level.channels, len(edges) * 2, 1)
         self.provides = {"mid_offsets": "B 2E 2 h w"}
         self.requires = {"short_offsets": "B K 2 h w"} if refine else {}
+        self.refined = frozenset({"mid_offsets"} if refine else ())
         self.grids = {"mid_offsets": source.grid_of("short_offsets") if refine else source.level.grid}
         self.feedback = len(edges) * 2
 

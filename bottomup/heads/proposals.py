@@ -23,8 +23,8 @@ class Proposals(Head):
     """The ``count`` best boxes of a detector after suppression; no weights. MultiPoseNet §3.5.
 
     Of the thousand best anchors those that score ``threshold`` or more are decoded; a box whose IoU with a better one is above
-    ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; ``first``
-    of them where it is set, as for data in units of a person.
+    ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; in training
+    ``first`` of them where it is set, as for data in units of a person, whose neighbours are there to be told apart only.
     """
 
     reads_features = False
@@ -64,13 +64,19 @@ class Proposals(Head):
         boxes = boxes.gather(1, kept.clamp(min=0)[..., None].expand(-1, -1, 4)) * (kept >= 0)[..., None]
         return {"proposals": boxes, "proposal_scores": scores}
 
+    def trim(self, outputs: Outputs) -> Outputs:
+        """As many as the image with the most has, at least one: what reads them does not pay for the rest."""
+        most = max(1, int((outputs["proposal_scores"] > 0).sum(1).max()))
+        return {key: maps[:, :most] for key, maps in outputs.items()}
+
     def ideal(self, batch: Batch) -> Outputs:
-        """The true boxes, score 1, those without padding first; R is ``first`` or the number of people."""
+        """The true boxes, score 1, those without padding first; R is ``first``, in training, or the number of people."""
+        first = self.first if self.training else None
         wanted = batch.labelled.any(-1) if self.who == "annotated" else batch.present  # (B, N)
-        order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, : self.first]
+        order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, :first]
         there = wanted.gather(1, order)
         boxes = batch.boxes.gather(1, order[..., None].expand(-1, -1, 4)) * there[..., None]
-        short = (self.first or 0) - order.shape[1]
+        short = (first or 0) - order.shape[1]
         if short > 0:
             boxes, there = F.pad(boxes, (0, 0, 0, short)), F.pad(there, (0, short))
         return {"proposals": boxes, "proposal_scores": there.float()}

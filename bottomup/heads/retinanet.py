@@ -25,10 +25,11 @@ _SURE = 10.0  # an ideal logit
 class Retinanet(Head):
     """Anchors with class logits and box deltas, all levels of a pyramid one after the other; give it ``level: all``.
 
-    An anchor's side is ``size`` strides of its level times each of ``scales``, a third of an octave apart, in each of ``ratios``,
-    height over width. It is a person's from an IoU of ``positive`` on, or where none overlaps that person more, and background
-    below ``negative``; between them, and mostly inside a crowd, it is ignored. Focal loss with ``gamma`` and ``alpha``, smooth
-    L1 on the deltas, both over the number of positive anchors of the image. People without keypoints are people here.
+    An anchor's side is ``size`` strides of the first level, doubled by each further one (whose stride a dilated network may not
+    double), times each of ``scales``, a third of an octave apart, in each of ``ratios``, height over width. It is a person's from
+    an IoU of ``positive`` on, or where none overlaps that person more, and background below ``negative``; between them, and
+    mostly inside a crowd, it is ignored. Focal loss with ``gamma`` and ``alpha``, smooth L1 on the deltas, both over the number
+    of positive anchors of the image. People without keypoints are people here.
     """
 
     ignores = frozenset({"crowd"})
@@ -48,7 +49,7 @@ class Retinanet(Head):
     ) -> None:
         super().__init__(source, task)
         options = Options("head retinanet")
-        options.check("size", size, size > 0, "positive, in strides")
+        options.check("size", size, size > 0, "positive, in strides of the first level")
         options.check("scales", list(scales), len(scales) > 0 and min(scales) > 0, "positive factors, at least one")
         options.check("ratios", list(ratios), len(ratios) > 0 and min(ratios) > 0, "positive, at least one")
         options.check("negative, positive", (negative, positive), 0 < negative <= positive < 1, "0 < negative <= positive < 1")
@@ -70,9 +71,10 @@ class Retinanet(Head):
 
     def _anchors(self, shapes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
         """(A, 4) of levels of these shapes."""
+        finest = self.size * self.source.levels[0].grid.stride
         levels = [
-            anchor_boxes(level.grid, shape, [self.size * level.grid.stride * scale for scale in self.scales], self.ratios, like)
-            for level, shape in zip(self.source.levels, shapes, strict=True)
+            anchor_boxes(level.grid, shape, [finest * 2**octave * scale for scale in self.scales], self.ratios, like)
+            for octave, (level, shape) in enumerate(zip(self.source.levels, shapes, strict=True))
         ]
         return torch.cat(levels)
 

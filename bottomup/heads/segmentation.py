@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -13,7 +14,7 @@ from bottomup.ops.targets import counted_mean
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
-from bottomup.types import Batch, Features, Outputs, Targets, Task
+from bottomup.types import Batch, Features, Outputs, Targets, Task, ignore_maps
 
 Criterion = Literal["mse", "logistic"]
 
@@ -23,19 +24,26 @@ class Segmentation(Head):
     """The union of all instance masks.
 
     ``criterion`` is "mse" on linear maps (Associative Embedding §3.4, the heatmap of foreground) or "logistic" on logits
-    (PersonLab §3.2). Crowds, people without a mask and padding are left out of the loss, and of several categories' what lies
-    inside several instances.
+    (PersonLab §3.2). ``ignore`` names the ignore maps whose cells the loss leaves out ("unmasked" are people without a mask); it
+    also leaves out, of several categories', what lies inside several instances.
 
     What the papers leave open: the target is the share of a cell's square that the masks cover, so that a mask drawn between the
     cells where the map crosses 1/2 keeps its outline.
     """
 
-    ignores = frozenset({"crowd", "unmasked", "padding"})
     reads_instances = True
 
-    def __init__(self, source: Source, task: Task, *, criterion: Criterion = "logistic") -> None:
+    def __init__(
+        self,
+        source: Source,
+        task: Task,
+        *,
+        criterion: Criterion = "logistic",
+        ignore: Sequence[str] = ("crowd", "unmasked", "padding"),
+    ) -> None:
         super().__init__(source, task)
         Options("head segmentation").choice("criterion", criterion, Criterion)
+        self.ignores = ignore_maps("head segmentation", ignore)
         self.key = "segmentation" if criterion == "mse" else "segmentation_logits"
         channels = len(task.categories)
         self.conv = nn.Conv2d(source.level.channels, channels, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,8 +16,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from bottomup.engine import interruption
 from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.engine.settings import Validation
 from bottomup.errors import CheckpointError, TrainingError
+from bottomup.model import PoseModel
 from tests.engine.runs import make_trainer
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +59,39 @@ def test_what_is_configured_anew_holds_after_a_resume(tmp_path: Path) -> None:
     (group,) = longer.optimiser.param_groups
     assert group["lr"] == pytest.approx(4e-3 / 2) and group["betas"] == (0.8, 0.9)  # half way of eight
     assert all(state["step"] == 4 for state in longer.optimiser.state.values())
+
+
+def test_another_precision_goes_on_with_a_scaler_of_its_own(tmp_path: Path) -> None:
+    """fp16 scales gradients, which fp32 before it did not; and back."""
+    for steps, precision in ((2, "fp32"), (4, "fp16"), (6, "fp32")):
+        trainer = make_trainer(tmp_path, steps=steps, precision=precision)
+        if steps > 2:
+            trainer.resume(tmp_path / "last.pt")
+        trainer.fit()
+        assert (trainer.step, trainer.scaler.is_enabled()) == (steps, precision == "fp16")
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "words"),
+    [
+        ({"name": "adam", "lr": 1e-3, "groups": {"backbone": {"lr_scale": 0.1}}}, "engine.optimiser.groups"),
+        ({"name": "sgd", "lr": 1e-3, "momentum": 0.9}, "this SGD"),
+    ],
+)
+def test_an_optimiser_that_cannot_go_on_is_refused(optimiser: dict[str, Any], words: str, tmp_path: Path) -> None:
+    make_trainer(tmp_path, steps=2).fit()
+    with pytest.raises(CheckpointError, match=words):
+        make_trainer(tmp_path, steps=4, optimiser=optimiser).resume(tmp_path / "last.pt")
+
+
+def test_a_resumed_run_never_compares_figures_of_two_kinds(tmp_path: Path) -> None:
+    make_trainer(tmp_path, steps=3).fit()
+    same = make_trainer(tmp_path, steps=6)
+    same.resume(tmp_path / "last.pt")
+    assert same.best is not None and same.factor.best == same.best
+    other = make_trainer(tmp_path, steps=6, best="loss")
+    other.resume(tmp_path / "last.pt")
+    assert other.best is None and other.factor.best == -math.inf
 
 
 def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) -> None:
@@ -113,6 +150,34 @@ def test_an_interrupted_run_ends_with_a_checkpoint(tmp_path: Path) -> None:
     assert state is not None and state["progress"]["step"] == 5
 
 
+def test_another_ctrl_c_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even within a validation, of hours perhaps."""
+    monkeypatch.setattr(interruption, "_SAME", 0.0)
+    trainer = make_trainer(tmp_path, steps=3, validate_every=1)
+
+    def endless(_: PoseModel) -> Validation:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+        pytest.fail("went on")
+
+    trainer.validate = endless
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(TrainingError, match=r"at once, at step 1; resume=true output="):
+        trainer.fit()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_ctrl_c_that_is_heard_twice_counts_once() -> None:
+    """torchrun hands on what the terminal has told its processes already; and SIGTERM never ends without a checkpoint."""
+    heard = interruption.Interruption()
+    with heard.caught():
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+    assert heard.asked
+
+
 def test_a_loss_that_is_not_finite_stops_with_its_images(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, steps=20, optimiser={"name": "sgd", "lr": 1e30}, schedule={"name": "constant"}, clip=None)
     with pytest.raises(TrainingError, match="not finite"):
@@ -134,7 +199,7 @@ def test_broken_and_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"cut\.pt.*cut short"):
         load_checkpoint(tmp_path / "cut.pt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-    with pytest.raises(CheckpointError, match="not a bottomup checkpoint"):
+    with pytest.raises(CheckpointError, match=r"not a bottomup checkpoint; .*backbone\.weights=FILE"):
         load_checkpoint(tmp_path / "foreign.pt")
     trainer.save("best.pt", training=False)
     with pytest.raises(CheckpointError, match="weights alone"):

@@ -130,7 +130,7 @@ def test_every_keypoint_of_a_person_is_placed() -> None:
         assert prediction.instances.keypoints.isfinite().all() and (prediction.instances.keypoint_scores > 0).all()
 
 
-def test_models_without_long_offsets_make_no_masks() -> None:
+def test_models_without_long_offsets_and_segmentation_make_no_masks() -> None:
     for prediction in make_predictor().predict_batch(make_batch([2], (129, 161)), ORACLE):
         assert prediction.instances.masks is None and prediction.segmentation is None
 

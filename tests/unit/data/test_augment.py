@@ -81,6 +81,16 @@ def test_to_input_moves_the_original_keypoints() -> None:
     np.testing.assert_allclose(moved.people.keypoints, expected, atol=2e-3)
 
 
+@pytest.mark.parametrize("scale_of", ["image", "box"])
+def test_scales_are_drawn_evenly_of_the_image_or_of_the_box_around_it(scale_of: str) -> None:
+    """The box is what the input shows, in long sides of the image."""
+    sample = make_sample(2, (48, 64), people=1)
+    augment = make_augment(scale=(0.5, 1.5), scale_of=scale_of)
+    growth = np.array([augment(sample, seed).to_input[0, 0] * 64 / 128 for seed in range(200)])
+    drawn = np.sort(growth if scale_of == "image" else 1 / growth)
+    np.testing.assert_allclose(drawn, np.linspace(0.5, 1.5, 200), atol=0.12)  # what 200 even draws hardly ever exceed
+
+
 def test_the_same_seed_draws_the_same_view() -> None:
     sample = make_sample(3, people=2)
     augment = make_augment(rotate=30, scale=(0.5, 1.5), flip=0.5, transforms=[{"name": "ColorJitter", "p": 1.0}])

@@ -21,9 +21,14 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO as PyCoco
 from pycocotools.cocoeval import COCOeval
 
+from bottomup.compose import compose_dataset
 from bottomup.data.coco import Coco, from_indices, to_indices
-from bottomup.data.dataset import DATASETS
-from bottomup.data.subset import Subset
+from bottomup.data.concat import Concat
+from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.kept import Kept
+from bottomup.data.labels import Labels, Persons
+from bottomup.data.subset import Subset, warn_of_shared_images
+from bottomup.data.synthetic import Synthetic
 from bottomup.errors import ConfigError, DataError
 from bottomup.skeletons import COCO, CROWDPOSE
 from bottomup.types import Instances, Prediction
@@ -220,7 +225,7 @@ def test_people_without_keypoints_stay_people(write: Any, segmentation: Any, key
 
 
 def test_visibility_decides_who_has_keypoints(write: Any) -> None:
-    """CrowdPose's num_keypoints leaves out head and neck; it is kept for evaluation alone."""
+    """CrowdPose's num_keypoints leaves out head and neck; the ground truth keeps it, as evaluation goes by it."""
     dataset = Coco(**write(content(person(num_keypoints=0))))
     assert not dataset.sample(0, MAPS).ignore["unannotated"].any()
     assert dataset.ground_truth()["annotations"][0]["num_keypoints"] == 0
@@ -273,15 +278,24 @@ def test_other_categories_are_left_out(write: Any) -> None:
     assert [category["name"] for category in dataset.ground_truth()["categories"]] == ["person"]
 
 
-def test_only_people_drops_images_without_keypoints(write: Any) -> None:
+def test_ground_truth_has_the_files_own_category(write: Any) -> None:
+    category = content()["categories"][0] | {"id": 9, "name": "monkey"}
+    truth = Coco(**write(content(person(category_id=9), categories=[category])), category="monkey").ground_truth()
+    assert truth["categories"] == [category] and [record["category_id"] for record in truth["annotations"]] == [9]
+
+
+def test_only_people_drops_images_without_them_or_without_their_keypoints(write: Any) -> None:
     images = [{"id": n, "file_name": "a.png", "width": W, "height": H} for n in (1, 2, 3, 4)]
     crowd = person(id=2, image_id=2, iscrowd=1)
     people = [person(image_id=1), crowd, person(id=3, image_id=3, keypoints=UNLABELLED)]
     options = write(content(*people, images=images))
     assert Coco(**options).image_ids == [1, 2, 3, 4]
-    dataset = Coco(**options, only_people=True)
-    assert dataset.image_ids == [1]
-    assert {record["image_id"] for record in dataset.ground_truth()["annotations"]} == {1}
+    for only_people, kept in ((True, [1, 3]), ("keypoints", [1]), (False, [1, 2, 3, 4])):
+        dataset = Coco(**options, only_people=only_people)
+        assert dataset.image_ids == kept
+        assert {record["image_id"] for record in dataset.ground_truth()["annotations"]} == {*kept} - {4}
+    with pytest.raises(ConfigError, match="did you mean 'keypoints'"):
+        Coco(**options, only_people="keypoint")
 
 
 @pytest.mark.parametrize("as_file", [False, True])
@@ -348,6 +362,8 @@ REFUSED = {
     "negative area": (person(area=-1.0), "`area`", "got -1.0"),
     "nan area": (person(area=NAN), "`area`", "got nan"),
     "word as area": (person(area="big"), "`area`", "'big'"),
+    "negative count": (person(num_keypoints=-1), "`num_keypoints`", "got -1"),
+    "word as count": (person(num_keypoints="two"), "`num_keypoints`", "'two'"),
     "nan keypoint": (person(keypoints=[NAN, *LABELLED[1:]]), "`keypoints`", "finite"),
     "too few keypoints": (person(keypoints=LABELLED[:6]), "`keypoints`", "9 numbers.*got 6 numbers"),
     "unknown visibility": (person(keypoints=[*LABELLED[:2], 3, *LABELLED[3:]]), "`keypoints`", "visibility 0, 1 or 2"),
@@ -380,8 +396,13 @@ FILES = {
     "image without name": (content(images=[{"id": 7, "width": W, "height": H}]), "image 7: `file_name`"),
     "image twice": (content(images=content()["images"] * 2), "image 7: `id`"),
     "no such category": (content(categories=[{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]), "'person'.*cat, dog"),
+    "no category name": (content(categories=[{"id": 1}]), "no category named 'person'"),
     "no keypoint names": (content(categories=[{"id": 1, "name": "person"}]), "set `skeleton`"),
+    "a number of keypoints": (content(categories=[content()["categories"][0] | {"keypoints": 3}]), "'person'.*`keypoints`.*got 3"),
     "edge beyond": (content(categories=[content()["categories"][0] | {"skeleton": [[1, 4]]}]), "numbers from 1 to 3"),
+    "edge of names": (content(categories=[content()["categories"][0] | {"skeleton": [["head", "neck"]]}]), "numbers from 1 to 3"),
+    "edges as a number": (content(categories=[content()["categories"][0] | {"skeleton": 2}]), "numbers from 1 to 3"),
+    "words as sigmas": (content(categories=[content()["categories"][0] | {"sigmas": ["a", "b", "c"]}]), "'person'.*sigmas"),
 }
 
 
@@ -416,6 +437,9 @@ def test_category_none_means_the_only_one(write: Any) -> None:
     data["categories"].append({"id": 2, "name": "dog"})
     write(data)
     with pytest.raises(DataError, match="one of horse, dog"):
+        Coco(**options, category=None)
+    write(data | {"categories": [{"id": 1, "keypoints": NAMES}]})
+    with pytest.raises(DataError, match="category 1: `name`"):
         Coco(**options, category=None)
 
 
@@ -477,6 +501,34 @@ def test_subset_is_its_images_alone(write: Any) -> None:
     assert part.people(0).areas.tolist() == [2.0] and part.sample(1, MAPS).image_id == 3
     truth = part.ground_truth()
     assert {image["id"] for image in truth["images"]} == {record["image_id"] for record in truth["annotations"]} == {2, 3}
+
+
+def parts(options: Record, *splits: str) -> list[Dataset]:
+    return [compose_dataset({"name": "coco", **options}, split) for split in splits]
+
+
+def test_one_file_is_parted_whatever_its_split_is_called(write: Any) -> None:
+    images = [{"id": n, "file_name": "a.png", "width": W, "height": H} for n in (3, 1, 2)]
+    options = write(content(*(person(id=n, image_id=n) for n in (1, 2, 3)), images=images))
+    training, validation = parts(options, "all[1:]", "any[:1]")
+    assert (training.image_ids, validation.image_ids) == ([1, 2], [3])
+    assert [dataset.image_ids for dataset in parts(options, "train", "val")] == [[3, 1, 2]] * 2
+
+
+def test_validation_on_what_is_trained_is_said(write: Any) -> None:
+    images = [{"id": n, "file_name": "a.png", "width": W, "height": H} for n in (3, 1, 2)]
+    options = write(content(*(person(id=n, image_id=n) for n in (1, 2, 3)), images=images))
+    training, validation = parts(options, "all[1:]", "all[:2]")
+    with pytest.warns(UserWarning, match=r"share 1 images of .*people.json.*data.val_split") as caught:
+        warn_of_shared_images(Labels(Kept(training)), validation)
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="share 2 images"):
+        warn_of_shared_images(Persons(Concat(sets=[{"name": "coco", **options}]), 1, 9), Subset(validation, [0, 1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_shared_images(*parts(options, "all[1:]", "all[:1]"))
+        warn_of_shared_images(training, parts(write(content(person()), "other.json"), "val")[0])
+        warn_of_shared_images(Synthetic(images=2), Synthetic(images=2))  # of no file
 
 
 # ---- real files ----------------------------------------------------------------------------------------------------------

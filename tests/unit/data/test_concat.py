@@ -18,7 +18,10 @@ from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.skeletons import COCO, CROWDPOSE
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*sides without a pair:UserWarning"),
+]
 
 H, W = 16, 20
 MAPS = frozenset({"crowd", "unannotated", "unmasked", "instances"})
@@ -153,6 +156,7 @@ def test_split_reaches_every_set_that_says_none(tmp_path: Path) -> None:
     [
         ({"keypoints": {"nose": "haed"}}, r"sets\[1\].*did you mean 'head'"),
         ({"keypoints": {"noze": "head"}}, r"sets\[1\].*did you mean 'nose'"),
+        ({"keypoints": ["head"]}, r"sets\[1\].*target name: source name.*\['head'\]"),
         ({"weight": 0}, r"sets\[1\].*positive"),
         ({"weight": "often"}, r"sets\[1\].*'often'"),
         ({"anotations": "x"}, r"sets\[1\].*'anotations'.*annotations"),
@@ -194,3 +198,17 @@ def test_ground_truth_of_some_images_is_that_part_of_the_whole(sets: list[ENTRY]
     assert {image["id"] for image in part["images"]} == ids and part["categories"] == whole["categories"]
     expected = [record | {"id": 0} for record in whole["annotations"] if record["image_id"] in ids]
     assert [record | {"id": 0} for record in part["annotations"]] == expected
+
+
+@pytest.mark.parametrize(("stated", "counted"), [(None, 14 - 2), (14, 14 - 2), (3, 14 - 2), (0, 0)])
+def test_mapped_keypoints_are_counted_anew_but_who_is_left_out_stays_so(
+    tmp_path: Path, sets: list[ENTRY], stated: int | None, counted: int
+) -> None:
+    file = tmp_path / "b" / "people.json"
+    data = json.loads(file.read_text())
+    if stated is not None:
+        for record in data["annotations"]:
+            record["num_keypoints"] = stated
+        file.write_text(json.dumps(data))
+    truth = Concat(sets=sets).ground_truth([2])  # COCO has neither head nor neck
+    assert [record["num_keypoints"] for record in truth["annotations"]] == [counted]

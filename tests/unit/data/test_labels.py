@@ -53,7 +53,7 @@ def test_the_easiest_have_the_most_keypoints() -> None:
     counts = [(persons.people(index).visibility[0] > 0).sum() for index in persons.easiest_first]
     assert counts == sorted(counts, reverse=True) and min(counts) >= 2
     order = Order(persons, 4, 0, persons.easiest_first)
-    assert next(order.positions(0, 0, 1, 4)) == [(0, index) for index in persons.easiest_first[:4]]
+    assert [p.image for p in next(order.positions(0, 0, 1, 4))] == persons.easiest_first[:4]
 
 
 def test_a_batch_of_persons_has_their_boxes_in_one_frame() -> None:

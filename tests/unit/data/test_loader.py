@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import combinations, islice
 
 import numpy as np
 import pytest
 import torch
 
 from bottomup.data.augment import Augment
-from bottomup.data.loader import Order, TrainingSet, buckets, collate, training_batches
+from bottomup.data.loader import Order, Position, TrainingSet, buckets, collate, training_batches
 from bottomup.errors import ConfigError
 from bottomup.skeletons import COCO
 from tests.scenes import Scenes, make_sample
@@ -19,8 +19,9 @@ def test_an_epoch_shows_every_image_once_and_every_epoch_another_order() -> None
     order = Order(Scenes(12), 4, seed=0)
     steps = list(islice(order.positions(0, 0, 1, 4), 6))
     first, second = [p for step in steps[:3] for p in step], [p for step in steps[3:] for p in step]
-    assert sorted(index for _, index in first) == sorted(index for _, index in second) == list(range(12))
-    assert [index for _, index in first] != [index for _, index in second]
+    assert sorted(p.image for p in first) == sorted(p.image for p in second) == list(range(12))
+    assert [p.image for p in first] != [p.image for p in second]
+    assert {p.earlier for p in first} == {0}
 
 
 @pytest.mark.parametrize(("world", "micro"), [(1, 8), (2, 4), (1, 4), (4, 1), (2, 2)])
@@ -45,6 +46,46 @@ def test_weights_draw_images_more_often() -> None:
     drawn = np.bincount(np.concatenate([order.epoch(epoch) for epoch in range(40)]), minlength=4)
     assert order.draws == 5
     np.testing.assert_allclose(drawn / 40, dataset.weights, atol=0.2)
+
+
+def weighted() -> Scenes:
+    dataset = Scenes(4)
+    dataset.weights = [5.0, 2.0, 1.0, 1.0]
+    return dataset
+
+
+def test_draws_of_an_image_are_counted_by_their_place_in_the_epoch_alone() -> None:
+    order = Order(weighted(), 3, seed=0)
+    steps = list(islice(order.positions(0, 0, 1, 3), 6))
+    for epoch in (0, 1):
+        drawn = [position for step in steps[3 * epoch : 3 * epoch + 3] for position in step]
+        for index in range(4):
+            assert [p.earlier for p in drawn if p.image == index] == list(range((5, 2, 1, 1)[index]))
+        assert {p.epoch for p in drawn} == {epoch}
+    for first in range(6):
+        assert list(islice(order.positions(first, 0, 1, 3), 6 - first)) == steps[first:]
+        ranks = [list(islice(order.positions(first, rank, 3, 1), 1)) for rank in range(3)]
+        assert [position for rank in ranks for part in rank for position in part] == steps[first]
+
+
+def test_every_draw_of_an_image_is_augmented_anew() -> None:
+    samples = TrainingSet(weighted(), Augment((64, 64), (0, 0, 0), COCO.flip), frozenset(), seed=5)
+    draws = [samples[Position(0, 0, earlier)].to_input for earlier in range(5)]
+    assert (draws[0] == samples[(0, 0)].to_input).all()
+    for one, other in combinations(draws, 2):
+        assert (one != other).any()
+
+
+@pytest.mark.parametrize(("images", "batch_size"), [(11, 4), (12, 4), (7, 5)])
+def test_a_fixed_order_goes_on_where_the_last_epoch_ended(images: int, batch_size: int) -> None:
+    fixed = list(reversed(range(images)))
+    order = Order(Scenes(images), batch_size, 0, fixed)
+    steps = list(islice(order.positions(0, 0, 1, batch_size), 3 * images))
+    shown = [position.image for step in steps for position in step]
+    assert shown == [fixed[n % images] for n in range(len(shown))]  # nobody is left out for ever
+    per_epoch = np.unique([(p.epoch, p.image) for step in steps for p in step], axis=0, return_counts=True)[1]
+    assert (per_epoch == 1).all()
+    assert list(islice(order.positions(images, 0, 1, batch_size), images)) == steps[images : 2 * images]
 
 
 def test_too_few_images_are_refused() -> None:

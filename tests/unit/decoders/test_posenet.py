@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bottomup.compose import compose_model, load_config, merge_overrides
 from bottomup.decoders.posenet import Posenet
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
@@ -67,6 +69,21 @@ def test_nothing_gives_nobody() -> None:
     }
     found = Posenet(Task(COCO))(outputs, Frame(dict.fromkeys(outputs, GRID), (65, 97), torch.tensor([[0.0, 0, 97, 65]] * 2)))
     assert [len(prediction.instances) for prediction in found] == [0, 0]
+
+
+def test_mid_offsets_that_are_refined_already_are_refused_when_the_model_is_composed() -> None:
+    """The remedy that the error names is one, for a model by name as for a checkpoint's."""
+    overrides = ["method=personlab", "backbone=mobilenet_v1", "decoder=posenet"]
+    with pytest.raises(ConfigError, match=r"refines mid_offsets itself.*; set heads\.mid_offsets\.refine=0"):
+        compose_model(load_config("train", overrides), Task(COCO))
+    _, decoder = compose_model(load_config("train", [*overrides, "heads.mid_offsets.refine=0"]), Task(COCO))
+    assert isinstance(decoder, Posenet)
+    saved = load_config("train", overrides[:2])
+    for refine, refused in (([], True), (["heads.mid_offsets.refine=0"], False)):
+        asked = [overrides[2], *refine]
+        merged = merge_overrides(saved, load_config("evaluate", asked), asked)
+        with pytest.raises(ConfigError, match="refine=0") if refused else nullcontext():
+            compose_model(merged, Task(COCO))
 
 
 def test_options_out_of_range_are_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,3 +109,9 @@ def test_nobody_and_no_candidates() -> None:
     found = decode(outputs, batch)
     assert [len(instances) for instances in found] == [2, 0]
     assert found[0].keypoints.isnan().all() and (found[0].scores == 0).all()
+
+
+def test_matches_are_worth_the_most_together_not_the_most_in_number() -> None:
+    values = np.array([[0.055, 1e-9], [0.020, 0.0]], np.float32)
+    people, chosen = Prn(TASK)._match(values)
+    assert (people.tolist(), chosen.tolist()) == ([0], [0])

@@ -78,6 +78,17 @@ def test_only_the_best_instances_count() -> None:
     assert evaluate_masks(predict(*SQUARES), everybody(), max_people=2)["mask_AR"] == pytest.approx(2 / 3)
 
 
+def test_recall_of_the_best_one_and_the_best_ten() -> None:
+    """Twelve strips, the best instance misses: of one nobody is found, of ten nine, of all eleven."""
+    strips = [(10 * row, 0, 10 * row + 10, 160) for row in range(12)]
+    people = truth(*(person(number, strip) for number, strip in enumerate(strips, 1)))
+    metrics = evaluate_masks(predict((0, 0, 2, 2), *strips[1:]), people)
+    assert [metrics[name] for name in ("mask_AR1", "mask_AR10", "mask_AR")] == pytest.approx([0, 9 / 12, 11 / 12])
+    fewer = evaluate_masks(predict((0, 0, 2, 2), *strips[1:]), people, max_people=4)
+    assert [fewer[name] for name in ("mask_AR1", "mask_AR10", "mask_AR")] == pytest.approx([0, 3 / 12, 3 / 12])
+    assert evaluate_masks(predict(*strips), people)["mask_AR1"] == pytest.approx(1 / 12)
+
+
 @pytest.mark.parametrize("other", [{"iscrowd": 1}, {"segmentation": None}])
 def test_crowds_and_people_without_a_mask_are_left_out(other: dict[str, Any]) -> None:
     people = truth(person(1, SQUARES[0]), person(2, SQUARES[1], **other))

@@ -118,5 +118,28 @@ def test_true_boxes_stand_first_and_may_be_of_the_annotated_alone() -> None:
     annotated = make_proposals(who="annotated").ideal(batch)
     torch.testing.assert_close(annotated["proposals"][0, :2], BOXES[1:])
     assert annotated["proposal_scores"].tolist() == [[1, 1, 0]]
-    first = make_proposals(first=5).ideal(batch)
-    assert first["proposals"].shape == (1, 5, 4) and first["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
+
+
+def test_only_training_may_be_about_the_first_people_alone() -> None:
+    batch, proposals = people([3]), make_proposals(first=2)
+    assert proposals.ideal(batch)["proposal_scores"].tolist() == [[1, 1]]
+    assert make_proposals(first=5).ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
+    assert proposals.eval().ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize("counts", [[3, 1], [0, 0]])
+def test_trimming_leaves_what_the_fullest_image_has(counts: list[int]) -> None:
+    proposals = make_proposals(count=9)
+    whole = proposals({}, make_head().ideal(people(counts)))
+    trimmed, most = proposals.trim(whole), max(1, *counts)
+    assert whole["proposals"].shape == (2, 9, 4) and trimmed["proposals"].shape == (2, most, 4)
+    for key, maps in trimmed.items():
+        assert torch.equal(maps, whole[key][:, :most]) and not whole[key][:, most:].any()
+
+
+def test_anchors_double_from_level_to_level_whatever_the_stride() -> None:
+    dilated = {f"P{n}": Level(8, Grid.centred(stride)) for n, stride in ((3, 8), (4, 16), (5, 16))}
+    torch.manual_seed(0)
+    head = Retinanet(Source(dilated), Task(COCO), scales=(1.0,), ratios=(1.0,))
+    anchors = head._anchors([(1, 1)] * 3, torch.zeros(1))
+    assert (anchors[:, 2] - anchors[:, 0]).tolist() == [32.0, 64.0, 128.0]

@@ -1,9 +1,11 @@
-"""Peaks are local maxima, one to a plateau, and lie where the gaussian does."""
+"""Peaks are local maxima, one in the middle of a plateau, and lie where the gaussian does."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import label
 from torch import Tensor
 
 from bottomup.ops.peaks import REFINEMENTS, Refinement, find_peaks, refine_peaks
@@ -40,19 +42,65 @@ def defined_peaks(heatmap: Tensor, window: int) -> set[tuple[int, int]]:
     return found
 
 
+def disk(x: float, y: float, radius: float, shape: tuple[int, int] = (40, 48)) -> Tensor:
+    """1 within ``radius`` cells of (x, y), else 0; (h, w)."""
+    h, w = shape
+    return ((torch.arange(h)[:, None] - y) ** 2 + (torch.arange(w) - x) ** 2 <= radius**2).float()
+
+
+def plateaus(heatmap: Tensor) -> Tensor:
+    """A number for each cell (h, w): that of the tied cells that touch it, at a side or a corner."""
+    labels = torch.zeros(heatmap.shape, dtype=torch.long)
+    for level in heatmap.unique().tolist():
+        parts, _ = label((heatmap == level).numpy(), np.ones((3, 3)))
+        labels += torch.where(torch.from_numpy(parts) > 0, torch.from_numpy(parts).long() + labels.max(), 0)
+    return labels
+
+
 @pytest.mark.parametrize("window", [3, 5, 7])
-@pytest.mark.parametrize("levels", [2, 4, 1000])
-def test_peaks_follow_the_rule_on_maps_full_of_ties(window: int, levels: int) -> None:
-    heatmap = torch.randint(-1, levels, (11, 13)).float()
-    assert peak_cells(heatmap, window) == defined_peaks(heatmap, window)
+def test_peaks_follow_the_rule_where_nothing_ties(window: int) -> None:
+    for shape in ((11, 13), (12, 9), (1, 7), (6, 1)):
+        heatmap = torch.randperm(shape[0] * shape[1]).view(shape).float()
+        assert peak_cells(heatmap, window) == defined_peaks(heatmap, window)
+
+
+@pytest.mark.parametrize("window", [3, 5, 7])
+@pytest.mark.parametrize("levels", [2, 4, 9])
+def test_where_cells_tie_peaks_stay_on_the_plateaus_of_the_rule(window: int, levels: int) -> None:
+    for _ in range(20):
+        heatmap = torch.randint(-1, levels, (11, 13)).float()
+        of = plateaus(heatmap)
+        found = [int(of[y, x]) for x, y in peak_cells(heatmap, window)]
+        defined = [int(of[y, x]) for x, y in defined_peaks(heatmap, window)]
+        assert set(found) == set(defined)  # a plateau that has a peak keeps one, and none appears elsewhere
+        assert len(found) <= len(defined)
 
 
 @pytest.mark.parametrize("window", [3, 5])
-def test_a_plateau_is_one_peak(window: int) -> None:
-    for height, width in ((1, 2), (2, 1), (2, 2), (1, window // 2 + 1)):
-        heatmap = torch.zeros(12, 12)
+def test_a_plateau_is_one_peak_in_its_middle(window: int) -> None:
+    for height, width in ((1, 2), (2, 1), (2, 2), (1, 3), (5, 4), (9, 17)):
+        heatmap = torch.zeros(24, 32)
         heatmap[4 : 4 + height, 5 : 5 + width] = 1.0
-        assert peak_cells(heatmap, window) == {(5, 4)}
+        assert peak_cells(heatmap, window) == {(5 + (width - 1) // 2, 4 + (height - 1) // 2)}
+
+
+@pytest.mark.parametrize("window", [3, 5])
+@pytest.mark.parametrize("radius", range(1, 9))
+def test_a_disk_is_one_peak_in_its_middle(window: int, radius: int) -> None:
+    for x, y in ((20, 17), (20.5, 17), (19, 16.5), (20.5, 16.5), (20.3, 16.8)):
+        ((found_x, found_y),) = peak_cells(disk(x, y, radius), window)
+        assert abs(found_x - x) <= 1 and abs(found_y - y) <= 1
+    for x, y in ((0, 17), (3, 17), (45.5, 17.2), (20, 1), (20, 39)):  # the border cuts it
+        assert len(peak_cells(disk(x, y, radius), window)) == 1
+
+
+@pytest.mark.parametrize("window", [3, 5])
+@pytest.mark.parametrize("radius", range(1, 9))
+def test_disks_of_one_height_are_a_peak_each(window: int, radius: int) -> None:
+    gap = 2 * radius + window // 2 + 1
+    for there in ((13 + gap, 10), (13, 10 + gap), (13 + gap, 10 + gap // 2)):
+        heatmap = torch.maximum(disk(13, 10, radius), disk(*there, radius))
+        assert peak_cells(heatmap, window) == {(13, 10), there}
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 7), (5, 0), (5, 7)])

@@ -1,0 +1,138 @@
+"""What a training run is judged by on the way: the loss and the poses of the validation split."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from bottomup.commands.setting import dataset_of, training_dataset
+from bottomup.data.dataset import Dataset
+from bottomup.data.letterbox import letterbox
+from bottomup.data.loader import buckets, prepared_samples
+from bottomup.engine.distributed import Ranks
+from bottomup.engine.objective import LOSS, forward_losses, mean_figures
+from bottomup.engine.settings import PRECISIONS, Settings, Validation
+from bottomup.errors import ConfigError
+from bottomup.evaluation.boxes import evaluate_boxes
+from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.model import PoseModel
+from bottomup.predictor import Predictor
+from bottomup.registry import unknown
+from bottomup.skeletons import Skeleton
+from bottomup.stages import Decoder
+from bottomup.visualize import contact_sheet, draw_instances
+
+_SHOWN = 4  # images
+
+
+def make_validation(
+    config: Mapping[str, Any], model: PoseModel, decoder: Decoder, settings: Settings, place: Ranks, fresh: Sequence[str]
+) -> Judge:
+    """The validation of a training run, on the first ``validation.limit`` images of ``data.val_split``.
+
+    ``fresh`` names the tensors that no checkpoint gave: where heads that the decoder needs have such and are not trained,
+    the loss alone is measured. ConfigError where ``engine.best`` then is no figure, or never is one.
+    """
+    data = {key: value for key, value in config["data"].items() if key != "split"}
+    dataset = dataset_of({**config, "data": data}, "val", config["validation"]["limit"])
+    untaught = _untaught(model, config["given"], fresh)
+    if not settings.best_is_least:
+        if untaught:
+            raise ConfigError(
+                f"engine.best={settings.best}: there are no poses to judge, as heads {', '.join(untaught)} are neither trained nor "
+                "taken over by init=; give engine.best=loss, or engine.validate_every=0"
+            )
+        _check_best(settings.best, dataset.task.skeleton)
+    if untaught and place.first:
+        print(f"validation measures the loss alone: heads {', '.join(untaught)} are not trained", file=sys.stderr)
+    return Judge(config, dataset, None if untaught else decoder, settings, place)
+
+
+def _untaught(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> list[str]:
+    """The heads that the decoder needs, but that nobody taught: neither trained here nor taken over."""
+    running = model.running(model.decoded, model.keys_of(given))
+    new = {name: [tensor for tensor in fresh if tensor.startswith(f"heads.{name}.")] for name in running}
+    return [name for name in running if name not in model.trained and new[name]]
+
+
+def _check_best(best: str, skeleton: Skeleton | None) -> None:
+    """Refuse a figure that no validation gives, hours before the first one."""
+    if skeleton is None:
+        return  # evaluate_dataset says so
+    nothing: dict[str, Any] = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
+    if "/" not in best and best not in known:
+        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges a model in evaluation mode as configured; without ``decoder`` by its loss alone."""
+
+    config: Mapping[str, Any]
+    dataset: Dataset
+    decoder: Decoder | None
+    settings: Settings
+    place: Ranks
+
+    def __call__(self, model: PoseModel) -> Validation:
+        """The loss, its terms and the heads' figures; AP and the like, with pictures of the first images, where it decodes."""
+        figures = self.losses(model)
+        if self.decoder is None:
+            return Validation(figures)
+        evaluation = self._evaluate(model, self.decoder)
+        loss = {LOSS: figures.pop(LOSS)}
+        metrics = {name: value for name, value in evaluation.metrics.items() if isinstance(value, float)}
+        return Validation(loss | metrics | figures, self._pictures(model, evaluation))
+
+    @torch.no_grad()
+    def losses(self, model: PoseModel) -> dict[str, float]:
+        """The loss as it is trained, of images as the predictor gets them, or of persons or labels where those are trained."""
+        samples = prepared_samples(
+            training_dataset(self.config, self.dataset, model),
+            partial(
+                letterbox,
+                side_length=int(self.config["input_size"]),
+                accept=partial(model.side, stages="all"),
+                fill=model.fill.tolist(),
+                side=self.config["side"],
+            ),
+            model.ignores,
+            int(self.config["workers"]),
+        )
+        batches = (batch.to(self.place.device) for _, batch in buckets(samples, self.settings.micro_batch(self.place.world)))
+        given, precision = tuple(self.config["given"]), PRECISIONS[self.settings.precision]
+        parts = [forward_losses(model, batch, given, precision) for batch in batches]
+        return {name: float(mean) for name, mean in mean_figures(parts).items()} if parts else {LOSS: math.nan}
+
+    def _evaluate(self, model: PoseModel, decoder: Decoder) -> Evaluation:
+        predictor = Predictor(
+            model,
+            decoder,
+            input_size=self.config["input_size"],
+            side=self.config["side"],
+            flip=self.config["validation"]["flip"],
+            precision=self.config["engine"]["precision"],
+            device=self.place.device,
+        )
+        workers = int(self.config["workers"])
+        return evaluate_dataset(predictor, self.dataset, oracle=tuple(self.config["given"]), workers=workers)
+
+    def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
+        """People found in the first images; none where no image is read."""
+        skeleton = self.dataset.task.skeleton
+        if skeleton is None or not model.reads_images(model.decoded, model.keys_of(self.config["given"])):
+            return {}
+        shown = range(min(_SHOWN, len(self.dataset)))
+        drawn = [
+            draw_instances(self.dataset.sample(i, frozenset()).pixels, evaluation.predictions[i].instances, skeleton) for i in shown
+        ]
+        return {"val": contact_sheet(drawn, columns=2)}

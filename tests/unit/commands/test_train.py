@@ -1,0 +1,115 @@
+"""A training run judges itself by loss and poses, and never writes over an earlier one unasked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bottomup.cli import main
+from bottomup.commands.setting import dataset_of
+from bottomup.commands.validation import Judge, make_validation
+from bottomup.compose import compose_model, load_config
+from bottomup.engine.distributed import Ranks
+from bottomup.engine.settings import Settings
+from bottomup.errors import ConfigError
+from bottomup.model import PoseModel
+
+DATA = ["data=synthetic", "data.size=64", "data.images=5", "input_size=64", "workers=0", "validation.limit=4"]
+TINY = ["backbone=hourglass_tiny", "engine.steps=1", "engine.batch_size=2", "engine.tensorboard=false", "device=cpu", *DATA]
+PYRAMIDS = ["backbone=mobilenetv2_fpn", "necks.keypoints.channels=8", "necks.keypoints.reduced=4", "necks.people.channels=8"]
+KEYPOINTS = ["experiment=multiposenet_keypoints", *PYRAMIDS, "backbone.pretrained=false", *DATA, "heads.proposals.count=3"]
+PERSONS = ["experiment=prn", *DATA, "data.people=[2,2]", "heads.prn.hidden=[4]", "engine.precision=fp32"]
+
+
+def judged(options: list[str], fresh: list[str] | None = None) -> tuple[Judge, PoseModel, dict[str, Any]]:
+    """The validation of a training run as configured, with its untrained model."""
+    config = load_config("train", options)
+    model, decoder = compose_model(config, dataset_of(config, "train").task)
+    fresh = list(model.state_dict()) if fresh is None else fresh
+    judge = make_validation(config, model, decoder, Settings.of(config["engine"]), Ranks(), fresh)
+    return judge, model.eval(), config
+
+
+@pytest.mark.parametrize("options", [TINY, PERSONS], ids=["images", "persons"])
+def test_the_loss_of_a_split_is_the_mean_of_its_samples_whatever_the_batches(options: list[str]) -> None:
+    (one, model, _), (three, _, _) = (judged([*options, f"engine.batch_size={size}"]) for size in (1, 3))
+    alone, together = one.losses(model), three.losses(model)
+    assert together == pytest.approx(alone, rel=1e-4) and all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_loss_is_weighted_as_in_training() -> None:
+    judge, model, _ = judged(TINY)
+    losses = judge.losses(model)
+    terms = {name: losses[f"loss/{name}"] for name in ("heatmap/mse", "tags/pull", "tags/push")}
+    assert losses["loss"] == pytest.approx(terms["heatmap/mse"] + 1e-3 * (terms["tags/pull"] + terms["tags/push"]), rel=1e-5)
+
+
+def test_a_validation_gives_the_loss_and_the_poses() -> None:
+    judge, model, _ = judged(TINY)
+    found = judge(model)
+    assert {"loss", "AP", "AR", "loss/heatmap/mse"} <= found.metrics.keys() and "val" in found.pictures
+
+
+def test_persons_are_judged_where_persons_are_trained() -> None:
+    judge, model, config = judged(PERSONS)
+    seen: list[int] = []
+    model.stack("prn").last.register_forward_hook(lambda *call: seen.append(len(call[2]["assignment_logits"])))
+    judge.losses(model)
+    assert config["data"]["unit"] == "person" and sum(seen) == 2 * 4  # two in each image
+
+
+def test_heads_that_nobody_taught_are_not_decoded() -> None:
+    """Keypoints are trained before boxes: there are no poses yet, and the loss alone is measured."""
+    judge, model, _ = judged(KEYPOINTS)
+    model.stack("retinanet").last.register_forward_hook(lambda *_: pytest.fail("costs time for nothing"))
+    found = judge(model)
+    assert {"loss", "loss/heatmap/mse", "loss/segmentation/mask"} <= found.metrics.keys() and "AP" not in found.metrics
+    assert judged(KEYPOINTS, fresh=[])[0].decoder is not None  # all of it taken over from somewhere
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([*KEYPOINTS, "engine.best=AP"], "heads retinanet are neither trained nor"),
+        ([*TINY, "engine.best=APX"], "did you mean 'AP'"),
+    ],
+)
+def test_a_best_figure_that_there_will_never_be_is_refused_at_once(options: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        judged(options)
+
+
+def test_a_run_keeps_the_weights_of_the_least_loss(tmp_path: Path) -> None:
+    options = ["engine.steps=2", "engine.validate_every=1", "engine.best=loss", f"output={tmp_path}"]
+    assert main(["train", *TINY, *options]) == 0
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    measured = [entry["val/loss"] for entry in entries if "val/loss" in entry]
+    best = json.loads((tmp_path / "metrics.json").read_text())["best"]
+    assert best == {"loss": min(measured), "step": 1 + measured.index(min(measured))}
+
+
+def test_an_earlier_run_is_replaced_only_where_that_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train = ["train", *TINY, f"output={tmp_path}"]
+    assert main([*train, "engine.validate_every=1"]) == 0
+    before = (tmp_path / "last.pt").read_bytes()
+    assert main([*train, "engine.validate_every=0"]) == 1
+    printed = capsys.readouterr().err
+    assert all(remedy in printed for remedy in ("resume=true", "another output=", "overwrite=true"))
+    assert (tmp_path / "last.pt").read_bytes() == before
+    own = [f"init={tmp_path}/last.pt", "engine.validate_every=0"]
+    assert main([*train, *own, "overwrite=true"]) == 0  # from itself, too
+    assert not (tmp_path / "best.pt").exists()  # it was the earlier run's
+    assert main([*train, "engine.steps=2", "resume=true"]) == 0
+
+
+def test_batch_norm_is_judged_by_its_statistics_and_leaves_them() -> None:
+    judge, model, _ = judged([*TINY, "backbone.batch_norm=true"])
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
+    judge.losses(model)
+    assert norms and all(torch.equal(a, norm.running_mean) for a, norm in zip(before, norms, strict=True))

@@ -1,0 +1,73 @@
+"""What the decoder's options say of instances that the parallel part has found, and what is refused of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from bottomup.decoders.personlab import Personlab
+from bottomup.errors import ConfigError
+from bottomup.geometry import Grid
+from bottomup.ops.suppression import oks
+from bottomup.skeletons import COCO
+from bottomup.types import Frame, Instances, Task
+
+GRID = Grid.cornered(8)
+SIZE = (97, 129)
+
+
+def frame(*keys: str) -> Frame:
+    return Frame(dict.fromkeys(keys, GRID), SIZE, torch.tensor([[0.0, 0.0, SIZE[1], SIZE[0]]]))
+
+
+def maps(**more: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Maps that show nobody."""
+    h, w = GRID.shape(SIZE)
+    fields = {"short_offsets": torch.zeros(1, 17, 2, h, w), "mid_offsets": torch.zeros(1, 32, 2, h, w)}
+    return {"heatmap_logits": torch.full((1, 17, h, w), -10.0)} | fields | more
+
+
+def test_hard_suppression_drops_who_is_more_alike_than_the_option_says() -> None:
+    one = torch.rand(17, 2) * 80 + 5
+    points = torch.stack((one, one + 4.0))
+    found = Instances.of_keypoints(points, torch.ones(2, 17), torch.ones(2))
+    alike = float(oks(points, points, found.areas, found.areas, COCO.sigmas)[0, 1])
+    assert 0.1 < alike < 0.9
+    tensors = {"points": points[None], "scores": torch.tensor([0.9, 0.8]).view(1, 2, 1).expand(1, 2, 17)}
+    for threshold, people in ((alike - 0.05, 1), (alike + 0.05, 2), (1.0, 2)):
+        (prediction,) = Personlab(Task(COCO), nms="hard", nms_oks=threshold).people(tensors, frame())
+        assert len(prediction.instances) == people
+
+
+@pytest.mark.parametrize("masks", ["overlapping", "exclusive", None])
+@pytest.mark.parametrize("long", [True, False], ids=["long offsets", "no long offsets"])
+def test_the_segmentation_is_kept_with_masks_or_without(masks: Any, long: bool) -> None:
+    h, w = GRID.shape(SIZE)
+    outputs = maps(segmentation_logits=torch.randn(1, 1, h, w), **({"long_offsets": torch.zeros(1, 17, 2, h, w)} if long else {}))
+    (prediction,) = Personlab(Task(COCO), masks=masks)(outputs, frame(*outputs))
+    assert prediction.segmentation is not None and prediction.segmentation.shape == SIZE
+    torch.testing.assert_close(prediction.segmentation[::8, ::8], outputs["segmentation_logits"][0, 0].sigmoid())
+    assert (prediction.instances.masks is None) == (masks is None or not long)
+
+
+def test_without_masks_only_the_segmentation_is_asked_for_beside_the_fields_of_poses() -> None:
+    with_masks, without = (Personlab(Task(COCO), masks=masks).requires.keys() for masks in ("overlapping", None))
+    assert with_masks - without == {"long_offsets?"}
+    assert any(key.startswith("segmentation") for key in without)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_people": 0}, {"max_peaks": 0}, {"window": 4}, {"radius": 0.0}, {"nms_radius": -1.0}, {"detection_threshold": 1.0},
+        {"vote_threshold": 1.0}, {"vote_stride": 0}, {"seed_place": "middle"}, {"scoring": "oks"}, {"nms": "none"},
+        {"nms_oks": 0.0}, {"nms_oks": 1.5}, {"instance_threshold": 1.0}, {"smallest": 0.0}, {"masks": "disjoint"},
+        {"mask_threshold": 0.0}, {"mask_distance": 0.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_out_of_range_are_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        Personlab(Task(COCO), **options)
