@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,12 @@ GRID = Grid.cornered(8)
 CONFIG = {"keypoints": len(COCO), "stride": GRID.stride, "most_people": 30}
 VOTERS = {"vote_threshold": 0.1}
 OPTIONS: tuple[dict[str, Any], ...] = (VOTERS | {"masks": None}, {"masks": None}, VOTERS)
+OF_MASKS = ("segmentation_logits", "long_offsets")
 NOISE = 0.5  # input px, of offsets
 
 
 def cases() -> Iterator[Case]:
-    """Every scene: few cells vote and no masks, all vote, and with masks."""
+    """Every scene: few cells vote for poses alone, all vote, and with masks and foreground."""
     for side in (801, 1401):
         for people in (1, 3, 10, 30):
             yield from _cases(people_scene(people, side))
@@ -39,9 +41,10 @@ def cases() -> Iterator[Case]:
 
 
 def _cases(scene: Scene) -> Iterator[Case]:
-    task = Task(COCO)
+    task, poses = Task(COCO), {key: maps for key, maps in scene.outputs.items() if key not in OF_MASKS}
     for options in OPTIONS:
-        yield Case(scene, Personlab(task, max_people=30, **options), options, Posenet(task, max_people=30))
+        shown = scene if options.get("masks", True) else replace(scene, outputs=poses)
+        yield Case(shown, Personlab(task, max_people=30, **options), options, Posenet(task, max_people=30))
 
 
 def people_scene(people: int, side: int) -> Scene:
