@@ -65,6 +65,16 @@ def test_the_same_method_runs_on_every_backbone(name: str) -> None:
     assert len(decoder(outputs, model.frame(batch))) == 1
 
 
+def test_a_side_fits_the_heads_in_use_alone() -> None:
+    """MultiPoseNet's keypoints train at 480 px, §4.1; only its boxes' coarsest level needs multiples of 128."""
+    sides = {}
+    for stage in ("multiposenet_keypoints", "multiposenet_boxes"):
+        overrides = [f"experiment={stage}", "backbone=mobilenetv2_fpn", "backbone.pretrained=false"]
+        model, _ = compose_model(load_config("train", overrides), Task(COCO))
+        sides[stage] = (model.side(480, "all"), model.side(480))
+    assert sides == {"multiposenet_keypoints": (480, 512), "multiposenet_boxes": (512, 512)}
+
+
 def test_modules_within_a_part_are_frozen() -> None:
     model, _ = compose_model(load_config("train", [*TINY, "freeze=[backbone.stem]"]), Task(COCO))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
