@@ -43,7 +43,8 @@ class Prn(Head):
 
     Where the paper is silent the defaults are those of the authors' code: peaks of σ = 1, targets of σ = 2, both of mass 1, a
     margin of 0.21, the softmax over all cells and a ReLU on the output. Deviates from it: candidates keep their place between
-    the cells, and of more than 16 of a kind in one box the 16 nearest its middle count.
+    the cells, of more than 16 of a kind in one box the 16 nearest its middle count, and the loss is the sum over a person's
+    cells: of their mean the gradients are as small as Adam's epsilon.
     """
 
     reads_features = False
@@ -136,11 +137,11 @@ class Prn(Head):
         return {"target": target, "counted": counted}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """Binary cross entropy with the activations, the mean over all cells and the people that count."""
+        """Binary cross entropy with the activations, the sum over all cells, the mean over the people that count."""
         logits, target, counted = outputs["assignment_logits"], targets["target"], targets["counted"]
         check_shape("assignment_logits", logits, "B R K 56 36", {"K": self.task.keypoints})
         error = F.binary_cross_entropy(self.relate.taught(logits), target, reduction="none")
-        per_person = error.mean((2, 3, 4)) * counted  # (B, R)
+        per_person = error.sum((2, 3, 4)) * counted  # (B, R)
         return {"bce": per_person.sum(1) / counted.sum(1).clamp(min=1)}
 
     def ideal(self, batch: Batch) -> Outputs:
