@@ -12,7 +12,7 @@ from torch import Tensor
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
 from bottomup.masks import Masks
-from bottomup.ops.fields import FIELDS, MASK_FIELDS, Fields, read_fields, read_mask_fields
+from bottomup.ops.fields import FIELDS, MASK_FIELDS, Fields, read_fields, read_foreground, read_mask_fields
 from bottomup.ops.hough import centre_of_mass, expected_oks, hough_votes
 from bottomup.ops.masks import embedding_distance, foreground_level, nearer_than_others
 from bottomup.ops.peaks import find_peaks
@@ -21,7 +21,7 @@ from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
 from bottomup.options import Options
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
+from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Scoring = Literal["expected_oks", "hough"]
@@ -125,13 +125,12 @@ class Personlab(Decoder):
 
     def _masks(self, points: Tensor, presence: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """The foreground, and what masks are made of: eq. 6; each where the model has it."""
-        if not outputs.keys() & {"segmentation", "segmentation_logits"}:
-            return {}
-        found = {"foreground": probability(outputs, "segmentation").float()[:, 0]}
         fields = read_mask_fields(outputs, frame, self.skeleton) if self.masks.masks else None
-        if fields is not None:
-            found["distance"] = embedding_distance(fields.long, points, presence, fields.grid, self.smallest)
-        return found
+        if fields is None:
+            foreground = read_foreground(outputs)
+            return {} if foreground is None else {"foreground": foreground}
+        distance = embedding_distance(fields.long, points, presence, fields.grid, self.smallest)
+        return {"foreground": fields.foreground, "distance": distance}
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Score the instances of each image and drop those that better ones explain; points are kept inside the content."""

@@ -13,9 +13,10 @@ from torch import Tensor
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
 from bottomup.ops.crops import CROP, inside, to_crop, window_sums, within_margin
+from bottomup.ops.fields import read_foreground
 from bottomup.options import Options
 from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
+from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Assignment = Literal["one_to_one", "independent"]
@@ -85,9 +86,8 @@ class Prn(Decoder):
         found = {"values": values, "candidates": candidates, "boxes": boxes, "box_scores": box_scores}
         if self.missing == "maximum":
             found["highest"] = _highest(activation, boxes)
-        if outputs.keys() & {"segmentation", "segmentation_logits"}:
-            found["foreground"] = probability(outputs, "segmentation").float()[:, 0]
-        return found
+        foreground = read_foreground(outputs)
+        return found if foreground is None else found | {"foreground": foreground}
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Match each image's candidates with its people; boxes and points are kept inside the content."""

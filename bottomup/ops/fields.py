@@ -40,6 +40,13 @@ def read_fields(outputs: Outputs, frame: Frame, skeleton: Skeleton) -> Fields:
     return Fields(heatmap.contiguous(), short, mid, grid)
 
 
+def read_foreground(outputs: Outputs) -> Tensor | None:
+    """The probability (B, h, w), float32, that somebody is there; None where the model has no segmentation."""
+    if not outputs.keys() & {"segmentation", "segmentation_logits"}:
+        return None
+    return probability(outputs, "segmentation").float()[:, 0]
+
+
 class MaskFields(NamedTuple):
     """Foreground and long offsets, float32, on one grid."""
 
@@ -50,9 +57,10 @@ class MaskFields(NamedTuple):
 
 def read_mask_fields(outputs: Outputs, frame: Frame, skeleton: Skeleton) -> MaskFields | None:
     """What masks are made of; None where the model has not both. ValueError where they do not lie on one grid."""
-    if "long_offsets" not in outputs or not outputs.keys() & {"segmentation", "segmentation_logits"}:
+    foreground = read_foreground(outputs)
+    if "long_offsets" not in outputs or foreground is None:
         return None
-    foreground, grid = probability(outputs, "segmentation").float()[:, 0], frame.grids["long_offsets"]
+    grid = frame.grids["long_offsets"]
     if probability_grid(frame, "segmentation") != grid:
         raise ValueError(f"segmentation and long_offsets should lie on one grid, got {probability_grid(frame, 'segmentation')}")
     b, h, w = foreground.shape
