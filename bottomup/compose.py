@@ -151,7 +151,7 @@ def config_folder() -> Path:
 def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Compose the configuration of a command with Hydra overrides into plain data; ConfigError for what its keys cannot be."""
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -162,6 +162,8 @@ def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
                 decoder, named = (OmegaConf.to_container(OmegaConf.create(composed[key])) for key in ("decoder", "decoders"))
                 OmegaConf.update(composed, "decoder", _settled(decoder, named, overrides), merge=False, force_add=True)
             plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OverrideParseException as error:
+        raise ConfigError(_quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
         raise ConfigError(_hydra_message(error)) from error
     assert isinstance(plain, dict)
@@ -223,6 +225,16 @@ def _as_option(override: str) -> str:
     """Let ``decoder.window=5`` set an option that no YAML lists: the component checks its options, with better words."""
     part, dot, _ = override.partition("=")[0].partition(".")
     return f"++{override}" if dot and part in _COMPONENTS else override
+
+
+def _quoted(override: str) -> str:
+    """What to type instead of an override that Hydra's grammar cannot read: most often a value with brackets, commas or blanks."""
+    said = override.removeprefix("++")  # which load_config puts before components' options
+    key, equals, value = said.partition("=")
+    if not equals:
+        return f"{said!r} is no override; expected KEY=VALUE"
+    quoted = f"{key}='{value}'"
+    return f'{said!r} cannot be read; a value with brackets, commas or the like is quoted twice: "{quoted}"'
 
 
 def _hydra_message(error: BaseException) -> str:

@@ -89,6 +89,8 @@ FAULTS = {
     "a misspelt head option": (["heads.heatmap.sigm=2"], "did you mean 'sigma'"),
     "a misspelt decoder option": (["decoder.windw=5"], "did you mean 'window'"),
     "a misspelt key": (["input_sise=128"], "input_sise"),
+    "no override": (["input_size"], "expected KEY=VALUE"),
+    "brackets without quotes": (["data.train_split=train[100:]"], """quoted twice: "data.train_split='train[100:]'\""""),
     "a decoder without its heads": (["~heads.tags"], "requires tags"),
     "a level that is not there": (["heads.heatmap.level=P9", "backbone=mobilenetv2_fpn"], "no level named 'P9'"),
     "a neck that is not there": (["heads.heatmap.neck=fpm"], "fpm"),
