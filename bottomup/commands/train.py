@@ -28,6 +28,7 @@ from bottomup.data.loader import Order, training_batches
 from bottomup.data.subset import warn_of_shared_images
 from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
+from bottomup.engine.memory import keep_freed_memory
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, ConfigError
@@ -43,6 +44,8 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
     _check_output(config, output)
     with ranks(device_of(config)) as place:
         torch.manual_seed(int(config["seed"]) + place.rank)  # each rank drops out its own; weights are the first one's
+        if place.device.type == "cpu":
+            keep_freed_memory()
         trainer = make_trainer(config, output, place)
         if config["resume"]:
             _resume(trainer, output)
