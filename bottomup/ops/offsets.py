@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bottomup.geometry import Grid
-from bottomup.ops.sampling import sample_bilinear
 
 
 def cell_centres(grid: Grid, h: int, w: int, like: Tensor) -> Tensor:
@@ -21,8 +21,8 @@ def offsets_to(keypoints: Tensor, person: Tensor, grid: Grid) -> Tensor:
     ``keypoints`` is (B, N, C, 2) input px; ``person`` (B, C, h, w) int64 says whose.
     """
     h, w = person.shape[-2:]
-    index = person.flatten(2)[..., None].expand(-1, -1, -1, 2)  # (B, C, h w, 2)
-    ends: Tensor = keypoints.transpose(1, 2).gather(2, index).transpose(2, 3).unflatten(3, (h, w))
+    index = person.flatten(2)[:, :, None].expand(-1, -1, 2, -1)  # (B, C, 2, h w)
+    ends: Tensor = keypoints.permute(0, 2, 3, 1).gather(3, index).unflatten(3, (h, w))
     return ends - cell_centres(grid, h, w, keypoints)
 
 
@@ -32,12 +32,15 @@ def refine_offsets(offsets: Tensor, by: Tensor, grid: Grid, steps: int) -> Tenso
     Both are (B, C, 2, h, w), input px, on ``grid``; ``by`` is read between cells, its border beyond the map. Gradients reach
     both. Returns (B, C, 2, h, w).
     """
-    h, w = offsets.shape[-2:]
-    centres = cell_centres(grid, h, w, offsets)
+    fields, layers = offsets.flatten(0, 1), by.flatten(0, 1)  # (B C, 2, h, w)
+    h, w = fields.shape[-2:]
+    side = fields.new_tensor((w, h)).view(2, 1, 1)  # cells, which grid_sample counts from -1 to 1 between the outer edges
+    y, x = torch.meshgrid(torch.arange(h, device=side.device), torch.arange(w, device=side.device), indexing="ij")
+    here, per_px = (2 * torch.stack((x, y)) + 1) / side - 1, 2 / (grid.stride * side)
     for _ in range(steps):
-        ends = grid.to_cells(centres + offsets).permute(0, 1, 3, 4, 2)  # (B, C, h, w, 2), cells
-        offsets = offsets + sample_bilinear(by, ends).permute(0, 1, 4, 2, 3)
-    return offsets
+        ends = torch.addcmul(here, fields, per_px).permute(0, 2, 3, 1)  # (B C, h, w, 2)
+        fields = fields + F.grid_sample(layers, ends, mode="bilinear", padding_mode="border", align_corners=False)
+    return fields.view_as(offsets)
 
 
 def offset_error(offsets: Tensor, target: Tensor, counted: Tensor, radius: float) -> Tensor:
