@@ -148,12 +148,12 @@ def warn_of_unmeasured_norms(model: PoseModel) -> None:
 
 
 def describe(model: PoseModel, input_size: int) -> None:
-    """Print parameters and the multiply-adds of one image."""
+    """Print parameters and the multiply-adds of one image as it trains."""
     parameters = sum(p.numel() for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     size = f"{parameters / 1e6:.2f} M parameters ({trained / 1e6:.2f} M trained)"
     if model.backbone is None:
         print(size, file=sys.stderr)
         return
-    side = model.side(input_size)
+    side = model.side(input_size, "all")
     print(f"{size}, {gigamacs(model, side):.2f} GMACs at {side}x{side}", file=sys.stderr)

@@ -12,6 +12,7 @@ from torch import nn
 
 from bottomup.cli import main
 from bottomup.commands.setting import dataset_of
+from bottomup.commands.train import describe
 from bottomup.commands.validation import Judge, make_validation
 from bottomup.compose import compose_model, load_config
 from bottomup.engine.distributed import Ranks
@@ -61,6 +62,13 @@ def test_persons_are_judged_where_persons_are_trained() -> None:
     model.stack("prn").last.register_forward_hook(lambda *call: seen.append(len(call[2]["assignment_logits"])))
     judge.losses(model)
     assert config["data"]["unit"] == "person" and sum(seen) == 2 * 4  # two in each image
+
+
+def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.CaptureFixture[str]) -> None:
+    """P7, for which sides are multiples of 128, is predicted but not trained."""
+    model = judged(KEYPOINTS)[1]
+    describe(model, 160)
+    assert (model.side(160, "all"), model.side(160)) == (160, 256) and "at 160x160" in capsys.readouterr().err
 
 
 def test_heads_that_nobody_taught_are_not_decoded() -> None:
