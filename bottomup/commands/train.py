@@ -24,7 +24,7 @@ from bottomup.commands.validation import make_validation
 from bottomup.compose import MODEL_KEYS, compose_model
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Persons
-from bottomup.data.loader import Order, training_batches
+from bottomup.data.loader import Order, start_worker, start_yielding_worker, training_batches
 from bottomup.data.subset import warn_of_shared_images
 from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
@@ -87,6 +87,7 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
             world=place.world,
             workers=int(config["workers"]),
             pin_memory=place.device.type == "cuda",
+            start=start_yielding_worker if place.device.type == "cpu" else start_worker,
         )
 
     validate = make_validation(config, model, decoder, settings, place, fresh) if settings.validate_every else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from bottomup.data.coco import paint_box
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.types import Batch, Sample
+
+_LAST_IN_LINE = 19  # niceness
 
 
 class Position(NamedTuple):
@@ -201,6 +204,17 @@ def start_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
+def start_yielding_worker(number: int) -> None:
+    """As ``start_worker``, of a worker that gets a core only while nobody else wants it.
+
+    Where training computes on the CPU, a worker that takes one of its cores has all its threads wait: on two cores a step of the
+    demo took 151 ms beside ordinary workers, 122 ms beside these, which run while the step waits for them.
+    """
+    start_worker(number)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_LAST_IN_LINE)
+
+
 def training_batches(
     samples: TrainingSet,
     order: Order,
@@ -212,8 +226,9 @@ def training_batches(
     world: int = 1,
     workers: int = 2,
     pin_memory: bool = False,
+    start: Callable[[int], None] = start_worker,
 ) -> Iterator[Batch]:
-    """Micro-batches of one rank from step ``first_step`` on, without end; workers stay alive between epochs."""
+    """Micro-batches of one rank from step ``first_step`` on, without end; workers, begun by ``start``, live between epochs."""
     loader = DataLoader(
         samples,
         batch_sampler=_Batches(order, first_step, rank, world, micro_batch),
@@ -221,7 +236,7 @@ def training_batches(
         collate_fn=_Collate(max_people),
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        worker_init_fn=start_worker,
+        worker_init_fn=start,
     )
     return iter(loader)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations, islice
 
 import numpy as np
@@ -9,7 +13,16 @@ import pytest
 import torch
 
 from bottomup.data.augment import Augment
-from bottomup.data.loader import Order, Position, TrainingSet, buckets, collate, training_batches
+from bottomup.data.loader import (
+    Order,
+    Position,
+    TrainingSet,
+    buckets,
+    collate,
+    start_worker,
+    start_yielding_worker,
+    training_batches,
+)
 from bottomup.errors import ConfigError
 from bottomup.skeletons import COCO
 from tests.scenes import Scenes, make_sample
@@ -103,6 +116,18 @@ def test_batches_do_not_depend_on_the_number_of_workers(workers: int) -> None:
 
     for one, other in zip(batches(0), batches(workers), strict=True):
         assert torch.equal(one, other)
+
+
+def _niceness_of_a_worker(start: Callable[[int], None]) -> int:
+    start(0)
+    return os.nice(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="no niceness here")
+def test_workers_leave_the_cores_to_training_where_that_needs_them() -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
+        ordinary, yielding = processes.map(_niceness_of_a_worker, (start_worker, start_yielding_worker))
+    assert (ordinary, yielding) == (os.nice(0), 19)
 
 
 def test_the_largest_people_stay() -> None:
