@@ -1,4 +1,4 @@
-"""What ``keep_freed_memory`` saves: training steps on the CPU with the memory of the last one at hand, and without.
+"""What ``keeping_freed_memory`` saves: training steps on the CPU with the memory of the last one at hand, and without.
 
 ``python benchmarks/memory.py`` writes ``benchmarks/results/memory.json``, of each training a row: milliseconds a step, the
 system's share in the processor time and the process's largest size, each ``kept`` and ``returned`` (the baseline), both in a
@@ -8,6 +8,7 @@ process of its own.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import resource
 import statistics
 import tempfile
@@ -22,7 +23,7 @@ from bottomup.benchmark.results import Row, write_result
 from bottomup.commands.train import make_trainer
 from bottomup.compose import load_config
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.memory import keep_freed_memory
+from bottomup.engine.memory import keeping_freed_memory
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
 _COMMON = ("data=synthetic", "engine.checkpoint_every=0", "engine.validate_every=0", "engine.tensorboard=false", "workers=0")
@@ -37,9 +38,8 @@ _WARM_UP = 3  # steps
 
 def steps(overrides: Sequence[str], count: int, keep: bool) -> dict[str, float]:
     """The cost of a step, of ``count`` of them in this process."""
-    if keep:
-        keep_freed_memory()
-    with tempfile.TemporaryDirectory() as folder:
+    memory = keeping_freed_memory() if keep else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory() as folder, memory:
         config = load_config("train", [*overrides, *_COMMON, f"engine.steps={count + _WARM_UP}", "engine.log_every=1"])
         times: list[tuple[float, float, float]] = []
         trainer = make_trainer(config, Path(folder), Ranks())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from bottomup.data.loader import Order, start_worker, start_yielding_worker, tra
 from bottomup.data.subset import warn_of_shared_images
 from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
-from bottomup.engine.memory import keep_freed_memory
+from bottomup.engine.memory import keeping_freed_memory
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, ConfigError
@@ -42,10 +43,8 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
     """Train as configured; returns the last validation's figures."""
     output = output_folder(config, "train")
     _check_output(config, output)
-    with ranks(device_of(config)) as place:
+    with ranks(device_of(config)) as place, _memory_of(place):
         torch.manual_seed(int(config["seed"]) + place.rank)  # each rank drops out its own; weights are the first one's
-        if place.device.type == "cpu":
-            keep_freed_memory()
         trainer = make_trainer(config, output, place)
         if config["resume"]:
             _resume(trainer, output)
@@ -62,6 +61,10 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
                 {"last": metrics, "best": {trainer.settings.best: trainer.best, "step": trainer.best_step}},
             )
         return metrics
+
+
+def _memory_of(place: Ranks) -> contextlib.AbstractContextManager[bool]:
+    return keeping_freed_memory() if place.device.type == "cpu" else contextlib.nullcontext(False)
 
 
 def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Trainer:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import platform
+from collections.abc import Iterator
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
-_NEVER = 2**31 - 1  # bytes, the most that mallopt takes
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
+_KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}  # bytes, the most that mallopt takes
+# where glibc's own thresholds, which move until somebody sets one, end in a process that uses large blocks
+_RETURNED = {_MMAP_MAX: 65536, _MMAP_THRESHOLD: 32 * 2**20, _TRIM_THRESHOLD: 64 * 2**20}
 
 
-def keep_freed_memory() -> bool:
-    """Have this process keep the memory it frees, for the tensors of its next step; False where the C library has no such setting.
+@contextlib.contextmanager
+def keeping_freed_memory() -> Iterator[bool]:
+    """Have this process keep the memory it frees, for the tensors of its next step; gives False where that cannot be set.
 
     glibc hands large blocks back to the system and has it clear as many pages anew in every step: of the Pose Residual
-    Network's training on CPUs that is a third (``benchmarks/memory.py``). The process stays as large as it ever was.
+    Network's training on CPUs that is a third (``benchmarks/memory.py``). What was kept is handed back at the end.
     """
     if platform.libc_ver()[0] != "glibc":
-        return False
+        yield False
+        return
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(_MMAP_MAX, 0) and libc.mallopt(_TRIM_THRESHOLD, _NEVER))
+    try:
+        yield all(libc.mallopt(option, value) for option, value in _KEPT.items())
+    finally:
+        for option, value in _RETURNED.items():
+            libc.mallopt(option, value)
+        libc.malloc_trim(0)

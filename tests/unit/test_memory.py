@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bottomup.engine.memory import keep_freed_memory
+from bottomup.engine.memory import keeping_freed_memory
 
 MEGABYTES = 200
 
@@ -19,10 +19,8 @@ def _resident() -> float:
     return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 
 
-def _left_of_a_tensor(keep: bool) -> float:
+def _held_and_freed() -> float:
     """Megabytes by which this process is larger for having held a tensor."""
-    if keep:
-        assert keep_freed_memory()
     before = _resident()
     held = np.ones(MEGABYTES * 2**20, np.uint8)
     assert _resident() - before > 0.9 * MEGABYTES
@@ -30,14 +28,25 @@ def _left_of_a_tensor(keep: bool) -> float:
     return _resident() - before
 
 
+def _left_of_a_tensor() -> tuple[float, float, float, float]:
+    """What is left before memory is kept, while it is, when that ends, and of another tensor thereafter."""
+    first = _resident()
+    before = _held_and_freed()
+    with keeping_freed_memory() as kept:
+        assert kept
+        inside = _held_and_freed()
+    ended = _resident() - first
+    return before, inside, ended, _held_and_freed()
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
-@pytest.mark.parametrize(("keep", "least", "most"), [(True, 0.9, 2.0), (False, -1.0, 0.1)], ids=["kept", "returned"])
-def test_freed_memory_stays_where_that_is_asked_for(keep: bool, least: float, most: float) -> None:
+def test_freed_memory_stays_as_long_as_that_is_asked_for() -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        left = process.submit(_left_of_a_tensor, keep).result()
-    assert least * MEGABYTES < left < most * MEGABYTES
+        before, inside, ended, after = process.submit(_left_of_a_tensor).result()
+    assert inside > 0.9 * MEGABYTES and max(before, ended, after) < 0.1 * MEGABYTES
 
 
 def test_elsewhere_there_is_nothing_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert not keep_freed_memory()
+    with keeping_freed_memory() as kept:
+        assert not kept
