@@ -54,6 +54,18 @@ def cues_table() -> str:
     return "\n".join(lines)
 
 
+def assignment_table() -> str:
+    """One row a way of giving keypoints to people, of benchmarks/results/assignment.json."""
+    result = read_result(RESULTS / "assignment.json")
+    figures = ("AP", "AP_overlapping", "AP_true_areas")
+    ways = {"one_to_one": "one to one", "independent": "each alone"}
+    lines = ["| relation | people matched | boxes of | AP | AP, overlapping people | AP, true areas |", "|---|---|---|---|---|---|"]
+    for row in result["rows"]:
+        said = [row["name"], ways[row["assignment"]], {"annotated": "annotated people", "all": "everybody"}[row["boxes"]]]
+        lines.append(f"| {' | '.join([*said, *(f'{row[name]:.3f}' for name in figures)])} |")
+    return "\n".join(lines)
+
+
 def _table(heading: str, ratio: str, rows: list[Row]) -> str:
     lines = [heading, "", f"| scene | options | ms | {ratio} |", "|---|---|---|---|"]
     for row in rows:
@@ -66,6 +78,7 @@ def _table(heading: str, ratio: str, rows: list[Row]) -> str:
 def render(text: str) -> str:
     """The README with every table replaced by what was measured last."""
     tables = {
+        "assignment": assignment_table(),
         "cues": cues_table(),
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),

@@ -111,7 +111,14 @@ def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tm
     """Dropout differs from rank to rank, and goes on where it was."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     options = ["experiment=prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
-    engine = ["batch_size=8", "precision=fp32", "validate_every=0", "checkpoint_every=0", "tensorboard=false"]
+    engine = [
+        "batch_size=8",
+        "schedule={name:constant}",
+        "precision=fp32",
+        "validate_every=0",
+        "checkpoint_every=0",
+        "tensorboard=false",
+    ]
     train = [*torchrun, "-m", "bottomup", "train", *options, *(f"engine.{option}" for option in engine)]
     for folder, last, resume in (("whole", 4, "false"), ("halves", 2, "false"), ("halves", 4, "true")):
         arguments = [f"engine.steps={last}", f"resume={resume}", f"output={tmp_path / folder}"]
