@@ -18,7 +18,7 @@ def keeping_freed_memory() -> Iterator[bool]:
     """Have this process keep the memory it frees, for the tensors of its next step; gives False where that cannot be set.
 
     glibc hands large blocks back to the system and has it clear as many pages anew in every step: of the Pose Residual
-    Network's training on CPUs that is a third (``benchmarks/memory.py``). What was kept is handed back at the end.
+    Network's training on two cores that was a third. What was kept is handed back at the end.
     """
     if platform.libc_ver()[0] != "glibc":
         yield False
