@@ -35,8 +35,7 @@ def refine_offsets(offsets: Tensor, by: Tensor, grid: Grid, steps: int) -> Tenso
     fields, layers = offsets.flatten(0, 1), by.flatten(0, 1)  # (B C, 2, h, w)
     h, w = fields.shape[-2:]
     side = fields.new_tensor((w, h)).view(2, 1, 1)  # cells, which grid_sample counts from -1 to 1 between the outer edges
-    y, x = torch.meshgrid(torch.arange(h, device=side.device), torch.arange(w, device=side.device), indexing="ij")
-    here, per_px = (2 * torch.stack((x, y)) + 1) / side - 1, 2 / (grid.stride * side)
+    here, per_px = 2 * cell_centres(Grid.centred(1), h, w, fields) / side - 1, 2 / (grid.stride * side)
     for _ in range(steps):
         ends = torch.addcmul(here, fields, per_px).permute(0, 2, 3, 1)  # (B C, h, w, 2)
         fields = fields + F.grid_sample(layers, ends, mode="bilinear", padding_mode="border", align_corners=False)
