@@ -66,6 +66,17 @@ def assignment_table() -> str:
     return "\n".join(lines)
 
 
+def ideal_table() -> str:
+    """One row a kind of fields of benchmarks/results/ideal.json."""
+    result = read_result(RESULTS / "ideal.json")
+    figures = ("AP", "mask_AP", "mask_AP_posed")
+    lines = ["| fields | AP | mask AP | mask AP, people with keypoints |", "|---|---|---|---|"]
+    for row in result["rows"]:
+        said = ["—" if row[name] is None else f"{row[name]:.3f}" for name in figures]
+        lines.append(f"| {' | '.join([row['name'], *said])} |")
+    return "\n".join(lines)
+
+
 def _table(heading: str, ratio: str, rows: list[Row]) -> str:
     lines = [heading, "", f"| scene | options | ms | {ratio} |", "|---|---|---|---|"]
     for row in rows:
@@ -82,6 +93,7 @@ def render(text: str) -> str:
         "cues": cues_table(),
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
+        "ideal": ideal_table(),
         "personlab_weights": weights_table("personlab_weights", ("AP", "AP50", "AP75", "APM", "APL", "AR")),
         "bodypix_weights": weights_table(
             "bodypix_weights", ("mask_AP", "mask_AP50", "mask_APM", "mask_APL", "segmentation_IoU", "AP")

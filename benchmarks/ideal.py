@@ -1,0 +1,103 @@
+"""What PersonLab's decoder makes of flawless fields, beside the most that their stride allows.
+
+``python benchmarks/ideal.py data=coco data.root=FOLDER [OVERRIDE …]`` evaluates a split with all fields ideal, with keypoints
+carried through unannotated ones and without, and the true masks read at the cells' centres and drawn back from there; it writes
+``benchmarks/results/ideal.json``. People without labelled keypoints cannot be found: ``mask_AP_posed`` leaves them out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from bottomup.benchmark.results import Row, write_result
+from bottomup.commands.setting import dataset_of, make_predictor
+from bottomup.compose import load_config
+from bottomup.data.coco_records import mask_rle
+from bottomup.data.dataset import Dataset
+from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.records import by_image
+from bottomup.evaluation.run import evaluate_dataset
+from bottomup.geometry import Grid, invert, transform_points
+from bottomup.masks import Masks
+from bottomup.predictor import Predictor
+from bottomup.types import Instances, Prediction, Sample
+
+RESULT = Path(__file__).parent / "results" / "ideal.json"
+FIELDS = ("heatmap", "segmentation", "short_offsets", "mid_offsets", "long_offsets")
+_COMMON = ("method=personlab", "backbone=mobilenet_v1", "backbone.output_stride=8", "data.split=val", "workers=0")
+_SHOWN = ("AP", "AR", "mask_AP", "mask_AP_posed")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Evaluate and write the rows."""
+    if not arguments:
+        raise SystemExit(__doc__)
+    rows: list[Row] = []
+    for row in measure([*_COMMON, *arguments]):
+        rows.append(row)
+        print(row, flush=True)
+    shown = [given for given in (*_COMMON, *arguments) if not given.startswith("data.root=")]
+    print(write_result(RESULT, "ideal", {"overrides": shown}, rows))
+
+
+def measure(overrides: Sequence[str]) -> Iterator[Row]:
+    """The rows: ideal fields, the same without carrying, true masks at the same stride."""
+    for name, own in (("ideal fields", []), ("without carrying", ["heads.mid_offsets.carry=false"])):
+        config = load_config("evaluate", [*overrides, *own])
+        dataset = dataset_of(config, "val", config["limit"])
+        predictor = make_predictor(config, None, dataset.task)
+        metrics = evaluate_dataset(predictor, dataset, oracle=FIELDS, max_people=int(config["max_people"])).metrics
+        yield {"name": name} | {figure: metrics[figure] for figure in _SHOWN}
+    truth = dataset.ground_truth()
+    metrics = evaluate_masks(true_masks(predictor, dataset), truth, int(config["max_people"]))
+    yield {"name": "true masks"} | {figure: metrics.get(figure) for figure in _SHOWN}
+
+
+def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
+    """Of each image the masks of people who have keypoints, as a network of the predictor's stride could give them at best, all of score 1."""
+    truth: dict[str, Any] = dataset.ground_truth()
+    images, people = {image["id"]: image for image in truth["images"]}, by_image(truth["annotations"])
+    (grid,) = {predictor.model.grids[key] for key in predictor.model.grids if key.startswith("segmentation")}
+    for _, sample in predictor.samples(dataset, FIELDS):
+        found = [person["segmentation"] for person in people.get(sample.image_id, []) if _findable(person)]
+        drawn = [coco_mask.decode(mask_rle(outline, images[sample.image_id])) for outline in found]
+        levels = [read_at_cells(mask.astype(bool), sample, grid) for mask in drawn]
+        instances = _nobody_posed(len(levels), dataset.task.keypoints)
+        if levels:
+            masks = Masks.of_levels(torch.stack(levels), grid).transform(invert(sample.to_input))
+            instances = replace(instances, masks=masks)
+        yield Prediction(instances, sample.size, image_id=sample.image_id)
+
+
+def read_at_cells(mask: NDArray[np.bool_], sample: Sample, grid: Grid) -> Tensor:
+    """A mask (H, W) in image px at the centres of a sample's cells, (h, w): 1 inside, -1 outside."""
+    h, w = grid.shape(sample.shape)
+    x, y = (grid.origin + grid.stride * np.arange(cells) for cells in (w, h))
+    centres = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    column, row = np.floor(transform_points(centres, invert(sample.to_input))).astype(int).T
+    within = (column >= 0) & (row >= 0) & (column < mask.shape[1]) & (row < mask.shape[0])
+    inside = np.zeros(len(centres), bool)
+    inside[within] = mask[row[within], column[within]]
+    return torch.from_numpy(np.where(inside, 1.0, -1.0)).view(h, w)
+
+
+def _findable(person: dict[str, Any]) -> bool:
+    return bool(person.get("segmentation")) and not person["iscrowd"] and any((person.get("keypoints") or [])[2::3])
+
+
+def _nobody_posed(people: int, keypoints: int) -> Instances:
+    return Instances.of_keypoints(torch.zeros(people, keypoints, 2), torch.zeros(people, keypoints), torch.ones(people))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
