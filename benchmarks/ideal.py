@@ -1,4 +1,4 @@
-"""What PersonLab's decoder makes of flawless fields, beside the most that their stride allows.
+"""What PersonLab's decoder makes of flawless fields, beside true masks of the same stride.
 
 ``python benchmarks/ideal.py data=coco data.root=FOLDER [OVERRIDE …]`` evaluates a split with all fields ideal, with keypoints
 carried through unannotated ones and without, and the true masks read at the cells' centres and drawn back from there; it writes
@@ -64,7 +64,7 @@ def measure(overrides: Sequence[str]) -> Iterator[Row]:
 
 
 def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
-    """Of each image the masks of people who have keypoints, as a network of the predictor's stride could give them at best, all of score 1."""
+    """Of each image the masks of people who have keypoints, read at the cells of the predictor's segmentation; all of score 1."""
     truth: dict[str, Any] = dataset.ground_truth()
     images, people = {image["id"]: image for image in truth["images"]}, by_image(truth["annotations"])
     (grid,) = {predictor.model.grids[key] for key in predictor.model.grids if key.startswith("segmentation")}
