@@ -27,9 +27,9 @@ from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Persons
 from bottomup.data.loader import Order, start_worker, start_yielding_worker, training_batches
 from bottomup.data.subset import warn_of_shared_images
+from bottomup.engine import cpu
 from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
-from bottomup.engine.memory import keeping_freed_memory
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, ConfigError
@@ -43,7 +43,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
     """Train as configured; returns the last validation's figures."""
     output = output_folder(config, "train")
     _check_output(config, output)
-    with ranks(device_of(config)) as place, _memory_of(place):
+    with ranks(device_of(config)) as place, _tuned(place):
         torch.manual_seed(int(config["seed"]) + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(config, output, place)
         if config["resume"]:
@@ -63,8 +63,8 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
         return metrics
 
 
-def _memory_of(place: Ranks) -> contextlib.AbstractContextManager[bool]:
-    return keeping_freed_memory() if place.device.type == "cpu" else contextlib.nullcontext(False)
+def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:
+    return cpu.tuned() if place.device.type == "cpu" else contextlib.nullcontext()
 
 
 def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Trainer:

@@ -1,4 +1,4 @@
-"""What a process frees while it trains, it keeps."""
+"""What training on CPUs sets: freed memory is kept, denormal numbers are zeros, and afterwards all is as it was."""
 
 import multiprocessing
 import platform
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from bottomup.engine.memory import keeping_freed_memory
+from bottomup.engine.cpu import flushing_denormals, keeping_freed_memory, tuned
 
 MEGABYTES = 200
 
@@ -50,3 +51,17 @@ def test_elsewhere_there_is_nothing_to_set(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     with keeping_freed_memory() as kept:
         assert not kept
+
+
+def _is_zero() -> bool:
+    """Whether what lies below the least normal number counts as 0."""
+    return not (torch.tensor([1e-38]) * 0.1).any()
+
+
+def test_denormal_numbers_are_zeros_as_long_as_that_is_asked_for() -> None:
+    with flushing_denormals() as possible:
+        assert _is_zero() or not possible
+    assert not _is_zero()
+    with tuned():
+        assert _is_zero() or not possible
+    assert not _is_zero()
