@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bottomup.benchmark.results import Row, read_result  # noqa: E402
+from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -23,7 +24,7 @@ def decode_table() -> str:
         f"Associative Embedding on one core ({result['device']}), {config['keypoints']} keypoints on {config['side']}x"
         f"{config['side']} cells, tag size {config['tag_size']}; median of {config['runs']} decodings of one image:"
     )
-    return _table(heading, "of the time with `max_pool2d` peaks", result["rows"])
+    return _scenes(heading, "of the time with `max_pool2d` peaks", result["rows"])
 
 
 def decode_personlab_table() -> str:
@@ -33,57 +34,54 @@ def decode_personlab_table() -> str:
         f"PersonLab on one core ({result['device']}), {result['config']['keypoints']} keypoints at output stride "
         f"{result['config']['stride']}, masks drawn; median of {result['config']['runs']} decodings of one image:"
     )
-    return _table(heading, "of the time of `decoder=posenet`, which makes no masks", result["rows"])
+    return _scenes(heading, "of the time of `decoder=posenet`, which makes no masks", result["rows"])
 
 
 def weights_table(name: str, names: Sequence[str]) -> str:
     """One row a decoding of Google's weights, of benchmarks/results/``name``.json."""
-    result = read_result(RESULTS / f"{name}.json")
-    lines = [f"| decoding | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for row in result["rows"]:
-        figures = [f"{row['measured'][name]:.3f}" for name in names]
-        lines.append(f"| {' | '.join([row['name'], *figures])} |")
-    return "\n".join(lines)
+    rows = read_result(RESULTS / f"{name}.json")["rows"]
+    return markdown_table(["decoding", *names], [[row["name"], *_shares(row["measured"], names)] for row in rows])
 
 
 def cues_table() -> str:
     """One row a decoding of benchmarks/results/cues.json."""
-    result = read_result(RESULTS / "cues.json")
-    lines = ["| maps | AP | AR | loses |", "|---|---|---|---|"]
-    lines += [f"| {row['name']} | {row['AP']:.3f} | {row['AR']:.3f} | {row['loss']:.3f} |" for row in result["rows"]]
-    return "\n".join(lines)
+    rows = read_result(RESULTS / "cues.json")["rows"]
+    return markdown_table(["maps", "AP", "AR", "loses"], [[row["name"], *_shares(row, ("AP", "AR", "loss"))] for row in rows])
 
 
 def assignment_table() -> str:
     """One row a way of giving keypoints to people, of benchmarks/results/assignment.json."""
-    result = read_result(RESULTS / "assignment.json")
-    figures = ("AP", "AP_overlapping", "AP_true_areas")
     ways = {"one_to_one": "one to one", "independent": "each alone"}
-    lines = ["| relation | people matched | boxes of | AP | AP, overlapping people | AP, true areas |", "|---|---|---|---|---|---|"]
-    for row in result["rows"]:
-        said = [row["name"], ways[row["assignment"]], {"annotated": "annotated people", "all": "everybody"}[row["boxes"]]]
-        lines.append(f"| {' | '.join([*said, *(f'{row[name]:.3f}' for name in figures)])} |")
-    return "\n".join(lines)
+    boxes = {"annotated": "annotated people", "all": "everybody"}
+    return markdown_table(
+        ["relation", "people matched", "boxes of", "AP", "AP, overlapping people", "AP, true areas"],
+        [
+            [row["name"], ways[row["assignment"]], boxes[row["boxes"]], *_shares(row, ("AP", "AP_overlapping", "AP_true_areas"))]
+            for row in read_result(RESULTS / "assignment.json")["rows"]
+        ],
+    )
 
 
 def ideal_table() -> str:
     """One row a kind of fields of benchmarks/results/ideal.json."""
-    result = read_result(RESULTS / "ideal.json")
-    figures = ("AP", "mask_AP", "mask_AP_posed")
-    lines = ["| fields | AP | mask AP | mask AP, people with keypoints |", "|---|---|---|---|"]
-    for row in result["rows"]:
-        said = ["—" if row[name] is None else f"{row[name]:.3f}" for name in figures]
-        lines.append(f"| {' | '.join([row['name'], *said])} |")
-    return "\n".join(lines)
+    rows = read_result(RESULTS / "ideal.json")["rows"]
+    return markdown_table(
+        ["fields", "AP", "mask AP", "mask AP, people with keypoints"],
+        [[row["name"], *_shares(row, ("AP", "mask_AP", "mask_AP_posed"))] for row in rows],
+    )
 
 
-def _table(heading: str, ratio: str, rows: list[Row]) -> str:
-    lines = [heading, "", f"| scene | options | ms | {ratio} |", "|---|---|---|---|"]
+def _shares(figures: Row, names: Sequence[str]) -> list[str]:
+    return [share(figures[name]) for name in names]
+
+
+def _scenes(heading: str, ratio: str, rows: list[Row]) -> str:
+    """The heading, and one row a scene that was decoded."""
+    cells = []
     for row in rows:
-        options = ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or "—"
-        measured = f"{row['median_ms']:.1f}" if row["valid"] else "void"
-        lines.append(f"| {row['name']} | {options} | {measured} | {row['ratio']:.2f} |")
-    return "\n".join(lines)
+        options = ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or NOTHING
+        cells.append([row["name"], options, f"{row['median_ms']:.1f}" if row["valid"] else "void", f"{row['ratio']:.2f}"])
+    return f"{heading}\n\n{markdown_table(['scene', 'options', 'ms', ratio], cells)}"
 
 
 def render(text: str) -> str:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.tables import training  # noqa: E402
 from bottomup.benchmark.results import read_result  # noqa: E402
 from bottomup.compose import key_of  # noqa: E402
+from bottomup.report.markdown import markdown_table  # noqa: E402
 
 PAGE = ROOT / "docs" / "reproduction.md"
 TABLES = ROOT / "configs" / "table"
@@ -61,15 +62,14 @@ def _table(path: Path, table: Entry) -> list[str]:
     """The rows, and the commands that fill those that lack figures."""
     rows: list[Entry] = [_with_weights(entry, table["common"]) for entry in table["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row.get("published", {})))
-    lines = [f"| row | {' | '.join(names)} | ours |", "|---" * (len(names) + 2) + "|"]
-    lacking = []
+    cells, lacking = [], []
     for row in rows:
         measured = _measured(path, row)
         if not measured and "train" in row:
             lacking.append(row)
         figures = [_figure(row.get("published", {}).get(name)) for name in names]
-        lines.append(f"| {' | '.join([row['name'], *figures, _ours(row, measured, names)])} |")
-    return ["\n".join(lines), *([_commands(path, lacking)] if lacking else [])]
+        cells.append([row["name"], *figures, _ours(row, measured, names)])
+    return [markdown_table(["row", *names, "ours"], cells), *([_commands(path, lacking)] if lacking else [])]
 
 
 def _with_weights(entry: Entry, common: list[str]) -> Entry:

@@ -20,6 +20,7 @@ class Kept(Dataset):
         self.dataset = dataset
         self.task, self.image_ids, self.weights = dataset.task, dataset.image_ids, dataset.weights
         self._samples: dict[tuple[int, frozenset[str]], Sample] = {}
+        self._people: dict[int, People] = {}
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """The image at ``index`` in its own px, read at the first call."""
@@ -29,8 +30,11 @@ class Kept(Dataset):
         return self._samples[key]
 
     def people(self, index: int) -> People:
-        """The people of one image, in its own px."""
-        return self.dataset.people(index)
+        """The people of one image, in its own px, read at the first call: to know who covers whom, synthetic ones are drawn."""
+        key = range(len(self))[index]
+        if key not in self._people:
+            self._people[key] = self.dataset.people(index)
+        return self._people[key]
 
     def source(self, index: int) -> tuple[Dataset, int]:
         """The same image of ``dataset``."""

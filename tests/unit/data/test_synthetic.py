@@ -173,7 +173,8 @@ def test_kept_samples_are_drawn_once_and_equal_the_drawn() -> None:
     dataset = Synthetic(images=3)
     kept = Kept(dataset)
     maps = frozenset({"crowd", "instances"})
-    assert kept.sample(1, maps) is kept.sample(1, maps)
+    assert kept.sample(1, maps) is kept.sample(1, maps) and kept.people(1) is kept.people(1)
+    np.testing.assert_array_equal(kept.people(1).keypoints, dataset.people(1).keypoints)
     np.testing.assert_array_equal(kept.sample(1, maps).image, dataset.sample(1, maps).image)
     assert kept.sample(1, frozenset()).instances is None and kept.sample(1, maps).instances is not None
     assert kept.ground_truth([2]) == dataset.ground_truth([2]) and len(kept) == 3

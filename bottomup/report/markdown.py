@@ -1,0 +1,22 @@
+"""Tables in Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+NOTHING = "—"
+
+
+def markdown_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with a heading of ``names`` and a line for each row of as many texts."""
+    return "\n".join([_line(names), "|---" * len(names) + "|", *map(_line, rows)])
+
+
+def share(value: float | None) -> str:
+    """A figure in [0, 1] with three decimals, a dash where there is none."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
