@@ -17,27 +17,25 @@ def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, thre
     """Score maps (B, K, h, w) of the votes that cells cast, each with its score and through the bilinear kernel; eq. 1.
 
     ``scores`` is (B, K, h, w) in [0, 1], ``offsets`` (B, K, 2, h, w) input px on ``grid``. A perfect disk of ``radius`` input px
-    votes 1 in all, at any stride. With ``threshold`` only cells of a higher score vote, and the cost is theirs alone. Votes
+    votes 1 in all, at any stride. With ``threshold`` only cells of a higher score vote, and most of the cost is theirs. Votes
     beyond the map are lost.
     """
     b, k, h, w = scores.shape
     weight = scores.flatten()
+    columns, rows = (torch.arange(float(side), device=offsets.device) for side in (w, h))
+    x = torch.add(columns, offsets[:, :, 0], alpha=1 / grid.stride).flatten()
+    y = torch.add(rows[:, None], offsets[:, :, 1], alpha=1 / grid.stride).flatten()
     if threshold is None:
         voting = torch.arange(len(weight), device=weight.device)
     else:
         voting = (weight > threshold).nonzero()[:, 0]
-        weight = weight.index_select(0, voting)
-    place = voting % (h * w)
-    first = voting - place  # cell of the voter's map
-    across = first + voting  # where its offset along x stands: maps of offsets are twice as long
-    along_x, along_y = (offsets.flatten().index_select(0, index) / grid.stride for index in (across, across + h * w))
-    x = (place % w + along_x).nan_to_num(nan=-1.0).clamp(-1, w)
-    y = (place // w + along_y).nan_to_num(nan=-1.0).clamp(-1, h)
+        weight, x, y = (values.index_select(0, voting) for values in (weight, x, y))
+    x, y = x.nan_to_num(nan=-1.0).clamp(-1, w), y.nan_to_num(nan=-1.0).clamp(-1, h)
     left, top = x.floor(), y.floor()
     right, below = x - left, y - top  # the shares of the cells further on
     # a rim of one cell before and two after takes what falls beyond the map
     rim_w, rim_h = w + 3, h + 3
-    cell = (first // (h * w) * rim_h + top.long() + 1) * rim_w + left.long() + 1
+    cell = (voting // (h * w) * rim_h + top.long() + 1) * rim_w + left.long() + 1
     votes = weight.new_zeros(b * k * rim_h * rim_w)
     lower = weight * below
     upper = weight - lower

@@ -34,10 +34,9 @@ def find_peaks(heatmap: Tensor, count: int, window: int = 5) -> Peaks:
     peak, in the middle or half a cell before it; a plateau of another shape, larger, or cut by a corner of the map may give
     several. Scores that are not positive or not finite are no peaks. ``window`` is odd. Static shapes throughout.
     """
-    heatmap = heatmap.float().contiguous()
+    heatmap = heatmap.float().nan_to_num(0.0, 0.0, 0.0).contiguous()
     scores, index = _highest(_only_peaks(heatmap, window // 2), count)
-    scores = torch.where(scores.isfinite(), scores, 0.0).clamp(min=0.0)
-    scores, index = _one_a_plateau(heatmap, scores, index)
+    scores, index = _one_a_plateau(heatmap, scores.clamp(min=0.0), index)
     cells = torch.stack((index % heatmap.shape[-1], index // heatmap.shape[-1]), dim=-1)
     return Peaks(scores, torch.where(scores[..., None] > 0, cells.float(), 0.0))
 
@@ -84,19 +83,20 @@ def _to_middle(heatmap: Tensor, scores: Tensor, index: Tensor, place: Tensor, si
 
 
 def _only_peaks(heatmap: Tensor, radius: int) -> Tensor:
-    """The heatmap with 0 everywhere but at its peaks.
+    """The heatmap with nothing above 0 but its peaks.
 
-    Running maxima along x, then along y, of slices: on a CPU core this takes about a tenth of the time of max_pool2d.
+    Running maxima along x, then along y, of slices: on a CPU core this takes about a tenth of the time of max_pool2d. Comparisons
+    are made in place, so that they give floats: with truth values, and torch.where, they would take longer than all the rest.
     """
-    padded = F.pad(heatmap, (radius,) * 4, value=-torch.inf)
+    padded = F.pad(heatmap, (radius,) * 4)
     inside = slice(radius, -radius)
     beside = _running_maximum(padded, radius, dim=-1)
     left, right = beside[..., : -radius - 1], beside[..., radius + 1 :]
     rows = torch.maximum(torch.maximum(left, right), padded[..., inside])  # each with its neighbours in the row
     stacked = _running_maximum(rows, radius, dim=-2)
-    before = torch.maximum(stacked[..., : -radius - 1, :], left[..., inside, :])
-    after = torch.maximum(stacked[..., radius + 1 :, :], right[..., inside, :])
-    return torch.where((heatmap > before) & (heatmap >= after), heatmap, 0.0)
+    above_before = torch.maximum(stacked[..., : -radius - 1, :], left[..., inside, :]).lt_(heatmap)
+    not_below_after = torch.maximum(stacked[..., radius + 1 :, :], right[..., inside, :]).le_(heatmap)
+    return above_before.mul_(not_below_after).mul_(heatmap)
 
 
 def _running_maximum(maps: Tensor, count: int, dim: int) -> Tensor:

@@ -54,17 +54,16 @@ def sample_channels(maps: Tensor, channels: Tensor, points: Tensor) -> Tensor:
     Points are x, y in cells, as in ``sample_bilinear``; outside the map its border is read. Returns (B, ..., D).
     """
     _, _, size, h, w = maps.shape
-    last = points.new_tensor((w - 1, h - 1))
-    points = points.nan_to_num().clamp(torch.zeros_like(last), last)
-    low = torch.minimum(points, (last - 1).clamp(min=0.0)).long()
-    along, down = (points - low)[..., None].unbind(-2)
-    x, y = low.unbind(-1)
+    points = points.nan_to_num()
+    x, y = points[..., 0].clamp(0, w - 1), points[..., 1].clamp(0, h - 1)
+    left, top = x.clamp(max=max(w - 2, 0)).long(), y.clamp(max=max(h - 2, 0)).long()
+    along, down = (x - left)[:, None], (y - top)[:, None]
     flat = maps.flatten(1)
-    layers = torch.arange(0, size * h * w, h * w, device=maps.device)
-    start = ((channels * size * h + y) * w + x)[..., None] + layers  # (B, ..., D)
+    first = (channels * size * h + top) * w + left
+    start = torch.stack([first + layer * h * w for layer in range(size)], dim=1)  # (B, D, ...), for shares that repeat outside
     right, below = int(w > 1), w * int(h > 1)
 
     def read(further: int) -> Tensor:
         return flat.gather(1, (start + further).flatten(1)).view_as(start)
 
-    return read(0).lerp(read(right), along).lerp(read(below).lerp(read(below + right), along), down)
+    return read(0).lerp(read(right), along).lerp(read(below).lerp(read(below + right), along), down).movedim(1, -1)

@@ -27,12 +27,13 @@ def select_seeds(poses: Tensor, scores: Tensor, radius: float, count: int) -> Se
     own = torch.arange(k, device=scores.device)
     seeds = poses[:, own, :, own].transpose(0, 1)  # (B, K, M, 2)
     flat = poses.flatten(1, 2)  # (B, K M, K, 2)
-    left = scores
+    left = scores.clone()
     chosen = []
     for _ in range(count):
         best, index = left.flatten(1).max(1)
-        pose = flat.gather(1, index.view(b, 1, 1, 1).expand(-1, 1, k, 2))[:, 0]  # (B, K, 2)
-        near = (seeds - pose[:, :, None]).square().sum(-1) <= radius**2  # (B, K, M); the seed itself is
-        left = left.masked_fill(near, 0.0)
-        chosen.append(Selected(pose, index // m, best))
-    return Selected(*(torch.stack(parts, 1) for parts in zip(*chosen, strict=True)))
+        pose = flat.gather(1, index.view(b, 1, 1, 1).expand(-1, 1, k, 2)).transpose(1, 2)  # (B, K, 1, 2)
+        near = (seeds - pose).square_().sum(-1) <= radius**2  # (B, K, M); the seed itself is
+        left.masked_fill_(near, 0.0)
+        chosen.append((pose, index, best))
+    found, indices, best_scores = (torch.stack(parts, 1) for parts in zip(*chosen, strict=True))
+    return Selected(found[..., 0, :], indices // m, best_scores)
