@@ -53,14 +53,19 @@ def main(arguments: Sequence[str]) -> None:
 def measure(overrides: Sequence[str]) -> Iterator[Row]:
     """The rows: ideal fields, the same without carrying, true masks at the same stride."""
     for name, own in (("ideal fields", []), ("without carrying", ["heads.mid_offsets.carry=false"])):
-        config = load_config("evaluate", [*overrides, *own])
-        dataset = dataset_of(config, "val", config["limit"])
-        predictor = make_predictor(config, None, dataset.task)
-        metrics = evaluate_dataset(predictor, dataset, oracle=FIELDS, max_people=int(config["max_people"])).metrics
+        predictor, dataset, most = _setting([*overrides, *own])
+        metrics = evaluate_dataset(predictor, dataset, oracle=FIELDS, max_people=most).metrics
         yield {"name": name} | {figure: metrics[figure] for figure in _SHOWN}
-    truth = dataset.ground_truth()
-    metrics = evaluate_masks(true_masks(predictor, dataset), truth, int(config["max_people"]))
-    yield {"name": "true masks"} | {figure: metrics.get(figure) for figure in _SHOWN}
+    predictor, dataset, most = _setting(overrides)
+    masks = evaluate_masks(true_masks(predictor, dataset), dataset.ground_truth(), most)
+    yield {"name": "true masks"} | {figure: masks.get(figure) for figure in _SHOWN}
+
+
+def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
+    """What an evaluation is told: the model, the data and the most people of an image that count."""
+    config = load_config("evaluate", overrides)
+    dataset = dataset_of(config, "val", config["limit"])
+    return make_predictor(config, None, dataset.task), dataset, int(config["max_people"])
 
 
 def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:

@@ -15,13 +15,14 @@ from bottomup.errors import CheckpointError, ConfigError
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Write ``output``/best.pt, the configured model with the tensors of ``init``'s checkpoints; of two that have one, the last.
 
-    CheckpointError where a tensor is in none of them.
+    Heads that are ``given`` are never run: their outputs come from elsewhere, as boxes do with ``given=[proposals]``.
+    CheckpointError where a tensor is in none of the checkpoints.
     """
     paths = initial_checkpoints(config)
     if not paths or not config["output"]:
         raise ConfigError("expected bottomup combine method=… init=[A.pt,B.pt] output=DIR; init= or output= is missing")
     task = load_checkpoint(paths[0]).task
-    plain = {**without_pretraining(config), "given": [], "freeze": [], "trained": None}
+    plain = {**without_pretraining(config), "freeze": [], "trained": None}
     model, _ = compose_model(plain, task)
     missing = initialise(model, paths)
     if missing:
