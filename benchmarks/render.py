@@ -14,6 +14,7 @@ from bottomup.benchmark.results import Row, read_result  # noqa: E402
 from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
+_KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 
 
 def decode_table() -> str:
@@ -92,7 +93,9 @@ def render(text: str) -> str:
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
         "ideal": ideal_table(),
-        "personlab_weights": weights_table("personlab_weights", ("AP", "AP50", "AP75", "APM", "APL", "AR")),
+        "prn_faults": weights_table("prn_faults", _KEYPOINTS),
+        "personlab_prn": weights_table("personlab_prn", _KEYPOINTS),
+        "personlab_weights": weights_table("personlab_weights", _KEYPOINTS),
         "bodypix_weights": weights_table(
             "bodypix_weights", ("mask_AP", "mask_AP50", "mask_APM", "mask_APL", "segmentation_IoU", "AP")
         ),
