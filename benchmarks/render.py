@@ -39,7 +39,7 @@ def decode_personlab_table() -> str:
 
 
 def weights_table(name: str, names: Sequence[str]) -> str:
-    """One row a decoding of Google's weights, of benchmarks/results/``name``.json."""
+    """One row an evaluation of ``benchmarks/tables.py``, of benchmarks/results/``name``.json."""
     rows = read_result(RESULTS / f"{name}.json")["rows"]
     return markdown_table(["decoding", *names], [[row["name"], *_shares(row["measured"], names)] for row in rows])
 

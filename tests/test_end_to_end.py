@@ -144,19 +144,9 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
     assert main([*evaluate, f"output={tmp_path}/evaluate"]) == 0
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert {"AP", "box_AP", "segmentation_IoU"} <= metrics.keys()
-    mixed = ["given=[proposals]", "~necks.people", "~heads.retinanet", f"init=[{keypoints}/last.pt,{prn}/last.pt]"]
-    assert (
-        main(
-            [
-                "combine",
-                *[option for option in model if "people" not in option],
-                "input_size=64",
-                *mixed,
-                f"output={tmp_path}/mixed",
-            ]
-        )
-        == 0
-    )
+    boxless = [option for option in model if "people" not in option]
+    mixed = [*boxless, "~necks.people", "~heads.retinanet", "input_size=64", "given=[proposals]"]
+    assert main(["combine", *mixed, f"init=[{keypoints}/last.pt,{prn}/last.pt]", f"output={tmp_path}/mixed"]) == 0
     true_boxes = [*evaluate[:-1], f"weights={tmp_path}/mixed/best.pt", "oracle=[proposals]", f"output={tmp_path}/true_boxes"]
     assert main(true_boxes) == 0  # where somebody else finds the boxes
     half = f"output={tmp_path}/half"
