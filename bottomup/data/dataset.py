@@ -52,6 +52,9 @@ class Dataset(ABC):
 
     def image_size(self, index: int) -> tuple[int, int]:
         """The (H, W) of one image in px, without reading it."""
+        dataset, there = self.source(index)
+        if dataset is not self:
+            return dataset.image_size(there)
         image = self.ground_truth([index])["images"][0]
         return image["height"], image["width"]
 

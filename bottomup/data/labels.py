@@ -62,7 +62,7 @@ class Persons(Dataset):
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """One person and its neighbours, in the image's px."""
-        return labels_only(self.people(index), self.dataset.image_size(self._persons[index][0]), index, self.annotated(index))
+        return labels_only(self.people(index), self.image_size(index), index, self.annotated(index))
 
     def people(self, index: int) -> People:
         """The person and its neighbours, in the image's px."""

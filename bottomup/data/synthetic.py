@@ -107,6 +107,10 @@ class Synthetic(Dataset):
         """The people of one image; it is drawn, as who covers whom decides what is visible."""
         return self.sample(index, frozenset()).people
 
+    def image_size(self, index: int) -> tuple[int, int]:
+        """The (H, W) of every image in px; nothing is drawn for it."""
+        return self.size, self.size
+
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """The images' annotations in COCO's format, masks as compressed RLE; every image is drawn for it."""
         images: list[dict[str, Any]] = []

@@ -14,6 +14,7 @@ from bottomup.compose import compose_dataset
 from bottomup.data.augment import Augment
 from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
 from bottomup.data.kept import Kept
+from bottomup.data.labels import Persons
 from bottomup.data.loader import TrainingSet, collate
 from bottomup.data.poses import Body, Pose, draw_pose
 from bottomup.data.subset import Subset
@@ -178,6 +179,17 @@ def test_kept_samples_are_drawn_once_and_equal_the_drawn() -> None:
     np.testing.assert_array_equal(kept.sample(1, maps).image, dataset.sample(1, maps).image)
     assert kept.sample(1, frozenset()).instances is None and kept.sample(1, maps).instances is not None
     assert kept.ground_truth([2]) == dataset.ground_truth([2]) and len(kept) == 3
+
+
+def test_persons_of_kept_images_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    persons = Persons(Kept(Subset(Synthetic(images=3), [0, 2])), min_keypoints=1, max_people=4)
+
+    def drawn(_: Synthetic, index: int) -> None:
+        raise AssertionError(f"scene {index} is drawn once more")
+
+    monkeypatch.setattr(Synthetic, "_scene", drawn)
+    for index in range(len(persons)):
+        assert persons.sample(index, frozenset()).size == (128, 128)
 
 
 def test_a_part_of_a_split_is_those_images_of_it() -> None:
