@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.compose import available, compose_model, load_config, merge_overrides, without_pretraining
-from bottomup.engine.checkpoint import load_checkpoint, load_weights
+from bottomup.engine.checkpoint import load_checkpoint, load_needed
 from bottomup.errors import ConfigError
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
@@ -25,6 +25,6 @@ def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), dev
     composed = load_config("predict", [f"method={method}", *overrides])
     config = merge_overrides(checkpoint.config, composed, [f"method={method}", *overrides])
     model, decoder = compose_model(without_pretraining(config), checkpoint.task)
-    load_weights(model, checkpoint.weights, str(weights))
+    load_needed(model, checkpoint.weights, str(weights))
     options = {"input_size": config["input_size"], "side": config["side"]} | options
     return Predictor(model, decoder, device=device, **options)

@@ -117,6 +117,11 @@ def test_labels_alone_train_and_judge_the_pose_residual_network(tmp_path: Path) 
     assert main(["evaluate", *options, weights, *oracle, f"output={tmp_path}/evaluate"]) == 0
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert metrics["AR"] > 0.3  # people apart from each other need no network
+    faulty = ["heads.candidates.jitter=0.05", "heads.candidates.misses=0.3"]
+    for name in ("first", "again"):
+        assert main(["evaluate", *options, weights, *oracle, *faulty, f"output={tmp_path}/{name}"]) == 0
+    first, again = (json.loads((tmp_path / name / "predictions.json").read_text()) for name in ("first", "again"))
+    assert first == again  # the same faults
     assert main(["evaluate", *options, *oracle, f"output={tmp_path}/none"]) == 1  # but what has weights wants them
 
 
@@ -144,6 +149,8 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
     assert main([*evaluate, f"output={tmp_path}/evaluate"]) == 0
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert {"AP", "box_AP", "segmentation_IoU"} <= metrics.keys()
+    with pytest.warns(UserWarning, match="4 tensors of .* are not used"):  # the network's, which the highest cells do without
+        assert main([*evaluate, "heads.prn.relation=max", f"output={tmp_path}/highest"]) == 0
     boxless = [option for option in model if "people" not in option]
     mixed = [*boxless, "~necks.people", "~heads.retinanet", "input_size=64", "given=[proposals]"]
     assert main(["combine", *mixed, f"init=[{keypoints}/last.pt,{prn}/last.pt]", f"output={tmp_path}/mixed"]) == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bottomup.commands.setting import dataset_of, make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.data.dataset import Dataset
@@ -30,6 +31,7 @@ _PAPER = 160  # the grey that people are drawn on where there is no image
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Evaluate as configured; returns what ``metrics.json`` holds."""
+    torch.manual_seed(int(config["seed"]))  # of the faults that an oracle may draw
     dataset = dataset_of(config, "val", config["limit"])
     config, checkpoint = with_checkpoint(config, overrides)
     predictor = make_predictor(config, checkpoint, dataset.task)

@@ -16,7 +16,7 @@ from bottomup.data.augment import Augment
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels, Persons
 from bottomup.data.loader import TrainingSet
-from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
+from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_needed
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_options
@@ -108,7 +108,7 @@ def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, tas
         model, decoder = compose_model(config, task)
     else:
         model, decoder = compose_model(without_pretraining(config), checkpoint.task)
-        load_weights(model, checkpoint.weights, str(config["weights"]))
+        load_needed(model, checkpoint.weights, str(config["weights"]))
     return Predictor(
         model,
         decoder,

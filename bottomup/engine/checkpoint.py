@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,18 +88,40 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Load every tensor; CheckpointError names the first ones that do not fit."""
-    own = model.state_dict()
-    missing = [name for name in own if name not in weights]
-    extra = [name for name in weights if name not in own]
-    wrong = [name for name in own if name in weights and own[name].shape != weights[name].shape]
-    if missing or extra or wrong:
-        faults = [f"{name}: {tuple(weights[name].shape)} in the file, {tuple(own[name].shape)} in the model" for name in wrong]
-        faults += [f"{name} missing" for name in missing] + [f"{name} not in the model" for name in extra]
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise CheckpointError(
-            f"{source} is of another model: {'; '.join(faults[:3])}{more}. To take over what matches, use init={source}"
-        )
+    _refuse(source, [*_unfit(model, weights), *(f"{name} not in the model" for name in _surplus(model, weights))])
     model.load_state_dict(dict(weights))
+
+
+def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load what the model has, and warn of the rest: a relation without weights needs no Pose Residual Network's.
+
+    CheckpointError names the first tensors that are missing or of another shape.
+    """
+    _refuse(source, _unfit(model, weights))
+    surplus = _surplus(model, weights)
+    if surplus:
+        some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
+        warnings.warn(f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", stacklevel=2)
+    model.load_state_dict({name: tensor for name, tensor in weights.items() if name not in surplus})
+
+
+def _unfit(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    own = model.state_dict()
+    wrong = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    faults = [f"{name}: {tuple(weights[name].shape)} in the file, {tuple(own[name].shape)} in the model" for name in wrong]
+    return faults + [f"{name} missing" for name in own if name not in weights]
+
+
+def _surplus(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    own = model.state_dict()
+    return [name for name in weights if name not in own]
+
+
+def _refuse(source: str, faults: Sequence[str]) -> None:
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        remedy = f"leave out what differs from the model that was trained, or train from what matches by init={source}"
+        raise CheckpointError(f"{source} is of another model: {'; '.join(faults[:3])}{more}; {remedy}")
 
 
 def initialise(model: nn.Module, paths: Sequence[str | Path]) -> list[str]:
