@@ -102,7 +102,7 @@ def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) ->
     if surplus:
         some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
         warnings.warn(f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", stacklevel=2)
-    model.load_state_dict({name: tensor for name, tensor in weights.items() if name not in surplus})
+    model.load_state_dict({name: weights[name] for name in model.state_dict()})
 
 
 def _unfit(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
