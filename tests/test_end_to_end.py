@@ -156,6 +156,8 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
     assert main(["combine", *mixed, f"init=[{keypoints}/last.pt,{prn}/last.pt]", f"output={tmp_path}/mixed"]) == 0
     true_boxes = [*evaluate[:-1], f"weights={tmp_path}/mixed/best.pt", "oracle=[proposals]", f"output={tmp_path}/true_boxes"]
     assert main(true_boxes) == 0  # where somebody else finds the boxes
+    beside = [*mixed, *small, "trained=[heatmap,segmentation,prn]", "engine.validate_every=0", f"output={tmp_path}/beside"]
+    assert main(["train", *beside]) == 0  # the network learns from images and, beside it, the PRN from true boxes
     half = f"output={tmp_path}/half"
     for refused in ([f"init={prn}/last.pt"], [f"init={boxes}/last.pt"], [parts, "heads.prn.hidden=[8]"]):
         assert main(["combine", *model, *refused, half]) == 1

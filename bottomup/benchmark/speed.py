@@ -20,12 +20,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.benchmark.clock import BlockClock, parts_of
+from bottomup.data.loader import collate
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
-from bottomup.types import Batch
+from bottomup.types import Batch, People, Sample
 
 DECODER, TOTAL = "decoder", "total"
 _WARM_UP = 3  # runs that are not counted
@@ -37,14 +38,21 @@ def sizes(model: PoseModel) -> dict[str, int]:
     return {name: sum(p.numel() for module in modules for p in module.parameters()) for name, modules in parts_of(model)}
 
 
-def gigamacs(model: PoseModel, side: int) -> float:
-    """Billions of multiply-adds of one image of ``side`` x ``side`` px, by torch's counter."""
+def gigamacs(model: PoseModel, side: int, given: Iterable[str] = ()) -> float:
+    """Billions of multiply-adds of one image of ``side`` x ``side`` px, by torch's counter; heads ``given`` do not run."""
     counter, training = FlopCounterMode(display=False), model.training
-    image = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=model.get_buffer("mean").device)
+    batch = _blank(model.task.keypoints, side).to(model.get_buffer("mean").device)
     with counter, torch.no_grad():
-        model.eval()(image, stages="all")
+        model.eval()(batch.images, given=model.ideal(batch, given), stages="all")
     model.train(training)
     return float(counter.get_total_flops() / 2e9)
+
+
+def _blank(keypoints: int, side: int) -> Batch:
+    """A black image with nobody in it."""
+    nothing = np.zeros((3, side, side), np.uint8)
+    people, nowhere = People.empty(keypoints), np.zeros((side, side), np.int16)
+    return collate([Sample(nothing, people, {}, nowhere, image_id=0, size=(side, side), to_input=np.eye(2, 3))])
 
 
 @torch.inference_mode()

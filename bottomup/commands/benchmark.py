@@ -145,7 +145,7 @@ def _speed(config: dict[str, Any], predictor: Predictor, dataset: Dataset) -> Ro
         "peak_mebibytes": peak_mebibytes(lambda: predictor.predict_batch(batches[0], oracle), predictor.device),
     }
     if predictor.model.backbone is not None:
-        row["gigamacs"] = gigamacs(predictor.model, predictor.model.side(int(config["input_size"])))
+        row["gigamacs"] = gigamacs(predictor.model, predictor.model.side(int(config["input_size"])), oracle)
     if options["training_steps"]:
         row["training_images_per_second"] = _training_rate(config)
     return row

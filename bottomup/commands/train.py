@@ -53,7 +53,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, floa
                 _remove_earlier(output)
             write_config(output, config)
             warn_of_unmeasured_norms(trainer.model)
-            describe(trainer.model, int(config["input_size"]))
+            describe(trainer.model, int(config["input_size"]), trainer.given)
         metrics = trainer.fit()
         if place.first:
             write_json(
@@ -151,7 +151,7 @@ def warn_of_unmeasured_norms(model: PoseModel) -> None:
         print(f"batch norm is frozen, but at no network's statistics: {advice}", file=sys.stderr)
 
 
-def describe(model: PoseModel, input_size: int) -> None:
+def describe(model: PoseModel, input_size: int, given: Sequence[str] = ()) -> None:
     """Print parameters and the multiply-adds of one image as it trains."""
     parameters = sum(p.numel() for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -160,4 +160,4 @@ def describe(model: PoseModel, input_size: int) -> None:
         print(size, file=sys.stderr)
         return
     side = model.side(input_size, "all")
-    print(f"{size}, {gigamacs(model, side):.2f} GMACs at {side}x{side}", file=sys.stderr)
+    print(f"{size}, {gigamacs(model, side, given):.2f} GMACs at {side}x{side}", file=sys.stderr)

@@ -22,7 +22,7 @@ Relation = Literal["prn", "plain", "ucr", "max"]
 Input = Literal["peaks", "crop"]
 Softmax = Literal["all", "keypoint"]
 
-_NOTHING = 1e-12  # an activation whose logarithm is finite
+_NOTHING, _NEAR_ONE = 1e-12, 1 - 1e-7  # activations, and what is left of them to 1, whose logarithms are finite
 _MOST = 16  # candidates of a kind in one box; more are other people's, and a hundred in each of a hundred boxes would take seconds
 _UNLIKELY = -6.0  # the logit that UCR's prior starts from: of 2016 cells, about 5 hold a gaussian of σ = 2
 
@@ -142,9 +142,11 @@ class Prn(Head):
         """Binary cross entropy with the activations, the sum over all cells, the mean over the people that count."""
         logits, target, counted = outputs["assignment_logits"], targets["target"], targets["counted"]
         check_shape("assignment_logits", logits, "B R K 56 36", {"K": self.task.keypoints})
-        error = F.binary_cross_entropy(self.relate.taught(logits), target, reduction="none")
-        per_person = error.sum((2, 3, 4)) * counted  # (B, R)
-        return {"bce": per_person.sum(1) / counted.sum(1).clamp(min=1)}
+        log = self.relate.taught(logits)
+        log_rest = torch.log1p(-log.exp().clamp(max=_NEAR_ONE))
+        likelihood = torch.lerp(log_rest, log, target)  # F.binary_cross_entropy would take both logarithms anew, cell by cell
+        per_person = likelihood.sum((2, 3, 4)) * counted  # (B, R)
+        return {"bce": -per_person.sum(1) / counted.sum(1).clamp(min=1)}
 
     def ideal(self, batch: Batch) -> Outputs:
         """The targets of the annotated people's own boxes, in their order."""
@@ -188,8 +190,8 @@ class Perceptron(nn.Module):
         return corrected.flatten(2 if self.softmax == "all" else 3).log_softmax(-1).view_as(crops)
 
     def taught(self, logits: Tensor) -> Tensor:
-        """What should be the targets: the activations themselves."""
-        return logits.exp()
+        """The logarithms of what should be the targets: the activations themselves."""
+        return logits
 
 
 class Prior(nn.Module):
@@ -208,8 +210,8 @@ class Prior(nn.Module):
         return (crops * self.logits.sigmoid()).clamp(min=_NOTHING).log()
 
     def taught(self, logits: Tensor) -> Tensor:
-        """What should be the targets: the prior, of everybody; the best one is their mean."""
-        return self.logits.sigmoid().expand_as(logits)
+        """The logarithms of what should be the targets: the prior, of everybody; the best one is their mean."""
+        return F.logsigmoid(self.logits).expand_as(logits)
 
 
 class Highest(nn.Module):
@@ -227,5 +229,5 @@ class Highest(nn.Module):
         return gaussians(peak[..., None, :], there[..., None].float(), self.sigma).clamp(min=_NOTHING).log()
 
     def taught(self, logits: Tensor) -> Tensor:
-        """What should be the targets: the activations themselves."""
-        return logits.exp().clamp(max=1.0)
+        """The logarithms of what should be the targets: the activations themselves."""
+        return logits.clamp(max=0.0)

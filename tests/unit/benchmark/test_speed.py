@@ -71,6 +71,7 @@ def test_sizes_are_those_of_the_whole_model(composed: tuple[PoseModel, Decoder])
     assert sum(sizes(model).values()) == sum(p.numel() for p in model.parameters())
     assert list(sizes(model)) == [name for name, _ in parts_of(model)]
     assert gigamacs(model, 128) == pytest.approx(4 * gigamacs(model, 64), rel=0.01)
+    assert gigamacs(model, 64, given=["heatmap", "tags"]) == 0  # nothing is left to do
 
 
 def test_images_are_stacked_with_all_that_belongs_to_them(composed: tuple[PoseModel, Decoder]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bottomup.errors import ConfigError
@@ -115,6 +116,27 @@ def test_a_loss_is_one_finite_number_an_image_and_reaches_the_weights(relation: 
     assert losses["bce"].shape == (2,) and losses["bce"].isfinite().all() and losses["bce"][1] == 0
     losses["bce"].sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+
+
+@pytest.mark.parametrize("relation", ["prn", "ucr", "max"])
+def test_the_loss_is_the_binary_cross_entropy_of_the_activations(relation: str) -> None:
+    head, batch = make_head(relation=relation), make_batch([3])
+    proposals = {"proposals": batch.boxes, "proposal_scores": batch.present.float()}
+    outputs, targets = head({}, make_outputs(images=1) | proposals), head.encode(batch, proposals)
+    activations = head.relate.taught(outputs["assignment_logits"]).exp()
+    entropy = F.binary_cross_entropy(activations, targets["target"], reduction="none").sum((2, 3, 4))  # (B, R)
+    torch.testing.assert_close(head.loss(outputs, targets)["bce"], entropy.mean(1), rtol=1e-4, atol=1e-4)
+
+
+def test_an_activation_of_one_has_a_finite_loss() -> None:
+    head, batch = make_head(), make_batch([1])
+    targets = head.encode(batch, {"proposals": batch.boxes, "proposal_scores": batch.present.float()})
+    logits = torch.full_like(targets["target"], -200.0)
+    logits[0, 0, :, 0, 0] = 0.0
+    logits.requires_grad_()
+    loss = head.loss({"assignment_logits": logits}, targets)["bce"]
+    loss.sum().backward()
+    assert loss.isfinite().all() and logits.grad is not None and logits.grad.isfinite().all()
 
 
 def test_the_loss_is_least_at_the_target() -> None:

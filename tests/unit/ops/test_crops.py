@@ -31,6 +31,11 @@ def test_a_gaussian_has_its_mass_about_its_place(sigma: float) -> None:
     torch.testing.assert_close(centre, place, atol=1e-2, rtol=0)
 
 
+def test_no_cell_holds_a_number_too_small_to_be_fast() -> None:
+    corners = gaussians(torch.tensor(((0.0, 0.0), (36.0, 56.0))), torch.ones(2), 1.0)
+    assert corners.min() >= torch.finfo(torch.float32).tiny and corners.amin() < 1e-30
+
+
 def test_gaussians_add_up() -> None:
     points, weights = torch.rand(2, 3, 5, 2) * 36, torch.rand(2, 3, 5)
     alone = torch.stack([gaussians(points[:, :, m, None], weights[:, :, m, None], 1.0) for m in range(5)]).sum(0)
