@@ -19,3 +19,7 @@ class CheckpointError(BottomupError, ValueError):
 
 class TrainingError(BottomupError, RuntimeError):
     """A training run that cannot go on."""
+
+
+class InterruptedRunError(TrainingError):
+    """A run that somebody ended, and that resume=true goes on with."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bottomup.cli import main
+from bottomup.errors import InterruptedRunError
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -50,6 +51,22 @@ def test_what_is_there_is_not_measured_again(folder: Path, capsys: pytest.Captur
     assert main(["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={folder}"]) == 0
     assert capsys.readouterr().out.count("(was there)") == 2
     assert results[0].is_file() and all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_an_interrupted_benchmark_ends_and_goes_on_with_the_cell(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = ["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={tmp_path}"]
+
+    def interrupted(_: dict[str, object]) -> None:
+        raise InterruptedRunError("interrupted at step 1")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bottomup.commands.train.run", interrupted)
+        assert main(again) == 1 and "interrupted at step 1" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("result.json"))
+    (tmp_path / "trainings").symlink_to(folder / "trainings")
+    assert main(again) == 0 and "was there" not in capsys.readouterr().out
 
 
 def test_the_report_holds_everything_within_itself(folder: Path, tmp_path: Path) -> None:

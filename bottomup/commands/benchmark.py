@@ -20,7 +20,7 @@ from bottomup.compose import key_of, load_config
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import collate
 from bottomup.engine.distributed import ranks
-from bottomup.errors import BottomupError
+from bottomup.errors import BottomupError, InterruptedRunError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
 
@@ -64,6 +64,8 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
         config = load_config("benchmark", cell.overrides)
         row["device"] = device_of(config)
         row |= measure(config, cell.overrides, place, trainings)
+    except InterruptedRunError:
+        raise  # the cell stays open
     except BottomupError as error:
         row |= {"status": "refused", "reason": str(error)}
     except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, a broken extension: the other cells go on

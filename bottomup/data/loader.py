@@ -198,8 +198,13 @@ class _Batches(torch.utils.data.Sampler[list[Position]]):
 
 
 def start_worker(_: int) -> None:
-    """Give a worker one thread, as there are others, and leave Ctrl-C to the main process, which still needs its batches."""
+    """Give a worker one thread, as there are others, and leave signals to the main process, which still needs its batches.
+
+    Ctrl-C and what ends a job go to all processes of a group.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

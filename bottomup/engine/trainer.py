@@ -20,7 +20,7 @@ from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
 from bottomup.engine.settings import PRECISIONS, Settings, Validation
-from bottomup.errors import CheckpointError, ConfigError, TrainingError
+from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
 from bottomup.registry import unknown
 from bottomup.types import Batch
@@ -83,7 +83,7 @@ class Trainer:
     def fit(self) -> dict[str, float]:
         """Train to the last step; return the last validation's figures.
 
-        Ctrl-C ends with a checkpoint and TrainingError, a second one with TrainingError at once.
+        Ctrl-C and SIGTERM end with a checkpoint and InterruptedRunError, a second Ctrl-C with InterruptedRunError at once.
         """
         batches = self.batches(self.step)
         if self._resumed_rng is not None:  # after the workers' start, which draws a number
@@ -99,11 +99,15 @@ class Trainer:
                     if stop or self._due(self.settings.checkpoint_every) or self.step == self.settings.steps:
                         self.save("last.pt")
                     if stop:
-                        raise TrainingError(f"interrupted at step {self.step}; continue with resume=true output={self.output}")
+                        raise InterruptedRunError(
+                            f"interrupted at step {self.step}; continue with resume=true output={self.output}"
+                        )
             self.watch.check()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as error:  # a write that is cut short, or a worker's death, is a RuntimeError
+            if isinstance(error, TrainingError) or not self.interruption.asked:
+                raise
             saved = f"resume=true output={self.output} goes on from its last checkpoint, if there was one"
-            raise TrainingError(f"interrupted at once, at step {self.step}; {saved}") from None
+            raise InterruptedRunError(f"interrupted at once, at step {self.step}; {saved}") from error
         finally:
             if log is not None:
                 log.close()

@@ -19,7 +19,7 @@ from torch import Tensor
 from bottomup.engine import interruption
 from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.engine.settings import Validation
-from bottomup.errors import CheckpointError, TrainingError
+from bottomup.errors import CheckpointError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
 from tests.engine.runs import make_trainer
 
@@ -131,14 +131,15 @@ def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tm
     assert_same(whole.training, halves.training)
 
 
-def test_ctrl_c_ends_with_a_checkpoint_though_workers_hear_it_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_a_checkpoint_though_it_goes_to_all_processes(ending: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.engine.runs", str(tmp_path), "-1", "2", "100000"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "last.pt").is_file() and time.monotonic() < deadline:
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, ending)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0 and "continue with resume=true" in errors
     assert load_checkpoint(tmp_path / "last.pt").training is not None
@@ -151,7 +152,7 @@ def test_an_interrupted_run_ends_with_a_checkpoint(tmp_path: Path) -> None:
         trainer.interruption.asked = trainer.step == 5
 
     trainer.on_step = interrupt
-    with pytest.raises(TrainingError, match="resume=true"):
+    with pytest.raises(InterruptedRunError, match="resume=true"):
         trainer.fit()
     state = load_checkpoint(tmp_path / "last.pt").training
     assert state is not None and state["progress"]["step"] == 5
@@ -170,7 +171,7 @@ def test_another_ctrl_c_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     trainer.validate = endless
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(TrainingError, match=r"at once, at step 1; resume=true output="):
+    with pytest.raises(InterruptedRunError, match=r"at once, at step 1; resume=true output="):
         trainer.fit()
     assert signal.getsignal(signal.SIGINT) is before
 
