@@ -40,7 +40,9 @@ class Masks:
     def of_levels(cls, levels: Tensor, grid: Grid) -> Masks:
         """The masks where maps (P, h, w) on ``grid`` are above 0."""
         to_input = np.array([[grid.stride, 0.0, grid.origin], [0.0, grid.stride, grid.origin]])
-        return cls(tuple(_crop(level) for level in levels.to(torch.float16)), to_input)
+        inside = levels > 0
+        touched = zip(inside.any(2).numpy(), inside.any(1).numpy(), strict=True)
+        return cls(tuple(_crop(level, *own) for level, own in zip(levels.to(torch.float16), touched, strict=True)), to_input)
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -89,8 +91,8 @@ class Masks:
         return slice(top, bottom), slice(left, right)
 
 
-def _crop(level: Tensor) -> Crop:
-    rows, columns = ((level > 0).any(dim).nonzero().flatten() for dim in (1, 0))
+def _crop(level: Tensor, inside_rows: NDArray[np.bool_], inside_columns: NDArray[np.bool_]) -> Crop:
+    rows, columns = np.flatnonzero(inside_rows), np.flatnonzero(inside_columns)
     if not len(rows):
         return Crop(level[:0, :0], (0, 0))
     top, left = max(int(rows[0]) - 1, 0), max(int(columns[0]) - 1, 0)

@@ -18,14 +18,14 @@ def embedding_distance(offsets: Tensor, points: Tensor, presence: Tensor, grid: 
     (B, P, h, w); infinite for an instance of which nothing is there.
     """
     h, w = offsets.shape[-2:]
-    ends = (offsets + cell_centres(grid, h, w, offsets)).flatten(3).transpose(2, 3)  # (B, K, h w, 2)
+    ends = (offsets + cell_centres(grid, h, w, offsets)).flatten(3)  # (B, K, 2, h w)
     size = instance_size(points, least)  # λ (B, P)
     total = presence.sum(2)
     weights = presence / (total * size).clamp(min=torch.finfo(points.dtype).tiny)[..., None]  # (B, P, K)
     distance = offsets.new_zeros(len(offsets), points.shape[1], h * w)
     for k in range(points.shape[2]):  # (B, P, K, h w) at once would be half a gigabyte
-        away = torch.cdist(points[:, :, k], ends[:, k], compute_mode="donot_use_mm_for_euclid_dist")  # in px, mm loses digits
-        distance = torch.addcmul(distance, away, weights[:, :, k, None])
+        x, y = (ends[:, k, None, axis] - points[:, :, k, axis, None] for axis in (0, 1))  # torch.cdist takes four times as long
+        distance.addcmul_(x.square_().addcmul_(y, y).sqrt_(), weights[:, :, k, None])
     return torch.where(total[..., None] > 0, distance, torch.inf).view(*total.shape, h, w)
 
 
