@@ -90,7 +90,7 @@ class Predictor:
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
         """Predict on several images, in order."""
         prepare = self._letterbox()
-        samples = ((index, prepare(_sample(image, index, self.model.task.keypoints))) for index, image in enumerate(images))
+        samples = ((index, prepare(sample_of(image, index, self.model.task.keypoints))) for index, image in enumerate(images))
         found = dict(self._run(samples, ()))
         return [found[index] for index in range(len(images))]
 
@@ -137,7 +137,7 @@ class Predictor:
     @torch.inference_mode()
     def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
         """One image as the network sees it, (3, H, W) in input px, with the merged outputs and where they lie."""
-        sample = self._letterbox()(_sample(image, 0, self.model.task.keypoints))
+        sample = self._letterbox()(sample_of(image, 0, self.model.task.keypoints))
         batch = collate([sample]).to(self.device)
         view = self._view(batch, self.scales[0] / max(self.scales), flipped=False)
         outputs, frame = self.outputs(batch)
@@ -244,7 +244,8 @@ def _pixels(image: Image) -> NDArray[np.uint8]:
     return image
 
 
-def _sample(image: Image, index: int, keypoints: int) -> Sample:
+def sample_of(image: Image, index: int, keypoints: int) -> Sample:
+    """An image in its own frame, of whose people nothing is known."""
     pixels = _pixels(image)
     return Sample(
         image=pixels.transpose(2, 0, 1),

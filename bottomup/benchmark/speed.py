@@ -25,8 +25,8 @@ from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.model import PoseModel
-from bottomup.predictor import Predictor
-from bottomup.types import Batch, People, Sample
+from bottomup.predictor import Predictor, sample_of
+from bottomup.types import Batch
 
 DECODER, TOTAL = "decoder", "total"
 _WARM_UP = 3  # runs that are not counted
@@ -50,9 +50,8 @@ def gigamacs(model: PoseModel, side: int, given: Iterable[str] = ()) -> float:
 
 def _blank(keypoints: int, side: int) -> Batch:
     """A black image with nobody in it."""
-    nothing = np.zeros((3, side, side), np.uint8)
-    people, nowhere = People.empty(keypoints), np.zeros((side, side), np.int16)
-    return collate([Sample(nothing, people, {}, nowhere, image_id=0, size=(side, side), to_input=np.eye(2, 3))])
+    black = sample_of(np.zeros((side, side, 3), np.uint8), 0, keypoints)
+    return collate([replace(black, instances=np.zeros((side, side), np.int16))])
 
 
 @torch.inference_mode()
