@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.configuration import Configuration, Loading
@@ -21,6 +21,9 @@ from bottomup.options import annotations_of, check_options, check_value, check_v
 from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
 from bottomup.types import Task
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 T = TypeVar("T")
 
@@ -205,20 +208,32 @@ def _parts(override: str) -> list[str]:
     return key_of(override).split("@")[0].replace("/", ".").split(".")
 
 
+def value_of(override: str) -> Any:
+    """What an override sets its option to, ``a b`` of ``output='a b'``; ConfigError where it has several values."""
+    (entry,) = _parsed([override])
+    if entry.is_sweep_override():
+        raise ConfigError(f"{override!r} should have one value; commas within it are quoted twice")
+    return entry.value()
+
+
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Every combination of overrides that have several values, ``a=1,2 b=x`` as [[a=1, b=x], [a=2, b=x]]; lists stay lists."""
+    choices = []
+    for entry, override in zip(_parsed(overrides), overrides, strict=True):
+        key = override.partition("=")[0]
+        choices.append([f"{key}={value}" for value in entry.sweep_string_iterator()] if entry.is_sweep_override() else [override])
+    return [list(combination) for combination in product(*choices)]
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them; ConfigError where it cannot."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        return OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(_hydra_message(error)) from error
-    choices = []
-    for entry, override in zip(parsed, overrides, strict=True):
-        key = override.partition("=")[0]
-        choices.append([f"{key}={value}" for value in entry.sweep_string_iterator()] if entry.is_sweep_override() else [override])
-    return [list(combination) for combination in product(*choices)]
 
 
 def _as_option(override: str) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,23 @@ def test_an_interrupted_benchmark_ends_and_goes_on_with_the_cell(
     assert not list(tmp_path.rglob("result.json"))
     (tmp_path / "trainings").symlink_to(folder / "trainings")
     assert main(again) == 0 and "was there" not in capsys.readouterr().out
+
+
+def test_a_learning_rate_that_diverges_leaves_the_choice_to_the_others(folder: Path, tmp_path: Path) -> None:
+    common = ["benchmark", f"matrix={folder.parent}/matrix.yaml", *QUICK[1:], "engine.steps=3", "measure.runs=null"]
+
+    def first(rates: str) -> dict[str, Any]:
+        output = tmp_path / rates
+        given = [f"learning_rates={rates}", "learning_rate_steps=2", "validation.limit=1", f"output='{output}'"]
+        assert main([*common, *given]) == 0
+        row: dict[str, Any] = json.loads((output / "benchmark.json").read_text())["rows"][0]
+        return row
+
+    one_left = first("[1e30,1e-3]")
+    assert one_left["status"] == "measured"
+    assert one_left["training"]["learning_rate"] == 1e-3 and one_left["training"]["steps"] == 3
+    none_left = first("[1e30,1e29]")
+    assert none_left["status"] == "failed" and "not finite" in none_left["reason"]
 
 
 def test_the_report_holds_everything_within_itself(folder: Path, tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from bottomup.benchmark.speed import block_latencies, gigamacs, peak_mebibytes, 
 from bottomup.commands.setting import dataset_of, device_of, make_predictor, output_folder, with_checkpoint
 from bottomup.commands.train import make_trainer
 from bottomup.commands.trials import Trial, trials
-from bottomup.compose import key_of, load_config
+from bottomup.compose import key_of, load_config, value_of
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import collate
 from bottomup.engine.distributed import ranks
-from bottomup.errors import BottomupError, InterruptedRunError
+from bottomup.errors import CheckpointError, ConfigError, DataError, InterruptedRunError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
 
@@ -32,7 +32,7 @@ _FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "mask_AP", "box_AP", "segm
 
 def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Measure every cell that is not there yet; returns the rows, which ``benchmark.json`` holds too."""
-    of_all = {key_of(text): text.partition("=")[2] for text in overrides if key_of(text) in ("matrix", "output")}
+    of_all = {key_of(text): value_of(text) for text in overrides if key_of(text) in ("matrix", "output")}
     folder = output_folder(of_all, "benchmark")
     cells = cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
     rows: list[Row] = []
@@ -66,9 +66,9 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
         row |= measure(config, cell.overrides, place, trainings)
     except InterruptedRunError:
         raise  # the cell stays open
-    except BottomupError as error:
+    except (ConfigError, DataError, CheckpointError) as error:
         row |= {"status": "refused", "reason": str(error)}
-    except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, a broken extension: the other cells go on
+    except (RuntimeError, MemoryError, ValueError) as error:  # a loss that is not finite, no memory left: the other cells go on
         print(f"{cell.name}: {type(error).__name__}: {error}", file=sys.stderr)
         row |= {"status": "failed", "reason": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
     write_result(place / RESULT, "benchmark", {"overrides": list(cell.overrides)}, [row], row["device"])

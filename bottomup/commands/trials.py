@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -11,6 +12,7 @@ from typing import Any
 from bottomup.benchmark.cells import training_key
 from bottomup.commands import train
 from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
+from bottomup.errors import InterruptedRunError, TrainingError
 from bottomup.evaluation.run import evaluate_dataset
 
 # What a training depends on; not the decoder, so that those of one network share it.
@@ -33,11 +35,28 @@ class Trial:
 
 def trials(config: dict[str, Any], folder: Path) -> list[Trial]:
     """A training of each seed, at the learning rate that does best with the first; what is finished is not trained again."""
-    tried = config["learning_rates"] or [config["engine"]["optimiser"]["lr"]]
     seed = int(config["seed"])
-    by_rate = {float(rate): _trained(config, float(rate), seed, folder) for rate in tried}
-    best = max(by_rate, key=lambda rate: _validated(config, by_rate[rate])) if len(by_rate) > 1 else next(iter(by_rate))
-    return [by_rate[best], *(_trained(config, best, seed + more, folder) for more in range(1, int(config["seeds"])))]
+    rates = [float(rate) for rate in config["learning_rates"] or [config["engine"]["optimiser"]["lr"]]]
+    best = _best_rate(config, rates, seed, folder) if len(rates) > 1 else rates[0]
+    return [_trained(config, best, seed + more, folder) for more in range(int(config["seeds"]))]
+
+
+def _best_rate(config: dict[str, Any], rates: Sequence[float], seed: int, folder: Path) -> float:
+    """The learning rate of the greatest AP after ``learning_rate_steps``; TrainingError where none can be trained at."""
+    steps = config["learning_rate_steps"] or config["engine"]["steps"]
+    config = {**config, "engine": config["engine"] | {"steps": steps}}
+    reached: dict[float, float] = {}
+    failed: TrainingError | None = None
+    for rate in rates:
+        try:
+            reached[rate] = _validated(config, _trained(config, rate, seed, folder))
+        except InterruptedRunError:
+            raise
+        except TrainingError as error:  # its loss is not finite: too high a rate, which the others may do without
+            failed = error
+    if failed and not reached:
+        raise failed
+    return max(reached, key=reached.__getitem__)
 
 
 def _trained(config: dict[str, Any], rate: float, seed: int, folder: Path) -> Trial:
