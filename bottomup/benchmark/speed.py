@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.benchmark.clock import BlockClock, parts_of
 from bottomup.data.loader import collate
+from bottomup.engine.cpu import release_freed_memory
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
@@ -124,6 +125,7 @@ def peak_mebibytes(call: Callable[[], object], device: torch.device) -> float | 
         call()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     try:
+        release_freed_memory()  # which a call would take again unseen
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
         before = _kibibytes(_NOW)
         call()

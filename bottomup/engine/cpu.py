@@ -51,4 +51,10 @@ def keeping_freed_memory() -> Iterator[bool]:
     finally:
         for option, value in _RETURNED.items():
             libc.mallopt(option, value)
-        libc.malloc_trim(0)
+        release_freed_memory()
+
+
+def release_freed_memory() -> None:
+    """Hand back to the system what glibc holds of freed memory."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

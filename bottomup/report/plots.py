@@ -20,11 +20,11 @@ _SIZES = ("APM", "APL")
 
 def plots(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
     """Title and SVG of every plot that there are figures for."""
-    there = [one for one in measured if one.there and not isnan(one.row["figures"].get("AP", nan))]
+    there = [one for one in measured if one.there and _has(one, "AP")]
     timed = [one for one in there if one.milliseconds is not None]
     if timed:
         yield "Accuracy and latency", _svg(lambda axes: _accuracy_latency(axes, timed))
-    if there:
+    if any(_has(one, size) for one in there for size in _SIZES):
         yield "AP by size", _svg(lambda axes: _by_size(axes, there))
     series = _series(timed)
     if series:
@@ -49,10 +49,12 @@ def _svg(draw: Callable[[Axes], None]) -> str:
 
 
 def _accuracy_latency(axes: Axes, timed: Sequence[Measured]) -> None:
-    for one in timed:
+    """A numbered point a combination, the best first; names beside the plot, where they cannot cover each other."""
+    for number, one in enumerate(sorted(timed, key=lambda one: -one.row["figures"]["AP"]), 1):
         at = (one.milliseconds or 0.0, one.row["figures"]["AP"])
-        axes.scatter(*at, s=36)
-        axes.annotate(one.name, at, xytext=(4, 4), textcoords="offset points", fontsize=7)
+        axes.scatter(*at, s=36, label=f"{number}  {one.name}")
+        axes.annotate(str(number), at, xytext=(4, 4), textcoords="offset points", fontsize=7)
+    _legend_beside(axes)
     axes.set(xlabel="ms an image (median)", ylabel="AP", ylim=(0, None))
     _logarithmic(axes, "x")
 
@@ -66,15 +68,24 @@ def _logarithmic(axes: Axes, sides: str) -> None:
         axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)) if len(sides) == 1 else NullFormatter())
 
 
+def _has(one: Measured, figure: str) -> bool:
+    return not isnan(one.row["figures"].get(figure, nan))
+
+
 def _by_size(axes: Axes, there: Sequence[Measured]) -> None:
-    width = 0.8 / len(_SIZES)
-    for index, size in enumerate(_SIZES):
-        heights = [one.row["figures"].get(size, float("nan")) for one in there]
+    sizes = [size for size in _SIZES if any(_has(one, size) for one in there)]
+    width = 0.8 / len(sizes)
+    for index, size in enumerate(sizes):
+        heights = [one.row["figures"].get(size, nan) for one in there]
         axes.barh([place + index * width for place in range(len(there))], heights, width, label=size)
-    axes.set_yticks([place + width / 2 for place in range(len(there))], [one.name for one in there], fontsize=7)
+    axes.set_yticks([place + 0.4 - width / 2 for place in range(len(there))], [one.name for one in there], fontsize=7)
     axes.invert_yaxis()
     axes.set(xlabel="AP")
-    axes.legend(frameon=False)
+    _legend_beside(axes)
+
+
+def _legend_beside(axes: Axes) -> None:
+    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0)
 
 
 def _series(timed: Sequence[Measured]) -> dict[str, list[tuple[float, float]]]:
