@@ -208,12 +208,13 @@ def _parts(override: str) -> list[str]:
     return key_of(override).split("@")[0].replace("/", ".").split(".")
 
 
-def value_of(override: str) -> Any:
-    """What an override sets its option to, ``a b`` of ``output='a b'``; ConfigError where it has several values."""
+def value_of(override: str) -> str | None:
+    """What an override sets its option to, as text: ``a b`` of ``output='a b'``; ConfigError where it has several values."""
     (entry,) = _parsed([override])
     if entry.is_sweep_override():
         raise ConfigError(f"{override!r} should have one value; commas within it are quoted twice")
-    return entry.value()
+    value = entry.value()
+    return value if value is None or isinstance(value, str) else override.partition("=")[2]
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:

@@ -60,7 +60,7 @@ class Configuration(TypedDict, total=False):
     pictures: Natural
     maps: bool
     learning_rates: Sequence[float] | None
-    learning_rate_steps: int | None
+    learning_rate_steps: Count | None
     trained: Sequence[str] | None
     given: Sequence[str]
     freeze: Sequence[str]

@@ -87,6 +87,11 @@ def test_a_learning_rate_that_diverges_leaves_the_choice_to_the_others(folder: P
     assert none_left["status"] == "failed" and "not finite" in none_left["reason"]
 
 
+def test_a_matrix_named_by_a_number_is_looked_for_and_not_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "matrix=2024", f"output={tmp_path}"]) == 1
+    assert "no matrix named '2024'" in capsys.readouterr().err
+
+
 def test_the_report_holds_everything_within_itself(folder: Path, tmp_path: Path) -> None:
     assert main(["report", f"results={folder}", f"output={tmp_path}", "title='Two <methods>'"]) == 0
     table = (tmp_path / "report.md").read_text()

@@ -75,10 +75,11 @@ def _has(one: Measured, figure: str) -> bool:
 def _by_size(axes: Axes, there: Sequence[Measured]) -> None:
     sizes = [size for size in _SIZES if any(_has(one, size) for one in there)]
     width = 0.8 / len(sizes)
+    middle = (len(sizes) - 1) * width / 2
     for index, size in enumerate(sizes):
         heights = [one.row["figures"].get(size, nan) for one in there]
         axes.barh([place + index * width for place in range(len(there))], heights, width, label=size)
-    axes.set_yticks([place + 0.4 - width / 2 for place in range(len(there))], [one.name for one in there], fontsize=7)
+    axes.set_yticks([place + middle for place in range(len(there))], [one.name for one in there], fontsize=7)
     axes.invert_yaxis()
     axes.set(xlabel="AP")
     _legend_beside(axes)
