@@ -21,5 +21,5 @@ class TrainingError(BottomupError, RuntimeError):
     """A training run that cannot go on."""
 
 
-class InterruptedRunError(TrainingError):
-    """A run that somebody ended, and that resume=true goes on with."""
+class InterruptedRunError(BottomupError):
+    """A run that somebody ended, and that resume=true goes on with; no fault, so no TrainingError."""

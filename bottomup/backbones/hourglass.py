@@ -75,14 +75,7 @@ class Hourglass(Backbone):
                 f"got stacks={stacks}, levels={levels}, growth={growth}, channels={channels}"
             )
         self.normalisation = normalisation_named(normalisation)
-        quarter, half = channels // 4, channels // 2
-        self.stem = nn.Sequential(
-            Convolution(3, quarter, 7, 2, batch_norm),
-            Convolution(quarter, half, batch_norm=batch_norm),
-            nn.MaxPool2d(2),
-            Convolution(half, half, batch_norm=batch_norm),
-            Convolution(half, channels, batch_norm=batch_norm),
-        )
+        self.stem = _stem(channels, batch_norm)
         self.hourglasses = nn.ModuleList(
             nn.Sequential(
                 HourglassModule(levels, channels, growth, batch_norm),
@@ -114,3 +107,15 @@ class Hourglass(Backbone):
                 if predict is not None and len(self.merge_predictions):
                     x = x + self.merge_predictions[index](predict(features, index).to(x.dtype))
         return stages
+
+
+def _stem(channels: int, batch_norm: bool) -> nn.Sequential:
+    """(B, 3, H, W) to (B, channels, H/4, W/4)."""
+    quarter, half = channels // 4, channels // 2
+    return nn.Sequential(
+        Convolution(3, quarter, 7, 2, batch_norm),
+        Convolution(quarter, half, batch_norm=batch_norm),
+        nn.MaxPool2d(2),
+        Convolution(half, half, batch_norm=batch_norm),
+        Convolution(half, channels, batch_norm=batch_norm),
+    )

@@ -20,7 +20,7 @@ from bottomup.compose import key_of, load_config, value_of
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import collate
 from bottomup.engine.distributed import ranks
-from bottomup.errors import CheckpointError, ConfigError, DataError, InterruptedRunError
+from bottomup.errors import CheckpointError, ConfigError, DataError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
 
@@ -55,7 +55,10 @@ def _told(row: Row) -> str:
 
 
 def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
-    """The row of a cell, with the reason where it cannot be measured; written to the cell's folder."""
+    """The row of a cell, with the reason where it cannot be measured; written to the cell's folder.
+
+    InterruptedRunError, and no row, where a training is interrupted: the cell stays open.
+    """
     row: Row = {"name": cell.name, "choices": dict(cell.choices), "overrides": list(cell.overrides), "folder": place.name}
     row |= {"status": "measured", "reason": "", "device": "cpu", "figures": {}, "spread": {}, "oracle": {}, "grouping": {}}
     row |= {"parameters": {}, "gigamacs": None, "latency": {}, "images_per_second": {}, "peak_mebibytes": None}
@@ -64,8 +67,6 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
         config = load_config("benchmark", cell.overrides)
         row["device"] = device_of(config)
         row |= measure(config, cell.overrides, place, trainings)
-    except InterruptedRunError:
-        raise  # the cell stays open
     except (ConfigError, DataError, CheckpointError) as error:
         row |= {"status": "refused", "reason": str(error)}
     except (RuntimeError, MemoryError, ValueError) as error:  # a loss that is not finite, no memory left: the other cells go on

@@ -12,7 +12,7 @@ from typing import Any
 from bottomup.benchmark.cells import training_key
 from bottomup.commands import train
 from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
-from bottomup.errors import InterruptedRunError, TrainingError
+from bottomup.errors import TrainingError
 from bottomup.evaluation.run import evaluate_dataset
 
 # What a training depends on; not the decoder, so that those of one network share it.
@@ -50,8 +50,6 @@ def _best_rate(config: dict[str, Any], rates: Sequence[float], seed: int, folder
     for rate in rates:
         try:
             reached[rate] = _validated(config, _trained(config, rate, seed, folder))
-        except InterruptedRunError:
-            raise
         except TrainingError as error:  # its loss is not finite: too high a rate, which the others may do without
             failed = error
     if failed and not reached:

@@ -15,6 +15,7 @@ from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.records import by_image
 from bottomup.evaluation.segmentation import SegmentationOverlap
 from bottomup.predictor import Predictor
+from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
 
@@ -40,17 +41,7 @@ def evaluate_dataset(
 
     ``oracle`` names heads replaced by their ideal outputs.
     """
-    skeleton = dataset.task.skeleton
-    if skeleton is None:
-        raise ConfigError(
-            "the data set has no keypoints to evaluate; choose one whose category names keypoints (data.category=NAME)"
-        )
-    if predictor.model.task.skeleton is None or predictor.model.task.skeleton.keypoints != skeleton.keypoints:
-        raise ConfigError(
-            f"the model finds {predictor.model.task.skeleton and predictor.model.task.skeleton.name!r} keypoints, the data set has "
-            f"{skeleton.name!r}; map these onto those: data=concat data.skeleton=NAME, and in its data.sets `keypoints`, "
-            "{the model's name: the data set's name}"
-        )
+    skeleton = _common_skeleton(predictor, dataset)
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
     annotations = by_image(ground_truth["annotations"])
@@ -67,3 +58,19 @@ def evaluate_dataset(
         metrics |= evaluate_boxes(predictions, ground_truth)
     metrics |= overlap.metrics
     return Evaluation(predictions, ground_truth, metrics)
+
+
+def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:
+    """The skeleton of both; ConfigError where the data set has none or the model another."""
+    skeleton = dataset.task.skeleton
+    if skeleton is None:
+        raise ConfigError(
+            "the data set has no keypoints to evaluate; choose one whose category names keypoints (data.category=NAME)"
+        )
+    if predictor.model.task.skeleton is None or predictor.model.task.skeleton.keypoints != skeleton.keypoints:
+        raise ConfigError(
+            f"the model finds {predictor.model.task.skeleton and predictor.model.task.skeleton.name!r} keypoints, the data set has "
+            f"{skeleton.name!r}; map these onto those: data=concat data.skeleton=NAME, and in its data.sets `keypoints`, "
+            "{the model's name: the data set's name}"
+        )
+    return skeleton

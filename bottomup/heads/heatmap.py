@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,8 +20,10 @@ from bottomup.types import Batch, Features, Outputs, Targets, Task, ignore_maps
 
 Shape = Literal["gaussian", "disk"]
 Criterion = Literal["mse", "logistic"]
+Start = Literal["torch", "background"]
 
 _CUT = 4.0  # sigmas; a gaussian is 3e-4 there, and 0 beyond, so that no denormal number slows the loss
+_QUIET, _PRIOR = 1e-3, 0.01  # of weights that start as background, and the probability that they give
 _SURE = 1e-6  # ideal logits are of probabilities at least this far from 0 and 1
 
 
@@ -34,6 +37,10 @@ class Heatmap(Head):
     without keypoint annotation, who are neither background nor taught. Of keypoints that an image's data set does not annotate
     at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
+    ``start`` says how the weights begin: as "torch" draws them, or as next to nothing, so that all is "background": 0, or a
+    probability of 0.01 (RetinaNet §3.3 and §4.1). Behind batch norm, whose features are large from the first step on, the network
+    otherwise spends its first thousands of images on unlearning its own noise.
+
     Deviates from Associative Embedding: its code ignores crowds only; set ``ignore: [crowd]`` for that.
     """
 
@@ -46,12 +53,14 @@ class Heatmap(Head):
         criterion: Criterion = "mse",
         sigma: float = 8.0,
         radius: float = 32.0,
+        start: Start = "torch",
         ignore: Sequence[str] = ("crowd", "unannotated", "padding"),
     ) -> None:
         super().__init__(source, task)
         options = Options("head heatmap")
         options.choice("shape", shape, Shape)
         options.choice("criterion", criterion, Criterion)
+        options.choice("start", start, Start)
         if sigma <= 0 or radius <= 0:
             raise ConfigError(f"head heatmap: sigma and radius should be positive input px, got {sigma} and {radius}")
         if not task.keypoints:
@@ -59,6 +68,8 @@ class Heatmap(Head):
         self.shape, self.sigma, self.radius = shape, sigma, radius
         self.key = "heatmap" if criterion == "mse" else "heatmap_logits"
         self.conv = nn.Conv2d(source.level.channels, task.keypoints, 1)
+        if start == "background":
+            _quieten(self.conv, 0.0 if criterion == "mse" else math.log(_PRIOR / (1 - _PRIOR)))
         self.provides = {self.key: "B K h w"}
         self.grids = {self.key: source.level.grid}
         self.ignores = ignore_maps("head heatmap", ignore)
@@ -98,3 +109,10 @@ class Heatmap(Head):
         """The gaussians or disks themselves, or their logits."""
         shapes = self._shapes(batch)
         return {self.key: shapes if self.key == "heatmap" else shapes.logit(_SURE)}
+
+
+def _quieten(conv: nn.Conv2d, value: float) -> None:
+    """Let a convolution give about ``value`` everywhere, whatever the features."""
+    assert conv.bias is not None
+    nn.init.normal_(conv.weight, std=_QUIET)
+    nn.init.constant_(conv.bias, value)
