@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 from bottomup.compose import load_config
-from bottomup.errors import BottomupError, ConfigError
+from bottomup.errors import BottomupError, BottomupWarning, ConfigError
 from bottomup.registry import unknown
 
 # command -> (module of bottomup.commands, configuration)
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     command, overrides = arguments[0], arguments[1:]
     try:
-        return _run(command, overrides)
+        with _warning_in_lines(command):
+            return _run(command, overrides)
     except BottomupError as error:
         _say(command, _sentence(error))
         return 2 if command not in COMMANDS else 1
@@ -67,6 +70,23 @@ def _say(command: str, sentence: str) -> None:
     if os.environ.get("BOTTOMUP_TRACEBACK"):
         traceback.print_exc()
     print(f"bottomup {command}: {sentence}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _warning_in_lines(command: str) -> Iterator[None]:
+    """Let our own warnings be a line each, without the place in the code, which a user of commands has nothing to do with."""
+    written = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+        if issubclass(category, BottomupWarning):
+            return f"bottomup {command}: {message}\n"
+        return written(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = written
 
 
 def _run(command: str, overrides: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The errors that a user can cause, each a sentence that names what was given, what was expected and the remedy."""
+"""The errors and warnings that a user can cause, each a sentence that names what was given, what was expected and the remedy."""
 
 
 class BottomupError(Exception):
@@ -23,3 +23,7 @@ class TrainingError(BottomupError, RuntimeError):
 
 class InterruptedRunError(BottomupError):
     """A run that somebody ended, and that resume=true goes on with; no fault, so no TrainingError."""
+
+
+class BottomupWarning(UserWarning):
+    """What works in another way than the user may have meant; the command line prints its message in one line."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bottomup.errors import ConfigError
+from bottomup.errors import BottomupWarning, ConfigError
 from bottomup.registry import unknown
 
 _DEFAULT_SIGMA = 0.0625  # the mean of COCO's seventeen is 0.0668 with, 0.0596 without the hips; between the two
@@ -39,6 +39,7 @@ class Skeleton:
             warnings.warn(
                 f"skeleton {self.name!r} has no OKS sigmas; every keypoint gets {_DEFAULT_SIGMA}, so its AP compares with "
                 "no published one: give `sigmas`",
+                BottomupWarning,
                 stacklevel=3,
             )
             object.__setattr__(self, "sigmas", (_DEFAULT_SIGMA,) * len(self.keypoints))

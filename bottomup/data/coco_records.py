@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.errors import DataError
+from bottomup.errors import BottomupWarning, DataError
 from bottomup.registry import unknown
 from bottomup.skeletons import Skeleton
 
@@ -309,5 +309,6 @@ def _warn(derived: Counter[str], path: Path) -> None:
             f"{path}: {derived.total()} annotations have no `area`; it was taken from the mask for {derived['mask']}, as "
             f"{BOX_SHARE} * width * height of the box for {derived['box']}; OKS scales with it, so AP compares only with numbers "
             "made in the same way",
+            BottomupWarning,
             stacklevel=4,
         )

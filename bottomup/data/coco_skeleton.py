@@ -12,7 +12,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from bottomup.data.coco_records import Record, fault
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.skeletons import SKELETONS, Skeleton, skeleton_named
 
 Pair = tuple[str, str]
@@ -139,7 +139,9 @@ def _warn_of_sides(where: str, skeleton: Skeleton, remedy: str) -> None:
     if not alone and not paired:
         alone, what = _in_twos(skeleton.keypoints), "left and right in no name, though bodies have two"
     if alone:
-        warnings.warn(f"{where}: {what}: {', '.join(alone)}; mirrored images do not swap them: {remedy}", stacklevel=5)
+        warnings.warn(
+            f"{where}: {what}: {', '.join(alone)}; mirrored images do not swap them: {remedy}", BottomupWarning, stacklevel=5
+        )
 
 
 def _in_twos(names: Sequence[str]) -> list[str]:
@@ -172,6 +174,7 @@ def _tree(names: Sequence[str], edges: Sequence[Pair], where: str) -> tuple[Pair
     warnings.warn(
         f"{where}: `skeleton` falls into {len(parts)} parts ({listed}) and gives no tree, which mid-range offsets (PersonLab) "
         "need; add the edges that join them, or set `skeleton` in the configuration",
+        BottomupWarning,
         stacklevel=5,
     )
     return ()

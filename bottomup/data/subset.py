@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.data.dataset import Dataset
+from bottomup.errors import BottomupWarning
 from bottomup.types import People, Sample
 
 
@@ -46,6 +47,7 @@ def warn_of_shared_images(training: Dataset, validation: Dataset) -> None:
             f"training and validation share {len(shared)} images of {files}, so validation judges what was learned by heart; hold "
             "some back with \"data.train_split='all[100:]'\" \"data.val_split='all[:100]'\", or give each a file: "
             "\"data.annotations='…{split}.json'\"",
+            BottomupWarning,
             stacklevel=2,
         )
 

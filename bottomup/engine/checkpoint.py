@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bottomup.errors import CheckpointError
+from bottomup.errors import BottomupWarning, CheckpointError
 from bottomup.skeletons import Skeleton
 from bottomup.types import Task
 from bottomup.version import __version__
@@ -101,7 +101,9 @@ def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) ->
     surplus = _surplus(model, weights)
     if surplus:
         some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
-        warnings.warn(f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", stacklevel=2)
+        warnings.warn(
+            f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", BottomupWarning, stacklevel=2
+        )
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
 
 

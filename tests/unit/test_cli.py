@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from bottomup import cli
 from bottomup.cli import COMMANDS, main
 from bottomup.commands import benchmark, catalogue, evaluate, predict
+from bottomup.errors import BottomupWarning
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -30,6 +32,29 @@ def test_an_interrupted_command_ends_with_one_line(
     monkeypatch.setenv("BOTTOMUP_TRACEBACK", "1")
     assert main([command]) == 130
     assert "KeyboardInterrupt" in capsys.readouterr().err
+
+
+def test_a_warning_of_ours_is_a_line_and_others_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warning(*_: object) -> None:
+        warnings.warn("no sigmas", BottomupWarning, stacklevel=1)
+        warnings.warn("old", FutureWarning, stacklevel=1)
+
+    monkeypatch.setattr(catalogue, "run", warning)
+    before = warnings.formatwarning
+    with warnings.catch_warnings():  # whose showwarning is Python's own, where pytest's takes warnings away
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", _shown)
+        assert main(["list"]) == 0
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == "bottomup list: no sigmas"
+    assert "test_cli.py" in second and "FutureWarning: old" in second
+    assert warnings.formatwarning is before
+
+
+def _shown(message: Warning, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
