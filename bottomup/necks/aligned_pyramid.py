@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F
-from torch import Tensor
-from torchvision.ops import FeaturePyramidNetwork
+from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from bottomup.errors import ConfigError
@@ -22,8 +22,11 @@ class AlignedPyramid(FeaturePyramidNetwork):  # type: ignore[misc]  # torchvisio
     Where cells tile the image it is torchvision's, which enlarges maps by index: on grids of origin 0.5 that would shift them.
     """
 
-    def __init__(self, levels: Sequence[Level], channels: int, extra_blocks: ExtraFPNBlock | None = None) -> None:
-        super().__init__([level.channels for level in levels], channels, extra_blocks)
+    def __init__(
+        self, levels: Sequence[Level], channels: int, extra_blocks: ExtraFPNBlock | None = None, batch_norm: bool = False
+    ) -> None:
+        norm = nn.BatchNorm2d if batch_norm else None
+        super().__init__([level.channels for level in levels], channels, extra_blocks, norm)
         self.grids = [level.grid for level in levels]
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -49,6 +52,13 @@ def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]
         nearest = from_grid.nearest(to_grid.centres(cells, maps)).clamp(max=maps.shape[dim] - 1)
         maps = maps.index_select(dim, nearest)
     return maps
+
+
+def convolution(channels: int, out: int, batch_norm: bool = False) -> nn.Sequential:
+    """A 3x3 convolution, batch norm where asked for, and ReLU."""
+    norm = nn.BatchNorm2d if batch_norm else None
+    layers: nn.Sequential = Conv2dNormActivation(channels, out, norm_layer=norm)
+    return layers
 
 
 def coarser(grid: Grid) -> Grid:

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from bottomup.errors import ConfigError
-from bottomup.necks.aligned_pyramid import AlignedPyramid, coarser, pyramid_levels
+from bottomup.necks.aligned_pyramid import AlignedPyramid, coarser, convolution, pyramid_levels
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
@@ -22,12 +22,19 @@ class Fpn(Neck):
 
     ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7]. An FPN sums its levels linearly;
     ``convolutions`` 3x3 convolutions with ReLU after each level (not in the paper, default 0) let heads of a single 1x1
-    convolution see more than such a sum. Levels lie on the grids of what they are made of: those of a dilated network may share
-    a stride. Raises ConfigError for a level that the source lacks.
+    convolution see more than such a sum. ``batch_norm`` after every convolution is not in the paper either; P6 and P7 have none.
+    Levels lie on the grids of what they are made of: those of a dilated network may share a stride. Raises ConfigError for a
+    level that the source lacks.
     """
 
     def __init__(
-        self, source: list[FeatureSpec], *, channels: int = 256, levels: Sequence[int] = (2, 5), convolutions: int = 0
+        self,
+        source: list[FeatureSpec],
+        *,
+        channels: int = 256,
+        levels: Sequence[int] = (2, 5),
+        convolutions: int = 0,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         if convolutions < 0:
@@ -36,9 +43,9 @@ class Fpn(Neck):
         self.reads = [f"C{level}" for level in range(first, min(last, _LAST_READ) + 1)]
         read = pyramid_levels("fpn", self.reads, source[-1])
         extra = LastLevelP6P7(read[-1].channels, channels) if last == _LAST_MADE else None
-        self.fpn = AlignedPyramid(read, channels, extra)
+        self.fpn = AlignedPyramid(read, channels, extra, batch_norm)
         self.names = [f"P{level}" for level in range(first, last + 1)]
-        self.towers = nn.ModuleDict({name: _tower(channels, convolutions) for name in self.names})
+        self.towers = nn.ModuleDict({name: _tower(channels, convolutions, batch_norm) for name in self.names})
         grids = [level.grid for level in read]
         while len(grids) < len(self.names):
             grids.append(coarser(grids[-1]))
@@ -63,9 +70,8 @@ class Fpn(Neck):
                 self.fpn.layer_blocks[index] = nn.Identity()
 
 
-def _tower(channels: int, count: int) -> nn.Sequential:
-    layers = [layer for _ in range(count) for layer in (nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True))]
-    return nn.Sequential(*layers)
+def _tower(channels: int, count: int, batch_norm: bool) -> nn.Sequential:
+    return nn.Sequential(*(layer for _ in range(count) for layer in convolution(channels, channels, batch_norm)))
 
 
 def _ends(levels: Sequence[int]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bottomup.necks.aligned_pyramid import AlignedPyramid, enlarge, pyramid_levels
+from bottomup.necks.aligned_pyramid import AlignedPyramid, convolution, enlarge, pyramid_levels
 from bottomup.options import Options
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
@@ -26,8 +26,8 @@ class KeypointPyramid(Neck):
     alone (Table 2). Before it stands a stage for each K-level, whose losses are the intermediate supervision: on maps
     enlarged to the "finest" stride or on its "own"; None has none (Table 2).
 
-    What the paper leaves open: the convolutions of D have ReLUs, maps are enlarged by the nearest cell, the last convolution
-    keeps ``channels``.
+    ``batch_norm`` after every convolution is not in the paper. What it leaves open: the convolutions of D have ReLUs, maps are
+    enlarged by the nearest cell, the last convolution keeps ``channels``.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class KeypointPyramid(Neck):
         reduced: int = 128,
         concat: bool = True,
         intermediate: Intermediate | None = "finest",
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         options = Options("neck keypoint_pyramid")
@@ -49,13 +50,13 @@ class KeypointPyramid(Neck):
         read = pyramid_levels("keypoint_pyramid", self.reads, source[-1])
         self.intermediate, self.concat = intermediate, concat
         self.levels = [level.grid for level in read]
-        self.fpn = AlignedPyramid(read, channels)
+        self.fpn = AlignedPyramid(read, channels, batch_norm=batch_norm)
         joined = _NAMES if concat else _NAMES[:1]
         if intermediate is None:  # what nothing reads gets no convolution after the sums, which nothing would train
             for index in range(len(joined), len(_NAMES)):
                 self.fpn.layer_blocks[index] = nn.Identity()
-        self.reductions = nn.ModuleDict({f"D{name}": _reduction(channels, reduced) for name in joined})
-        self.smooth = nn.Sequential(nn.Conv2d(reduced * len(joined), channels, 3, padding=1), nn.ReLU(inplace=True))
+        self.reductions = nn.ModuleDict({f"D{name}": _reduction(channels, reduced, batch_norm) for name in joined})
+        self.smooth = convolution(reduced * len(joined), channels, batch_norm)
         finest = self.levels[0]
         supervised = [finest if intermediate == "finest" else grid for grid in self.levels] if intermediate else []
         self.stages = [{f"K{name}": Level(channels, grid)} for name, grid in zip(_NAMES, supervised, strict=False)]
@@ -83,6 +84,5 @@ class KeypointPyramid(Neck):
         return enlarge(maps, self.levels[index], self.levels[0], shape)
 
 
-def _reduction(channels: int, reduced: int) -> nn.Sequential:
-    layers = [nn.Conv2d(channels, reduced, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Conv2d(reduced, reduced, 3, padding=1), nn.ReLU(inplace=True))
+def _reduction(channels: int, reduced: int, batch_norm: bool) -> nn.Sequential:
+    return nn.Sequential(*convolution(channels, reduced, batch_norm), *convolution(reduced, reduced, batch_norm))

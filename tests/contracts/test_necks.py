@@ -102,6 +102,16 @@ def test_convolutions_follow_each_level_that_is_read() -> None:
     assert all((maps >= 0).all() for name, maps in neck(make_features())[-1].items() if name in ("P2", "P6"))
 
 
+@pytest.mark.parametrize("neck", [partial(Fpn, convolutions=2), partial(KeypointPyramid, reduced=4)])
+def test_batch_norm_makes_features_those_of_any_scale_of_the_backbones(neck: Callable[..., Neck]) -> None:
+    torch.manual_seed(0)
+    normed, features = neck(SOURCE, channels=8, batch_norm=True), make_features()
+    larger = [{level: 100 * maps for level, maps in stage.items()} for stage in features]
+    for stage, of_larger in zip(normed(features), normed(larger), strict=True):
+        for level, maps in stage.items():
+            torch.testing.assert_close(of_larger[level], maps, rtol=1e-2, atol=1e-2)  # variances are of + 1e-5
+
+
 @pytest.mark.parametrize("levels", [[2], [6, 7], [1, 5], [5, 3], [2, 6], [2, 8], [2, 3, 4, 5]])
 def test_the_fpn_refuses_levels_that_it_cannot_make(levels: list[int]) -> None:
     with pytest.raises(ValueError, match="levels are"):
