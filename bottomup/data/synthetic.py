@@ -134,9 +134,8 @@ class Synthetic(Dataset):
             scene = self._draw(rng, self._cast(rng, number), self.occluders)
             if all(scene.seen):
                 return scene
-        while len(scene.cast) > 1 and not all(scene.seen):  # fewer people hide less
-            scene.seen[-1] = True  # nobody stands before the nearest
-            scene = self._draw(rng, [one for one, seen in zip(scene.cast, scene.seen, strict=True) if seen], occluders=0.0)
+        while len(scene.cast) > 1 and not all(scene.seen):
+            scene = self._draw(rng, _fewer(scene), occluders=0.0)
         return scene
 
     def _draw(self, rng: np.random.Generator, cast: list[Actor], occluders: float) -> Scene:
@@ -196,6 +195,13 @@ def _seen(cast: list[Actor], labels: NDArray[np.int16], areas: list[int]) -> lis
         and int((visibility(actor.figure, labels, person) == 2).sum()) >= _FEWEST_KEYPOINTS
         for person, actor in enumerate(cast)
     ]
+
+
+def _fewer(scene: Scene) -> list[Actor]:
+    """The people without those who are hidden; where nobody is, without the nearest, of whom too little is inside the image."""
+    *farther, nearest = scene.cast
+    seen = [actor for actor, seen in zip(farther, scene.seen[:-1], strict=True) if seen]
+    return [*seen, nearest] if len(seen) < len(farther) else farther
 
 
 def _annotate(figures: list[Figure], labels: NDArray[np.int16]) -> tuple[People, NDArray[np.int16]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import torch
 from torchvision.ops import box_iou
 
 from bottomup.compose import compose_dataset
+from bottomup.data import synthetic
 from bottomup.data.augment import Augment
+from bottomup.data.backgrounds import draw_background
 from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
 from bottomup.data.kept import Kept
 from bottomup.data.labels import Persons
@@ -78,6 +81,24 @@ def test_the_left_side_is_the_persons_own(yaw: float, sign: int) -> None:
 def test_nobody_is_annotated_who_hardly_shows(options: dict[str, object]) -> None:
     dataset = Synthetic(split="test", **options)  # type: ignore[arg-type]
     for index in range(15):
+        people = dataset.people(index)
+        assert len(people) == 1 or ((people.visibility == 2).sum(1) >= 3).all()
+
+
+def test_people_larger_than_the_image_are_drawn_in_a_bounded_number_of_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of them even the nearest may show too few keypoints, and whoever is sent away must make room for nobody new."""
+    most = 12 + 5  # attempts with everybody, then with one less each
+
+    def counted(*args: Any) -> Any:
+        nonlocal drawn
+        drawn += 1
+        assert drawn <= most
+        return draw_background(*args)
+
+    monkeypatch.setattr(synthetic, "draw_background", counted)
+    dataset = Synthetic(people=(5, 5), height=(1.6, 2.4), size=64)
+    for index in range(40):
+        drawn = 0
         people = dataset.people(index)
         assert len(people) == 1 or ((people.visibility == 2).sum(1) >= 3).all()
 
