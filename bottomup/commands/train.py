@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
-from bottomup.errors import CheckpointError, ConfigError
+from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
 from bottomup.model import PoseModel
 from bottomup.types import Batch, write_json
 
@@ -148,7 +149,7 @@ def warn_of_unmeasured_norms(model: PoseModel) -> None:
     frozen = [m for m in model.train().modules() if isinstance(m, nn.BatchNorm2d) and not m.training]
     if any(m.running_mean is not None and not m.running_mean.any() for m in frozen):
         advice = "give backbone.pretrained=true, backbone.weights=FILE or init=CHECKPOINT, or backbone.frozen_batch_norm=false"
-        print(f"batch norm is frozen, but at no network's statistics: {advice}", file=sys.stderr)
+        warnings.warn(f"batch norm is frozen, but at no network's statistics: {advice}", BottomupWarning, stacklevel=2)
 
 
 def describe(model: PoseModel, input_size: int, given: Sequence[str] = ()) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from bottomup.data.loader import buckets, prepared_samples
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import LOSS, forward_losses, mean_figures
 from bottomup.engine.settings import PRECISIONS, Settings, Validation
-from bottomup.errors import ConfigError
+from bottomup.errors import BottomupWarning, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.masks import evaluate_masks
@@ -52,7 +52,8 @@ def make_validation(
             )
         _check_best(settings.best, dataset.task.skeleton)
     if untaught and place.first:
-        print(f"validation measures the loss alone: heads {', '.join(untaught)} are not trained", file=sys.stderr)
+        told = f"validation measures the loss alone: heads {', '.join(untaught)} are not trained"
+        warnings.warn(told, BottomupWarning, stacklevel=2)
     return Judge(config, dataset, None if untaught else decoder, settings, place)
 
 
