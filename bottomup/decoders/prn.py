@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
-from bottomup.ops.crops import CROP, inside, to_crop, window_sums, within_margin
+from bottomup.ops.crops import CROP, inside, most_central, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
 from bottomup.options import Options
 from bottomup.shapes import check_shape
@@ -33,8 +33,8 @@ class Prn(Decoder):
     A pair's value is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times the candidate's
     score (the authors' code). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
-    outside it are nobody's. A keypoint without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the
-    activation is highest, with score 0.
+    outside it are nobody's; of more than 16 of a kind in one box the 16 nearest its middle count, as in the head. A keypoint
+    without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest, with score 0.
 
     An instance's ``score`` is the "fraction" of keypoints that were found (the authors' code), or "keypoints_and_box", their
     mean score times that of the box. The paper says neither how candidates are given out nor how poses are scored.
@@ -80,9 +80,10 @@ class Prn(Decoder):
         check_shape("assignment_logits", logits, "B R K 56 36", {"B": b, "R": r, "K": len(self.skeleton)})
         points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
         activation = logits.exp()
-        sums = window_sums(activation, inside(points), self.window)
         allowed = within_margin(points, self.margin) & (box_scores > 0)[..., None, None]
-        values = torch.where(allowed, sums * candidates[:, None, ..., 2], 0.0)
+        scores = torch.where(allowed, candidates[:, None, ..., 2], 0.0)
+        central, theirs, which = most_central(inside(points), scores)
+        values = torch.zeros_like(scores).scatter(-1, which, theirs * window_sums(activation, central, self.window))
         found = {"values": values, "candidates": candidates, "boxes": boxes, "box_scores": box_scores}
         if self.missing == "maximum":
             found["highest"] = _highest(activation, boxes)

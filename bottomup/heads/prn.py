@@ -23,7 +23,6 @@ Input = Literal["peaks", "crop"]
 Softmax = Literal["all", "keypoint"]
 
 _NOTHING, _NEAR_ONE = 1e-12, 1 - 1e-7  # activations, and what is left of them to 1, whose logarithms are finite
-_MOST = 16  # candidates of a kind in one box; more are other people's, and a hundred in each of a hundred boxes would take seconds
 _UNLIKELY = -6.0  # the logit that UCR's prior starts from: of 2016 cells, about 5 hold a gaussian of σ = 2
 
 
@@ -113,7 +112,7 @@ class Prn(Head):
         scores = candidates[:, None, ..., 2].expand(points.shape[:-1])
         there = (scores > 0) & within_margin(points, self.margin)
         weights = there * (scores if self.input_scores else 1.0) * self.input_mass
-        points, weights = most_central(inside(points), weights, _MOST)
+        points, weights, _ = most_central(inside(points), weights)
         return gaussians(points, weights, self.input_sigma)
 
     def _crops(self, outputs: Outputs) -> Tensor:

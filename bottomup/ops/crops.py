@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 CROP = (56, 36)  # cells, height x width
+_MOST = 16  # candidates of a kind in one box; more are other people's, and a hundred in each of a hundred boxes would take seconds
 _FARTHEST = 6.0  # σ, where a gaussian has fallen to 1.5e-8: products of less become numbers that a CPU is 40 times as slow with
 
 
@@ -33,17 +34,18 @@ def inside(points: Tensor) -> Tensor:
     return torch.minimum(points.nan_to_num().clamp(min=0.0), size)
 
 
-def most_central(points: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Of points (..., M, 2) of a crop and their weights (..., M) the ``count`` nearest to its middle that have weight.
+def most_central(points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of points (..., M, 2) of a crop and their weights (..., M) those nearest to its middle that have weight, 16 at most.
 
-    What is left over of ``count`` has weight 0; all where there are no more.
+    Returns them, their weights, and which of the M they are (..., 16); what is left over of the 16 has weight 0. All where
+    there are no more.
     """
-    if points.shape[-2] <= count:
-        return points, weights
+    if points.shape[-2] <= _MOST:
+        return points, weights, torch.arange(points.shape[-2], device=points.device).expand(weights.shape)
     middle = points.new_tensor(CROP[::-1]) / 2
     apart = ((points - middle) / middle).square().sum(-1)
-    index = torch.where(weights > 0, apart, torch.inf).topk(count, dim=-1, largest=False, sorted=False).indices
-    return points.gather(-2, index[..., None].expand(*index.shape, 2)), weights.gather(-1, index)
+    index = torch.where(weights > 0, apart, torch.inf).topk(_MOST, dim=-1, largest=False, sorted=False).indices
+    return points.gather(-2, index[..., None].expand(*index.shape, 2)), weights.gather(-1, index), index
 
 
 def gaussians(points: Tensor, weights: Tensor, sigma: float) -> Tensor:
@@ -70,13 +72,14 @@ def window_sums(maps: Tensor, points: Tensor, window: int) -> Tensor:
     Points count at the cell that they lie in; what of the window lies outside the crop holds nothing.
     """
     height, width = CROP
-    sums = _within(height, window, maps) @ maps @ _within(width, window, maps)  # in every cell that of its window
     x = points[..., 0].floor().clamp(0, width - 1).long()
     y = points[..., 1].floor().clamp(0, height - 1).long()
-    return sums.flatten(-2).gather(-1, y * width + x)
+    rows = _within(y, height, window, maps) @ maps  # (B, R, K, M, 36): of each column the cells beside the point
+    return rows.mul_(_within(x, width, window, maps)).sum(-1)
 
 
-def _within(cells: int, window: int, like: Tensor) -> Tensor:
-    """(cells, cells) 1 where two cells in a row lie in one another's window, 0 elsewhere."""
-    place = torch.arange(cells, device=like.device)
-    return ((place[:, None] - place).abs() <= window // 2).to(like.dtype)
+def _within(place: Tensor, cells: int, window: int, like: Tensor) -> Tensor:
+    """(..., cells) 1 where a cell lies in the window about the cell ``place`` (...), 0 elsewhere."""
+    cell = torch.arange(cells, device=like.device)
+    windows = ((cell[:, None] - cell).abs() <= window // 2).to(like.dtype)  # of each cell: there are few, and many places
+    return windows.index_select(0, place.flatten()).view(*place.shape, cells)

@@ -19,7 +19,7 @@ def assign(cost: NDArray[np.floating], allowed: NDArray[np.bool_]) -> tuple[NDAr
     if not allowed.any():
         nothing = np.zeros(0, np.intp)
         return nothing, nothing
-    alone = cost[allowed].max() + _ALONE
+    alone = np.where(allowed, cost, -np.inf).max() + _ALONE
     rows, columns = linear_sum_assignment(np.where(allowed, cost, alone))
     matched = allowed[rows, columns]
     return rows[matched], columns[matched]

@@ -61,10 +61,16 @@ def test_windows_are_summed_about_the_cell_of_a_point() -> None:
 def test_of_many_points_the_most_central_that_count_are_taken() -> None:
     torch.manual_seed(0)
     points, weights = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0)), (torch.rand(2, 3, 20) < 0.3).float()
-    few, theirs = most_central(points, weights, 15)
-    assert few.shape == (2, 3, 15, 2)
+    few, theirs, which = most_central(points, weights)
+    assert few.shape == (2, 3, 16, 2)
     torch.testing.assert_close(gaussians(few, theirs, 1.0), gaussians(points, weights, 1.0))  # none that counts is left out
-    one, _ = most_central(points, torch.ones(2, 3, 20), 1)
+    assert torch.equal(torch.zeros_like(weights).scatter(-1, which, theirs), weights)
+    _, _, which = most_central(points, torch.ones(2, 3, 20))
     apart = ((points - torch.tensor((18.0, 28.0))) / torch.tensor((18.0, 28.0))).square().sum(-1)
-    torch.testing.assert_close(one[..., 0, :], points.gather(2, apart.argmin(-1)[..., None, None].expand(-1, -1, 1, 2))[:, :, 0])
-    assert most_central(points, weights, 20)[0] is points
+    assert torch.equal(which.sort(-1).values, apart.argsort(-1)[..., :16].sort(-1).values)
+
+
+def test_few_points_are_all_taken() -> None:
+    points, weights = torch.rand(2, 3, 5, 2), torch.rand(2, 3, 5)
+    same, theirs, which = most_central(points, weights)
+    assert same is points and theirs is weights and which.tolist() == torch.arange(5).expand(2, 3, 5).tolist()
