@@ -56,6 +56,17 @@ def test_true_outputs_give_the_people_back(assignment: str, labelled: float) -> 
             assert instances.scores[which].item() == pytest.approx(there.float().mean().item())
 
 
+def test_however_many_candidates_lie_elsewhere_the_people_come_back() -> None:
+    torch.manual_seed(0)
+    batch = people([3])
+    outputs = ideal(batch)
+    elsewhere = torch.tensor((1000.0, 1000.0, 1.0)).expand(1, 17, 40, 3)
+    many = outputs | {"candidates": torch.cat((elsewhere, outputs["candidates"], elsewhere), dim=2)}
+    few, same = decode(outputs, batch)[0], decode(many, batch)[0]
+    torch.testing.assert_close(same.keypoints, few.keypoints, equal_nan=True)
+    assert torch.equal(same.keypoint_scores, few.keypoint_scores) and (few.keypoint_scores > 0).all()
+
+
 def test_one_candidate_is_not_given_to_two() -> None:
     batch = people([2])
     outputs = ideal(batch)
