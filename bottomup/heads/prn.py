@@ -153,19 +153,6 @@ class Prn(Head):
         return {"assignment_logits": self.encode(batch, proposals)["target"].clamp(min=_NOTHING).log()}
 
 
-class WeightFirst(nn.Linear):
-    """nn.Linear as the weight times its input's transpose: a CPU reads the weight, 140 MB, once for all people of an image.
-
-    The other way round it does so for every few of them: ten people took a quarter more time than twenty.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(…, out) of (…, in)."""
-        people = input.flatten(0, -2)
-        transposed = torch.addmm(self.bias[:, None], self.weight, people.T)  # (out, P)
-        return transposed.T.unflatten(0, input.shape[:-1])  # type: ignore[no-any-return]
-
-
 class Perceptron(nn.Module):
     """The residual multilayer perceptron of eq. 1, or eq. 3's without the residual, and its softmax."""
 
@@ -177,8 +164,8 @@ class Perceptron(nn.Module):
         widths = [keypoints * CROP[0] * CROP[1], *hidden]
         layers: list[nn.Module] = []
         for width, wider in zip(widths, hidden, strict=False):
-            layers += [WeightFirst(width, wider), nn.ReLU(), nn.Dropout(dropout)]
-        layers += [WeightFirst(widths[-1], widths[0]), nn.ReLU() if output_relu else nn.Identity()]
+            layers += [nn.Linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(widths[-1], widths[0]), nn.ReLU() if output_relu else nn.Identity()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, crops: Tensor) -> Tensor:
