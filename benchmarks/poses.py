@@ -17,11 +17,12 @@ from torch import Tensor
 from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import Skeleton
-from bottomup.types import Instances
-from bottomup.visualize import contact_sheet, draw_instances, save_png
+from bottomup.types import People
+from bottomup.visualize import contact_sheet, draw_people, save_png
 
 LAST_LAYER = "relate.layers"  # of head prn: the perceptron, whose last Linear has a column for each unit
 SCALE = 6  # px a crop cell
+BORDER = 8  # px about a crop
 _ROUNDS = 100  # k-means ends sooner, when nobody moves
 
 
@@ -62,10 +63,16 @@ def _far_apart(poses: Tensor, count: int, sigmas: Tensor, random: torch.Generato
 
 
 def draw(means: Tensor, sizes: Tensor, skeleton: Skeleton) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The mean poses side by side on white."""
-    paper = np.full((3, CROP[0] * SCALE, CROP[1] * SCALE), 255, np.uint8)
-    ones = torch.ones(1, len(skeleton))
-    pictures = [draw_instances(paper, Instances.of_keypoints(mean[None] * SCALE, ones, torch.ones(1)), skeleton) for mean in means]
+    """The mean poses side by side on white, in the box that each crop is."""
+    height, width = (cells * SCALE for cells in CROP)
+    paper = np.full((3, height + 2 * BORDER, width + 2 * BORDER), 255, np.uint8)
+    box = np.array([[0, 0, width, height]], np.float32) + BORDER
+    pictures = []
+    for mean in means:
+        pose = (mean[None] * SCALE + BORDER).numpy()
+        visible, one = np.full(pose.shape[:2], 2, np.uint8), np.ones(1, np.float32)
+        person = People(pose, visible, box, areas=one, labels=np.zeros(1, np.int64), has_mask=np.zeros(1, bool))
+        pictures.append(draw_people(paper, person, skeleton))
     return contact_sheet(pictures, columns=len(pictures), titles=[f"{size} units" for size in sizes.tolist()])
 
 

@@ -69,7 +69,8 @@ def _table(path: Path, table: Entry) -> list[str]:
             lacking.append(row)
         figures = [_figure(row.get("published", {}).get(name)) for name in names]
         cells.append([row["name"], *figures, _ours(row, measured, names)])
-    return [markdown_table(["row", *names, "ours"], cells), *([_commands(path, lacking)] if lacking else [])]
+    pictures = [f"![{row['name']}]({row['picture']})" for row in rows if "picture" in row]
+    return [markdown_table(["row", *names, "ours"], cells), *pictures, *([_commands(path, lacking)] if lacking else [])]
 
 
 def _with_weights(entry: Entry, common: list[str]) -> Entry:

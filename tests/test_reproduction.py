@@ -28,7 +28,13 @@ def test_every_published_table_is_there(paper: str) -> None:
     names = [heading[1] for path in PATHS if (heading := read_heading(path)) and heading[0] == paper]
     numbers = [int(word) for name in names if name.startswith("Table") for word in name.split() if word.isdigit()]
     assert sorted(numbers) == list(PUBLISHED[paper])
-    assert ("Fig. 6" in names) == (paper == "MultiPoseNet")
+    assert {name for name in names if name.startswith("Fig.")} == ({"Fig. 2", "Fig. 6"} if paper == "MultiPoseNet" else set())
+
+
+def test_every_picture_of_the_page_is_there() -> None:
+    pictures = [row["picture"] for path in PATHS for row in yaml.safe_load(path.read_text())["rows"] if "picture" in row]
+    assert pictures
+    assert all((PAGE.parent / picture).is_file() for picture in pictures)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
