@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,12 +39,15 @@ def sizes(model: PoseModel) -> dict[str, int]:
     return {name: sum(p.numel() for module in modules for p in module.parameters()) for name, modules in parts_of(model)}
 
 
-def gigamacs(model: PoseModel, side: int, given: Iterable[str] = ()) -> float:
-    """Billions of multiply-adds of one image of ``side`` x ``side`` px, by torch's counter; heads ``given`` do not run."""
+def gigamacs(model: PoseModel, side: int, given: Iterable[str] = (), stages: Literal["all", "last"] = "last") -> float:
+    """Billions of multiply-adds of one image of ``side`` x ``side`` px, by torch's counter; heads ``given`` do not run.
+
+    "last" counts what decoding needs, "all" what training does.
+    """
     counter, training = FlopCounterMode(display=False), model.training
     batch = _blank(model.task.keypoints, side).to(model.get_buffer("mean").device)
     with counter, torch.no_grad():
-        model.eval()(batch.images, given=model.ideal(batch, given), stages="all")
+        model.eval()(batch.images, given=model.ideal(batch, given), stages=stages)
     model.train(training)
     return float(counter.get_total_flops() / 2e9)
 

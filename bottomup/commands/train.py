@@ -161,4 +161,4 @@ def describe(model: PoseModel, input_size: int, given: Sequence[str] = ()) -> No
         print(size, file=sys.stderr)
         return
     side = model.side(input_size, "all")
-    print(f"{size}, {gigamacs(model, side, given):.2f} GMACs at {side}x{side}", file=sys.stderr)
+    print(f"{size}, {gigamacs(model, side, given, stages='all'):.2f} GMACs at {side}x{side}", file=sys.stderr)

@@ -74,6 +74,14 @@ def test_sizes_are_those_of_the_whole_model(composed: tuple[PoseModel, Decoder])
     assert gigamacs(model, 64, given=["heatmap", "tags"]) == 0  # nothing is left to do
 
 
+def test_heads_that_are_trained_but_not_decoded_count_in_training_alone() -> None:
+    """As where one training serves decoders that read different heads, one of them with boxes given."""
+    trained_with_boxes = ["heads.candidates={}", "heads.proposals={first:3}", "heads.prn={hidden:[8]}", "given=[proposals]"]
+    config = load_config("predict", ["method=associative_embedding", "backbone=hourglass_tiny", *trained_with_boxes])
+    model, _ = compose_model(config, Task(COCO))
+    assert 0 < gigamacs(model, 64) < gigamacs(model, 64, ["proposals"], "all")
+
+
 def test_images_are_stacked_with_all_that_belongs_to_them(composed: tuple[PoseModel, Decoder]) -> None:
     model, decoder = composed
     many = stacked(one(), 3)
