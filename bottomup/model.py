@@ -269,9 +269,12 @@ class PoseModel(nn.Module):
         """Undo the horizontal flip of the outputs of all heads that have features; ``frame`` is the flipped one."""
         return {key: maps for stack in self._mergeable(outputs) for key, maps in stack.last.flip(outputs, frame).items()}
 
-    def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
-        """Join views, then run the heads without features on what was merged."""
-        merged: Outputs = {}
+    def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame, given: Iterable[str] = ()) -> Outputs:
+        """Join views, then run the heads without features on what was merged; of those that were ``given`` the first view's stand.
+
+        The first view's frame is ``onto``.
+        """
+        merged: Outputs = {key: views[0][key] for name in given if not self.stack(name).reads for key in self.keys_of([name])}
         for stack in self._mergeable(views[0]):
             merged |= stack.last.merge(views, frames, onto)
         return self(None, given=merged, trim=True)[0] if self.decoded - merged.keys() else merged

@@ -156,7 +156,7 @@ class Predictor:
                 frames.append(frame.flipped() if flipped else frame)
         if len(views) == 1:
             return views[0], frames[0]
-        return self.model.merge(views, frames, frames[0]), frames[0]
+        return self.model.merge(views, frames, frames[0], oracle), frames[0]
 
     def _view(self, batch: Batch, scale: float, flipped: bool) -> Batch:
         size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))

@@ -34,7 +34,8 @@ class Prn(Decoder):
     score (the authors' code). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
     outside it are nobody's; of more than 16 of a kind in one box the 16 nearest its middle count, as in the head. A keypoint
-    without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest, with score 0.
+    without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest,
+    whose value is its score; poses' scores leave it out.
 
     An instance's ``score`` is the "fraction" of keypoints that were found (the authors' code), or "keypoints_and_box", their
     mean score times that of the box. The paper says neither how candidates are given out nor how poses are scored.
@@ -71,7 +72,7 @@ class Prn(Decoder):
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``values`` (B, R, K, M) of each pair, 0 where it is none; ``candidates``, ``boxes`` (B, R, 4), ``box_scores`` (B, R).
 
-        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 2), input px; where the model has segmentation, ``foreground``
+        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 3), x, y in input px and activation; where the model has segmentation, ``foreground``
         (B, h, w).
         """
         candidates, boxes, box_scores = (outputs[key].float() for key in ("candidates", "proposals", "proposal_scores"))
@@ -107,8 +108,6 @@ class Prn(Decoder):
         values = image["values"][there]  # (P, K, M)
         points = np.full((*values.shape[:2], 2), np.nan, np.float32)
         scores = np.zeros(values.shape[:2], np.float32)
-        if self.missing == "maximum":
-            points = image["highest"][there].copy()
         for k in range(values.shape[1]):  # matchings of keypoints do not depend on each other; scipy solves one at a time
             people, chosen = self._match(values[:, k])
             points[people, k] = image["candidates"][k, chosen, :2]
@@ -116,6 +115,9 @@ class Prn(Decoder):
         low, high = np.tile(content[:2], 2), np.tile(content[2:], 2)
         boxes = image["boxes"][there].clip(low, high)
         own = self._scores(scores, image["box_scores"][there])
+        if self.missing == "maximum":
+            lacking, highest = scores == 0, image["highest"][there]
+            points[lacking], scores[lacking] = highest[lacking][:, :2], highest[lacking][:, 2]
         order = np.argsort(-own, kind="stable")
         parts = (points.clip(content[:2], content[2:]), scores, own, boxes, image["box_scores"][there])
         keypoints, keypoint_scores, own_scores, own_boxes, box_scores = (torch.from_numpy(part[order]) for part in parts)
@@ -140,8 +142,8 @@ class Prn(Decoder):
 
 
 def _highest(activation: Tensor, boxes: Tensor) -> Tensor:
-    """Where each map (B, R, K, 56, 36) is highest, (B, R, K, 2) input px."""
-    cell = activation.flatten(3).argmax(-1)
+    """Where each map (B, R, K, 56, 36) is highest, in input px, and its value there: (B, R, K, 3)."""
+    value, cell = activation.flatten(3).max(-1)
     place = torch.stack((cell % CROP[1], cell // CROP[1]), dim=-1) + 0.5
     sides = (boxes[..., 2:] - boxes[..., :2])[:, :, None]
-    return boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides
+    return torch.cat((boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides, value[..., None]), dim=-1)

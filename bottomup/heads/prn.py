@@ -36,7 +36,8 @@ class Prn(Head):
     before the input is added. ``softmax`` is over "all" cells of a person or over those of each "keypoint".
 
     ``input`` "peaks" are gaussians of ``input_sigma`` crop cells, times ``input_mass``, about the candidates in the box; those at
-    most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score.
+    most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score, as it does by
+    default for "ucr" and "max", which say nothing of several that count alike.
     "crop" is the heatmap, cropped and resized. Targets are gaussians of ``target_sigma`` crop cells about the keypoints of the
     annotated person whose box overlaps the proposal most, if by an IoU of ``match_iou`` or more and if that person has
     ``min_keypoints`` or more.
@@ -63,7 +64,7 @@ class Prn(Head):
         input: Input = "peaks",
         input_sigma: float = 1.0,
         input_mass: float = 1.0,
-        input_scores: bool = False,
+        input_scores: bool | None = None,
         margin: float = 0.21,
         target_sigma: float = 2.0,
         match_iou: float = 0.5,
@@ -83,7 +84,7 @@ class Prn(Head):
         options.whole("min_keypoints", min_keypoints)
         if not task.keypoints:
             raise ConfigError("head prn needs a skeleton; the task has none")
-        self.input, self.input_scores = input, input_scores
+        self.input, self.input_scores = input, relation in ("ucr", "max") if input_scores is None else input_scores
         self.input_sigma, self.input_mass, self.target_sigma, self.margin = input_sigma, input_mass, target_sigma, margin
         self.match_iou, self.min_keypoints = match_iou, min_keypoints
         perceptron = partial(Perceptron, task.keypoints, hidden, dropout, output_relu, softmax=softmax)
@@ -183,8 +184,8 @@ class Perceptron(nn.Module):
 class Prior(nn.Module):
     """Eq. 2, the unary conditional relationship: crops times where in a box each keypoint is expected, learned from the targets.
 
-    The prior that the loss likes best is the mean of the targets. As a parameter it comes there under the one engine, at a
-    learning rate of some 3e-2.
+    Not counted but learned: a parameter, which under the one engine comes to the prior that the loss likes best, the mean of the
+    targets, at a learning rate of some 3e-2.
     """
 
     def __init__(self, keypoints: int) -> None:
@@ -212,7 +213,7 @@ class Highest(nn.Module):
         highest = crops.flatten(3).argmax(-1)  # (B, R, K)
         peak = torch.stack((highest % CROP[1], highest // CROP[1]), dim=-1) + 0.5
         there = crops.flatten(3).amax(-1) > 0
-        return gaussians(peak[..., None, :], there[..., None].float(), self.sigma).clamp(min=_NOTHING).log()
+        return gaussians(peak[..., None, :], there[..., None].float(), self.sigma).float().clamp(min=_NOTHING).log()
 
     def taught(self, logits: Tensor) -> Tensor:
         """The logarithms of what should be the targets: the activations themselves."""

@@ -18,7 +18,8 @@ _LAST_READ, _LAST_MADE = 5, 7  # C5; P6 and P7 come together
 
 @NECKS.register
 class Fpn(Neck):
-    """P-levels from C-levels by an FPN (Lin et al. 2017); P6 and P7 by strided convolutions (RetinaNet).
+    """P-levels from C-levels by an FPN (Lin et al. 2017); P6 from C5 and P7 from P6 by strided convolutions
+    (RetinaNet); where C5 has as many channels as the pyramid, P6 comes from P5 (torchvision).
 
     ``channels`` of every level; ``levels`` the first and the last, such as [2, 5] or [3, 7]. An FPN sums its levels linearly;
     ``convolutions`` 3x3 convolutions with ReLU after each level (not in the paper, default 0) let heads of a single 1x1
@@ -63,8 +64,8 @@ class Fpn(Neck):
         if not levels & {"P6", "P7"}:
             self.fpn.extra_blocks = None
             self.names = self.names[: len(self.reads)]
-        elif "P5" in self.names:
-            levels = levels | {"P5"}  # P6 is made from it
+        elif getattr(self.fpn.extra_blocks, "use_P5", False):
+            levels = levels | {"P5"}
         for index, name in enumerate(self.names[: len(self.reads)]):
             if name not in levels:
                 self.fpn.layer_blocks[index] = nn.Identity()

@@ -94,6 +94,14 @@ def test_the_fpn_reads_the_last_stage() -> None:
         torch.testing.assert_close(neck([{}, *features])[-1][level], maps)
 
 
+def test_levels_made_beyond_the_backbone_s_need_none_that_nobody_reads() -> None:
+    neck = Fpn(SOURCE, channels=8, levels=[3, 7])
+    neck.keep({"P3", "P6"})
+    levels = neck(make_features())[-1]
+    (levels["P3"].sum() + levels["P6"].sum() + levels["P7"].sum()).backward()
+    assert [name for name, parameter in neck.named_parameters() if parameter.grad is None] == []
+
+
 def test_convolutions_follow_each_level_that_is_read() -> None:
     neck = Fpn(SOURCE, channels=8, levels=[2, 7], convolutions=2)
     neck.keep({"P2", "P6"})

@@ -14,7 +14,7 @@ from bottomup.heads.prn import Prn as PrnHead
 from bottomup.heads.proposals import Proposals
 from bottomup.skeletons import COCO
 from bottomup.stages import Source
-from bottomup.types import Batch, Frame, Instances, Outputs, Task
+from bottomup.types import Batch, Frame, Instances, Outputs, Prediction, Task
 from tests.scenes import make_batch
 
 TASK = Task(COCO)
@@ -101,7 +101,10 @@ def test_a_missing_keypoint_may_stand_where_the_network_expects_it() -> None:
     left_out, placed = (decode(outputs, batch, missing=name)[0] for name in ("none", "maximum"))
     assert left_out.keypoints[0, 5].isnan().all()
     assert (placed.keypoints[0, 5] - batch.keypoints[0, 0, 5]).abs().max() < 2.0  # a crop cell of 1 x 1.5 px
-    assert placed.keypoint_scores[0, 5] == 0
+    assert 0 < placed.keypoint_scores[0, 5] < 1
+    assert placed.scores.tolist() == left_out.scores.tolist() == pytest.approx([16 / 17])
+    told = [Prediction(found, batch.size, image_id=1).to_coco()[0]["keypoints"][15:18] for found in (left_out, placed)]
+    assert told[0] == [0, 0, 0] and told[1][2] > 0  # who reads results sees it, too
 
 
 def test_scores_may_count_box_and_keypoints() -> None:

@@ -153,14 +153,14 @@ def test_max_takes_the_highest_cell_and_ucr_weighs_by_its_prior() -> None:
     outputs["proposals"][:] = torch.tensor((0.0, 0.0, 90.0, 90.0))
     outputs["candidates"][..., 0, :2] = torch.tensor((20.0, 20.0))
     outputs["candidates"][..., 1, :2] = torch.tensor((70.0, 70.0))
-    outputs["candidates"][..., 1, 2] = 0.5
+    outputs["candidates"][..., 0, 2] = 0.5
 
     def share_of_first(head: Prn) -> Tensor:
         activation = head({}, outputs)["assignment_logits"].exp()[0, 0]
         return activation[:, :28].sum((1, 2)) / activation.sum((1, 2))
 
-    assert (share_of_first(make_head(relation="max", input_scores=True)) > 0.99).all()
-    ucr = make_head(relation="ucr")
+    assert (share_of_first(make_head(relation="max")) < 0.01).all()
+    ucr = make_head(relation="ucr", input_scores=False)
     torch.testing.assert_close(share_of_first(ucr), torch.full((17,), 0.5), atol=1e-3, rtol=0)
     with torch.no_grad():
         ucr.get_parameter("relate.logits")[:, :28] -= 5
