@@ -72,8 +72,8 @@ class Prn(Decoder):
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``values`` (B, R, K, M) of each pair, 0 where it is none; ``candidates``, ``boxes`` (B, R, 4), ``box_scores`` (B, R).
 
-        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 3), x, y in input px and activation; where the model has segmentation, ``foreground``
-        (B, h, w).
+        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 3), x, y in input px and activation; where the model has
+        segmentation, ``foreground`` (B, h, w).
         """
         candidates, boxes, box_scores = (outputs[key].float() for key in ("candidates", "proposals", "proposal_scores"))
         logits = outputs["assignment_logits"].float()

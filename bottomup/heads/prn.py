@@ -36,8 +36,8 @@ class Prn(Head):
     before the input is added. ``softmax`` is over "all" cells of a person or over those of each "keypoint".
 
     ``input`` "peaks" are gaussians of ``input_sigma`` crop cells, times ``input_mass``, about the candidates in the box; those at
-    most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score, as it does by
-    default for "ucr" and "max", which say nothing of several that count alike.
+    most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score, as it
+    does by default for "ucr" and "max", which say nothing of several that count alike.
     "crop" is the heatmap, cropped and resized. Targets are gaussians of ``target_sigma`` crop cells about the keypoints of the
     annotated person whose box overlaps the proposal most, if by an IoU of ``match_iou`` or more and if that person has
     ``min_keypoints`` or more.
