@@ -52,9 +52,9 @@ def assemble(
 ) -> PoseModel:
     """Build a PoseModel from constructors.
 
-    ``trained`` names the heads to train (default: all that define a loss); ``given`` those whose outputs are given (teacher
-    forcing): they are not trained. ``freeze`` names parts, or modules within them ("backbone.stem"), that stay as they are.
-    Raises ConfigError, before any forward, for whatever does not fit.
+    ``trained`` names the heads to train (default: all that define a loss and have weights); ``given`` those whose outputs are
+    given (teacher forcing): they are not trained. ``freeze`` names parts, or modules within them ("backbone.stem"), that stay as
+    they are. Raises ConfigError, before any forward, for whatever does not fit.
     """
     specs = {name: spec if isinstance(spec, HeadSpec) else HeadSpec(spec) for name, spec in heads.items()}
     if not specs:
@@ -228,7 +228,7 @@ def _trained(stacks: Mapping[str, HeadStack], trained: Iterable[str] | None, giv
     for name in (*given, *(trained or ())):
         if name not in stacks:
             raise ConfigError(unknown("head of this model", name, list(stacks)))
-    judged = [name for name, stack in stacks.items() if type(stack.last).loss is not Head.loss]
+    judged = [name for name, stack in stacks.items() if type(stack.last).loss is not Head.loss and list(stack.parameters())]
     given = set(given)
     return [name for name in (trained or judged) if name not in given]
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
+from bottomup.commands.setting import dataset_of, training_set
 from bottomup.compose import available, compose_model, config_folder, load_config, merge_overrides
 from bottomup.configuration import Configuration
+from bottomup.data.letterbox import letterbox
 from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError
 from bottomup.skeletons import COCO
@@ -231,3 +235,20 @@ def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
 
     text = (ROOT / "README.md").read_text()
     assert render(text) == text, "run python benchmarks/render.py"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=multiposenet", "backbone=mobilenetv2_fpn", "input_size=100", "augment=none"],
+        ["experiment=multiposenet_boxes", "backbone=mobilenetv2_fpn", "augment.crop=false", "augment.flip=0"],
+        ["method=personlab", "backbone=dilated_resnet10", "input_size=105", "augment=none"],
+    ],
+)
+def test_training_sees_people_as_large_as_evaluation_does(overrides: list[str]) -> None:
+    config = load_config("train", [*overrides, "backbone.pretrained=false", "data=synthetic", "data.size=60"])
+    dataset = dataset_of(config, "train", 1)
+    model, _ = compose_model(config, dataset.task)
+    trained = training_set(config, dataset, model)[(0, 0)].to_input
+    side = partial(letterbox, side_length=config["input_size"], accept=model.side, fill=(0, 0, 0), side=config["side"])
+    np.testing.assert_allclose(trained[:, :2], side(dataset.sample(0, frozenset())).to_input[:, :2], rtol=1e-6, atol=1e-9)

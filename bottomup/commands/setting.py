@@ -55,11 +55,14 @@ def device_of(config: Mapping[str, Any]) -> str:
 
 
 def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None) -> Dataset:
-    """The data set for "train" or "val": ``data.split``, else ``data.<purpose>_split``; ``train_only_people`` is for the first."""
+    """The data set for "train" or "val": ``data.split``, else ``data.<purpose>_split``.
+
+    ``train_only_people`` is for the first, and for data sets that have images without anybody.
+    """
     data = dict(config["data"])
     if not data.get("name"):
         raise ConfigError("no data set; choose one with data=synthetic or data=coco data.root=FOLDER")
-    if purpose == "train" and data.get("train_only_people"):
+    if purpose == "train" and data.get("train_only_people") and "only_people" in data:
         data["only_people"] = data["train_only_people"]
     split = data.pop("split", None) or data.get(f"{purpose}_split") or purpose
     return compose_dataset(data, str(split), limit)
@@ -87,9 +90,10 @@ def training_dataset(config: Mapping[str, Any], dataset: Dataset, model: PoseMod
 def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, extra: frozenset[str] = frozenset()) -> TrainingSet:
     """The augmented samples that ``model`` trains on; ``extra`` names maps that it does not need itself."""
     check_options("augment", Augment, config["augment"])
-    side = model.side(int(config["input_size"]), "all")
+    length = int(config["input_size"])
+    side = model.side(length, "all")
     flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
-    augment = Augment((side, side), model.fill.tolist(), flip, **config["augment"])
+    augment = Augment((side, side), model.fill.tolist(), flip, length, **config["augment"])
     return TrainingSet(dataset, augment, model.ignores | extra, int(config["seed"]))
 
 

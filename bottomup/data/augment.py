@@ -32,7 +32,7 @@ _AFFINE_ERROR = 0.05  # px; albumentations computes in float32
 class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
     """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
 
-    At scale 1 the ``side`` ("long" or "short") of the image is as long as the canvas's. Factors of the range ``scale`` are on the
+    At scale 1 the ``side`` ("long" or "short") of the image is ``length`` px. Factors of the range ``scale`` are on the
     image or, by ``scale_of`` "box", on the box around it that the canvas shows. The last keypoint comes to lie in the canvas's
     middle, but for ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the
     image. ``fill`` paints what lies outside.
@@ -41,6 +41,7 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
     def __init__(
         self,
         size: tuple[int, int],
+        length: float,
         rotate: float,
         scale: tuple[float, float],
         scale_of: str,
@@ -51,14 +52,14 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
         fill: tuple[int, int, int],
     ) -> None:
         super().__init__(p=1.0)
-        self.size, self.rotate, self.scale, self.scale_of, self.side = size, rotate, scale, scale_of, side
+        self.size, self.length, self.rotate, self.scale, self.scale_of, self.side = size, length, rotate, scale, scale_of, side
         self.translate, self.flip, self.crop, self.fill = translate, flip, crop, fill
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the affine matrix (2, 3), image px -> canvas px, continuous."""
         h, w = params["shape"][:2]
         draw = self.py_random.uniform
-        base = (max if self.side == "long" else min)(self.size) / (max if self.side == "long" else min)(h, w)
+        base = self.length / (max if self.side == "long" else min)(h, w)
         scale = draw(*self.scale)
         factor = base * (scale if self.scale_of == "image" else 1 / scale)
         angle = np.deg2rad(draw(-self.rotate, self.rotate))
@@ -96,8 +97,9 @@ class Warp(A.DualTransform):  # type: ignore[misc]  # albumentations is untyped
 class Augment:
     """Random views of training images, a function of the sample and a seed.
 
-    ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``.
-    ``rotate`` in degrees; ``scale`` the range, drawn from evenly, of factors on the ``side`` that fits the input at 1:
+    ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``; ``length`` px is what
+    the image is resized to, which the padded input may exceed (default: the input's own side).
+    ``rotate`` in degrees; ``scale`` the range, drawn from evenly, of factors on the ``side`` that is ``length`` px at 1:
     ``scale_of`` the "image", which grows by them, or the "box" around it that is resized to the input, so that the image grows
     by their reciprocals (PersonLab §4.1); ``translate`` a fraction of the input side about the ``centre``, the middle of the
     "image" or of the annotated "people" (MultiPoseNet §3.5: the crowd or the main person), or ``crop`` for a random window;
@@ -112,6 +114,7 @@ class Augment:
         size: tuple[int, int],
         fill: Sequence[int],
         flip_order: tuple[int, ...],
+        length: float | None = None,
         *,
         rotate: float = 30.0,
         scale: Sequence[float] = (0.75, 1.25),
@@ -134,7 +137,8 @@ class Augment:
         if not 0 <= flip <= 1 or rotate < 0 or translate < 0:
             raise ConfigError(f"augment: flip lies in [0, 1], rotate and translate are >= 0, got {flip}, {rotate}, {translate}")
         self.flip_order, self.size, self.flip, self.centre = flip_order, size, flip, centre
-        warp = Warp(size, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop, (fill[0], fill[1], fill[2]))
+        whole = length or (max if side == "long" else min)(size)
+        warp = Warp(size, whole, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop, (fill[0], fill[1], fill[2]))
         keypoints = A.KeypointParams(format="xy", remove_invisible=False)
         self.compose = A.Compose(
             [*map(_albumentation, transforms), warp], keypoint_params=keypoints, additional_targets={"instances": "mask"}

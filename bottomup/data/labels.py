@@ -42,7 +42,8 @@ class Persons(Dataset):
     """One sample for each person of ``dataset`` with ``min_keypoints`` or more: that person first, then its neighbours.
 
     Neighbours are those whose box touches the person's, grown by half of its sides on each side; the largest, so that there
-    are at most ``max_people``. No image is read. ``image_ids`` count the persons. ``easiest_first`` orders them as
+    are at most ``max_people``. No image is read. ``image_ids`` count the persons, who are drawn as often as their image would be.
+    ``easiest_first`` orders them as
     MultiPoseNet's curriculum does: those with the most keypoints first, of equals those of the largest box (§3.5).
     """
 
@@ -58,6 +59,8 @@ class Persons(Dataset):
                 self._persons.append((index, person))
                 difficulty.append((-int(labelled[person]), -(x2 - x1) * (y2 - y1)))
         self.image_ids = list(range(len(self._persons)))
+        own = dataset.weights
+        self.weights = None if own is None else [own[index] for index, _ in self._persons]
         self.easiest_first = sorted(self.image_ids, key=difficulty.__getitem__)
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:

@@ -110,7 +110,7 @@ class Order:
     dataset: Dataset
     batch_size: int
     seed: int
-    fixed: Sequence[int] | None = None  # the order of every epoch, as of a curriculum; None: drawn
+    fixed: Sequence[int] | None = None  # the order of every epoch, each once, as of a curriculum; None: drawn
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
@@ -119,7 +119,7 @@ class Order:
     @property
     def draws(self) -> int:
         """Images drawn in an epoch."""
-        weights = self.dataset.weights
+        weights = self.dataset.weights if self.fixed is None else None
         return len(self.dataset) if weights is None else int(sum(weights))
 
     @property

@@ -34,8 +34,8 @@ class Prn(Decoder):
     score (the authors' code). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
     outside it are nobody's; of more than 16 of a kind in one box the 16 nearest its middle count, as in the head. A keypoint
-    without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest,
-    whose value is its score; poses' scores leave it out.
+    without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest; its score is the
+    share that the window there holds of the keypoint's whole activation, and poses' scores leave it out.
 
     An instance's ``score`` is the "fraction" of keypoints that were found (the authors' code), or "keypoints_and_box", their
     mean score times that of the box. The paper says neither how candidates are given out nor how poses are scored.
@@ -72,7 +72,7 @@ class Prn(Decoder):
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``values`` (B, R, K, M) of each pair, 0 where it is none; ``candidates``, ``boxes`` (B, R, 4), ``box_scores`` (B, R).
 
-        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 3), x, y in input px and activation; where the model has
+        Where ``missing`` is "maximum" also ``highest`` (B, R, K, 3), x, y in input px and score; where the model has
         segmentation, ``foreground`` (B, h, w).
         """
         candidates, boxes, box_scores = (outputs[key].float() for key in ("candidates", "proposals", "proposal_scores"))
@@ -87,7 +87,7 @@ class Prn(Decoder):
         values = torch.zeros_like(scores).scatter(-1, which, theirs * window_sums(activation, central, self.window))
         found = {"values": values, "candidates": candidates, "boxes": boxes, "box_scores": box_scores}
         if self.missing == "maximum":
-            found["highest"] = _highest(activation, boxes)
+            found["highest"] = _highest(activation, boxes, self.window)
         foreground = read_foreground(outputs)
         return found if foreground is None else found | {"foreground": foreground}
 
@@ -141,9 +141,10 @@ class Prn(Decoder):
         return np.asarray(keypoint_scores.sum(1) / np.maximum(found, 1) * box_scores, np.float32)
 
 
-def _highest(activation: Tensor, boxes: Tensor) -> Tensor:
-    """Where each map (B, R, K, 56, 36) is highest, in input px, and its value there: (B, R, K, 3)."""
-    value, cell = activation.flatten(3).max(-1)
+def _highest(activation: Tensor, boxes: Tensor, window: int) -> Tensor:
+    """Where each map (B, R, K, 56, 36) is highest, in input px, and the window's share of it there: (B, R, K, 3)."""
+    cell = activation.flatten(3).argmax(-1)
     place = torch.stack((cell % CROP[1], cell // CROP[1]), dim=-1) + 0.5
+    share = window_sums(activation, place[..., None, :], window) / activation.sum((-2, -1))[..., None]
     sides = (boxes[..., 2:] - boxes[..., :2])[:, :, None]
-    return torch.cat((boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides, value[..., None]), dim=-1)
+    return torch.cat((boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides, share.clamp(max=1.0)), dim=-1)

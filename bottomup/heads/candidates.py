@@ -27,7 +27,7 @@ class Candidates(Head):
     ``ideal`` may be made as faulty as predictions are, to train on labels alone what will read those (not in the paper): each
     true keypoint is moved by a normal deviate of ``jitter`` times the root of its person's area and lost with the probability
     ``misses``; ``false_peaks`` is the chance that a person's box holds a false one of a kind, anywhere. True ones then score from
-    a half on, false ones less. The random numbers are torch's.
+    a half on, false ones less, in evaluation, too. The random numbers are torch's.
     """
 
     reads_features = False

@@ -75,6 +75,8 @@ class Prn(Head):
         options.choice("relation", relation, Relation)
         options.choice("softmax", softmax, Softmax)
         options.choice("input", input, Input)
+        of_peaks = (input_sigma, input_mass, input_scores, margin) != (1.0, 1.0, None, 0.21)
+        options.check("input", input, input == "peaks" or not of_peaks, "peaks where its sigma, mass, scores or margin are set")
         options.check("hidden", list(hidden), len(hidden) > 0 and min(hidden) > 0, "a list of widths, at least one")
         options.check("dropout", dropout, 0 <= dropout < 1, "in [0, 1)")
         options.check("sigmas", (input_sigma, target_sigma), min(input_sigma, target_sigma) > 0, "positive crop cells")
@@ -118,7 +120,8 @@ class Prn(Head):
 
     def _crops(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) of the heatmap in each box."""
-        heatmap, boxes = probability(outputs, "heatmap").float(), outputs["proposals"]
+        heatmap = probability(outputs, "heatmap").float().detach()  # maps learn from their own loss alone
+        boxes = outputs["proposals"]
         grid = probability_grid(self.source, "heatmap")
         cells = (grid.to_cells(boxes.unflatten(-1, (2, 2))) + 0.5).flatten(-2)  # roi_align counts from the cells' edges
         crops: Tensor = roi_align(heatmap, list(cells), CROP, aligned=True)

@@ -70,13 +70,12 @@ class Proposals(Head):
         return {key: maps[:, :most] for key, maps in outputs.items()}
 
     def ideal(self, batch: Batch) -> Outputs:
-        """The true boxes, score 1, those without padding first; R is ``first``, in training, or the number of people."""
-        first = self.first if self.training else None
+        """The true boxes, score 1, in the people's order; in training the ``first`` of those that are wanted."""
         wanted = batch.labelled.any(-1) if self.who == "annotated" else batch.present  # (B, N)
-        order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, :first]
-        there = wanted.gather(1, order)
-        boxes = batch.boxes.gather(1, order[..., None].expand(-1, -1, 4)) * there[..., None]
-        short = (first or 0) - order.shape[1]
-        if short > 0:
-            boxes, there = F.pad(boxes, (0, 0, 0, short)), F.pad(there, (0, short))
-        return {"proposals": boxes, "proposal_scores": there.float()}
+        boxes = batch.boxes * wanted[..., None]
+        if self.first is None or not self.training:
+            return {"proposals": boxes, "proposal_scores": wanted.float()}
+        order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, : self.first]
+        boxes, there = boxes.gather(1, order[..., None].expand(-1, -1, 4)), wanted.gather(1, order)
+        short = self.first - order.shape[1]
+        return {"proposals": F.pad(boxes, (0, 0, 0, short)), "proposal_scores": F.pad(there, (0, short)).float()}

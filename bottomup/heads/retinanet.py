@@ -27,9 +27,10 @@ class Retinanet(Head):
 
     An anchor's side is ``size`` strides of the first level, doubled by each further one (whose stride a dilated network may not
     double), times each of ``scales``, a third of an octave apart, in each of ``ratios``, height over width. It is a person's from
-    an IoU of ``positive`` on, or where none overlaps that person more, and background below ``negative``; between them, and
-    mostly inside a crowd, it is ignored. Focal loss with ``gamma`` and ``alpha``, smooth L1 on the deltas, both over the number
-    of positive anchors of the image. People without keypoints are people here.
+    an IoU of ``positive`` on, or where none overlaps that person more (whoever else it overlaps: torchvision gives it to the one
+    that it overlaps most, so that people within others have none), and background below ``negative``; between them, and mostly
+    inside a crowd, it is ignored. Focal loss with ``gamma`` and ``alpha``, smooth L1 on the deltas, both over the number of
+    positive anchors of the image. People without keypoints are people here.
     """
 
     ignores = frozenset({"crowd"})
@@ -97,9 +98,9 @@ class Retinanet(Head):
         overlap = torch.where(present, box_iou(anchors, boxes), -1.0)  # (A, N)
         iou, person = overlap.max(1)
         most = overlap.amax(0)  # (N,) what a person's best anchors have
-        best = ((overlap == most) & (most > 0)).any(1)
+        own, whose = torch.where((overlap == most) & (most > 0), overlap, -1.0).max(1)
         unsure = torch.where(iou < self.negative, _NO_ONE, _IGNORED)
-        return torch.where((iou >= self.positive) | best, person, unsure)
+        return torch.where(own > 0, whose, torch.where(iou >= self.positive, person, unsure))
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """ "class" and "box", each over the number of positive anchors."""

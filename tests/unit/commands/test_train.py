@@ -58,10 +58,11 @@ def test_a_validation_gives_the_loss_and_the_poses() -> None:
 
 def test_persons_are_judged_where_persons_are_trained() -> None:
     judge, model, config = judged(PERSONS)
-    seen: list[int] = []
-    model.stack("prn").last.register_forward_hook(lambda *call: seen.append(len(call[2]["assignment_logits"])))
+    seen: list[tuple[int, ...]] = []
+    model.eval().stack("prn").last.register_forward_hook(lambda *call: seen.append(tuple(call[2]["assignment_logits"].shape[:2])))
     judge.losses(model)
-    assert config["data"]["unit"] == "person" and sum(seen) == 2 * 4  # two in each image
+    assert config["data"]["unit"] == "person" and sum(batch for batch, _ in seen) == 2 * 4  # two in each image
+    assert {boxes for _, boxes in seen} == {1} and not model.stack("proposals").last.training  # neighbours are not taught
 
 
 def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,14 @@ def centroid(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     weight = image[0].astype(float)
     y, x = np.mgrid[0.5 : weight.shape[0], 0.5 : weight.shape[1]]
     return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
+
+
+@pytest.mark.parametrize(("side", "scale"), [("long", 100 / 160), ("short", 100 / 128)])
+def test_the_image_is_as_long_as_it_should_be_whatever_the_canvas(side: str, scale: float) -> None:
+    still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0, "side": side}
+    for canvas in (128, 160):
+        augment = Augment((canvas, canvas), GREY, COCO.flip, 100, **still)
+        assert augment(make_sample(0, (128, 160), people=1), 0).to_input[0, 0] == pytest.approx(scale)
 
 
 @pytest.mark.parametrize(

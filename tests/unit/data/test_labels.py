@@ -48,6 +48,15 @@ def test_neighbours_are_kept_as_far_as_there_is_room() -> None:
     assert max(counts) > 1 and {len(alone.people(index)) for index in range(20)} == {1}
 
 
+def test_persons_are_drawn_as_often_as_their_images() -> None:
+    weighted = Labels(DRAWN)
+    weighted.weights = [float(index) for index in range(len(DRAWN))]
+    persons = Persons(weighted, min_keypoints=1, max_people=1)
+    assert persons.weights == [float(persons._persons[index][0]) for index in range(len(persons))]
+    curriculum = Order(persons, 4, 0, persons.easiest_first)
+    assert curriculum.draws == len(persons) != Order(persons, 4, 0).draws
+
+
 def test_the_easiest_have_the_most_keypoints() -> None:
     persons = Persons(DRAWN, min_keypoints=2, max_people=1)
     counts = [(persons.people(index).visibility[0] > 0).sum() for index in persons.easiest_first]

@@ -107,6 +107,17 @@ def test_a_missing_keypoint_may_stand_where_the_network_expects_it() -> None:
     assert told[0] == [0, 0, 0] and told[1][2] > 0  # who reads results sees it, too
 
 
+def test_a_keypoint_placed_by_a_softmax_over_all_cells_is_told_too() -> None:
+    torch.manual_seed(0)
+    batch = people([1])
+    outputs = ideal(batch)
+    outputs["candidates"][0, 5, :, 2] = 0.0
+    outputs |= PrnHead(Source(None, {}), TASK, hidden=[4]).eval()({}, outputs)  # activations of 1 / 34,272
+    (placed,) = decode(outputs, batch, missing="maximum")
+    (record,) = Prediction(placed, batch.size, image_id=1).to_coco()
+    assert record["keypoints"][17] > 0.01 and 0.01 < placed.keypoint_scores[0, 5] < 1
+
+
 def test_scores_may_count_box_and_keypoints() -> None:
     batch = people([1])
     outputs = ideal(batch)

@@ -188,6 +188,8 @@ def test_wrong_options_are_refused() -> None:
         make_head(relation="plan")
     with pytest.raises(ConfigError, match="hidden"):
         make_head(hidden=[])
+    with pytest.raises(ConfigError, match="peaks where its sigma"):
+        make_head({"heatmap": Grid(4, 2)}, input="crop", margin=0.1)
 
 
 def test_what_the_network_reads_learns_nothing_from_it_even_where_boxes_have_no_area() -> None:
@@ -199,3 +201,22 @@ def test_what_the_network_reads_learns_nothing_from_it_even_where_boxes_have_no_
     outputs |= Proposals(Source(None, {}), Task(COCO))({}, outputs)
     outputs |= Candidates(Source(None, {"heatmap": Grid(4, 2)}), Task(COCO))({}, outputs)
     assert not any(outputs[key].requires_grad for key in ("proposals", "proposal_scores", "candidates"))
+    crops = make_head({"heatmap": Grid(4, 2)}, input="crop")
+    crops({}, outputs)["assignment_logits"].sum().backward()
+    assert heatmap.grad is None and all(parameter.grad is not None for parameter in crops.parameters())
+
+
+@pytest.mark.parametrize("who", ["all", "annotated"])
+def test_ideal_proposals_and_the_ideal_network_are_of_the_same_people(who: str) -> None:
+    batch = make_batch([3])
+    batch.boxes[0] = torch.tensor(((0.0, 0.0, 40.0, 60.0), (30.0, 10.0, 80.0, 90.0), (70.0, 0.0, 120.0, 80.0)))
+    batch.keypoints[0] = (batch.boxes[0, :, :2] + batch.boxes[0, :, 2:])[:, None] / 2
+    batch.visibility[0, 0] = 0
+    proposals = Proposals(Source(None, {}), Task(COCO), who=who).eval()  # type: ignore[arg-type]
+    given = proposals.ideal(batch)
+    there = given["proposal_scores"][0] > 0
+    assert there.tolist() == [who == "all", True, True]
+    targets = make_head().encode(batch, given)["target"]
+    torch.testing.assert_close(make_head().ideal(batch)["assignment_logits"].exp()[0, there], targets[0, there], atol=1e-6, rtol=0)
+    first = Proposals(Source(None, {}), Task(COCO), who=who, first=2).ideal(batch)  # type: ignore[arg-type]
+    assert first["proposals"].tolist() == [batch.boxes[0][there][:2].tolist()]

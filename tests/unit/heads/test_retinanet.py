@@ -10,6 +10,7 @@ import torch
 from bottomup.geometry import Grid
 from bottomup.heads.proposals import Proposals
 from bottomup.heads.retinanet import Retinanet
+from bottomup.ops.anchors import decode_boxes
 from bottomup.skeletons import COCO
 from bottomup.stages import Level, Source
 from bottomup.types import Batch, Frame, Outputs, Task
@@ -88,6 +89,17 @@ def test_everybody_has_an_anchor_and_crowds_are_left_out() -> None:
     assert (crowded != -1).all() and (crowded >= 0).sum() >= 3
 
 
+@pytest.mark.parametrize("x", [20.0, 30.0, 45.0])
+def test_everybody_has_an_anchor_of_their_own_inside_another_too(x: float) -> None:
+    batch = people([2])
+    batch.boxes[0, :2] = torch.tensor(((4.0, 4.0, 90.0, 90.0), (x, 30.0, x + 9.0, 44.0)))
+    targets = make_head().encode(batch, {})
+    positive = targets["class"][0] >= 0
+    found = decode_boxes(targets["anchors"], targets["deltas"][0])[positive]
+    for box in batch.boxes[0]:
+        assert (found - box).abs().amax(1).min() < 1e-2
+
+
 def test_a_flipped_view_of_the_ideal_finds_the_same_boxes() -> None:
     head, batch = make_head(), people([3, 1])
     mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip)
@@ -110,14 +122,17 @@ def test_views_of_several_scales_join_by_suppression() -> None:
         assert (proposals["proposals"][0] - box).abs().amax(1).min() < 0.1
 
 
-def test_true_boxes_stand_first_and_may_be_of_the_annotated_alone() -> None:
+def test_true_boxes_keep_the_people_s_order_and_may_be_of_the_annotated_alone() -> None:
     batch = people([3])
     batch.visibility[0, 0] = 0
     everybody = make_proposals().ideal(batch)
     torch.testing.assert_close(everybody["proposals"][0], BOXES)
     annotated = make_proposals(who="annotated").ideal(batch)
-    torch.testing.assert_close(annotated["proposals"][0, :2], BOXES[1:])
-    assert annotated["proposal_scores"].tolist() == [[1, 1, 0]]
+    torch.testing.assert_close(annotated["proposals"][0], BOXES * torch.tensor([[0.0], [1.0], [1.0]]))
+    assert annotated["proposal_scores"].tolist() == [[0, 1, 1]]
+    first = make_proposals(who="annotated", first=3).ideal(batch)
+    torch.testing.assert_close(first["proposals"][0, :2], BOXES[1:])
+    assert first["proposal_scores"].tolist() == [[1, 1, 0]]
 
 
 def test_only_training_may_be_about_the_first_people_alone() -> None:
