@@ -24,16 +24,29 @@ PAGE = ROOT / "docs" / "reproduction.md"
 TABLES = ROOT / "configs" / "table"
 RESULTS = ROOT / "benchmarks" / "results"
 PAPERS = ("Associative Embedding", "PersonLab", "MultiPoseNet")
-HEADLINES = ("AP", "mask_AP", "box_AP")  # of ours they stand there even where only a gain is published
 
-_HEADING = re.compile(r"(.+?), ((?:Tables? \d+(?: and \d+)?|Fig\. \d+)): (.+)")  # paper, which table, what it shows
+# paper, which table, what it shows
+_HEADING = re.compile(r"(.+?), (Tables? \d+(?: and \d+)?|Fig\. \d+|Appendix A\.\d+, speed): (.+)")
 _INTRODUCTION = """# The papers' tables
 
-Every table of the three papers, as far as it is of their own systems: the printed figures and ours beside them. AP and the like are
-fractions and are called as in `metrics.json`. The commands under a table fill it: they train what it needs on COCO, whose folder is
-written `COCO` (`annotations/person_keypoints_<split>.json`, `<split>/*.jpg`), then evaluate every row into `outputs/tables`, where
-rows that are there already stay. Once that file is copied to `benchmarks/results/tables`, `python benchmarks/reproduction.py` shows
-its figures here. A row that the library cannot measure says why."""
+Every table of the three papers, as far as it is of their own systems: the printed figures and ours beside them. A column has the
+paper's figures, and *ours* those of the same columns; what is not legible in the copies of the papers at hand stays empty, and the
+text above a table says so. AP and the like are fractions and are called as in `metrics.json`; of times the device is named.
+
+A row that the library cannot measure says why. What is not there yet:
+
+- instance masks from tags: Associative Embedding's Table 5;
+- a data set reader for PASCAL VOC: the same table, and the pixels of people in MultiPoseNet's Table 5;
+- a data set reader and PCKh for MPII: Associative Embedding's Table 1;
+- single-person refinement, and the keypoints that PersonLab imputes with such a network: all rows that are called refined in
+  Associative Embedding's tables and MultiPoseNet's Table 1; imputed keypoints are read where somebody else made them;
+- results with the image ids of COCO test-dev, whose annotations only COCO's server has: all rows on test-dev;
+- part affinity fields, and several crops and joined networks: in MultiPoseNet's Tables 4 and 1.
+
+The commands under a table fill it: they train what it needs on COCO, whose folder is written `COCO`
+(`annotations/person_keypoints_<split>.json`, `<split>/*.jpg`), then evaluate every row into `outputs/tables`, where rows that are
+there already stay. Once that file is copied to `benchmarks/results/tables`, `python benchmarks/reproduction.py` shows its figures
+here."""
 
 Entry = dict[str, Any]
 Figures = dict[str, float]
@@ -69,8 +82,9 @@ def _table(path: Path, table: Entry) -> list[str]:
             lacking.append(row)
         figures = [_figure(row.get("published", {}).get(name)) for name in names]
         cells.append([row["name"], *figures, _ours(row, measured, names)])
+    columns = [f"{name} on a {table['device']}" if "device" in table else name for name in names]
     pictures = [f"![{row['name']}]({row['picture']})" for row in rows if "picture" in row]
-    return [markdown_table(["row", *names, "ours"], cells), *pictures, *([_commands(path, lacking)] if lacking else [])]
+    return [markdown_table(["row", *columns, "ours"], cells), *pictures, *([_commands(path, lacking)] if lacking else [])]
 
 
 def _with_weights(entry: Entry, common: list[str]) -> Entry:
@@ -82,18 +96,27 @@ def _with_weights(entry: Entry, common: list[str]) -> Entry:
 
 
 def _measured(path: Path, row: Entry) -> Figures:
-    """The figures of a row that are committed: of its own table, or of the ``result`` that it names."""
-    result = RESULTS / f"{row['result']}.json" if "result" in row else RESULTS / "tables" / f"{path.stem}.json"
-    found = [known for known in read_result(result)["rows"] if known["name"] == row["name"]] if result.is_file() else []
+    """The figures of a row that are committed: of its own table, or of a ``row`` of another ``result``."""
+    place = RESULTS / f"{row['result']}.json" if "result" in row else RESULTS / "tables" / f"{path.stem}.json"
+    known = read_result(place)["rows"] if place.is_file() else []
+    found = [entry for entry in known if entry["name"] == row.get("row", row["name"])]
     return dict(found[0].get("measured", found[0])) if found else {}
 
 
 def _ours(row: Entry, measured: Figures, names: list[str]) -> str:
+    """What was measured of the table's columns, and on what if that is a time; else what measures it, or why nothing does."""
     if measured:
-        return ", ".join(f"{name} {_figure(measured[name])}" for name in dict.fromkeys((*names, *HEADLINES)) if name in measured)
+        figures = ", ".join(f"{name} {_figure(measured[name])}" for name in names if name in measured)
+        return f"{figures} on {_device(row['result'])}" if "result" in row else figures
     if "cannot" in row:
         return str(row["cannot"])
     return f"`{row['command']}`" if "command" in row else f"needs `{_option(row)}`"
+
+
+def _device(name: str) -> str:
+    """The machine that a result was measured on."""
+    result = read_result(RESULTS / f"{name}.json")
+    return f"{result['device']}, {result['threads']} thread{'s' if result['threads'] > 1 else ''}"
 
 
 def _commands(path: Path, rows: list[Entry]) -> str:

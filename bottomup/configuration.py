@@ -23,6 +23,7 @@ class Measuring(TypedDict, total=False):
     runs: Count | None
     batch_sizes: Sequence[Count]
     training_steps: Natural
+    compile: bool
     pictures: Natural
 
 

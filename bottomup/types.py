@@ -8,6 +8,7 @@ categories, H W input size, h w map size. Points are (x, y), sizes (height, widt
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -305,8 +306,17 @@ class Prediction:
 
 
 def write_json(path: str | Path, data: Any) -> Path:
-    """Write JSON to a temporary name and rename it, so that a reader sees all of it or none."""
-    return write_text(path, json.dumps(data, indent=1))
+    """Write JSON to a temporary name and rename it, so that a reader sees all of it or none; what is not finite becomes null."""
+    return write_text(path, json.dumps(_finite(data), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Plain data with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
+from bottomup.benchmark.results import read_result, setting_of
 from bottomup.cli import main
+from bottomup.commands import benchmark
+from bottomup.commands.trials import trials
+from bottomup.compose import load_config
 from bottomup.errors import InterruptedRunError
+from bottomup.evaluation.run import Evaluation
+from bottomup.predictor import Predictor
+from tests.unit.report.results import needs_browser, told_by_browser
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-MATRIX = """
-common: [data=synthetic, data.size=64, input_size=64, train=true, limit=8, workers=0, judge.limit=3, augment=none]
+COMMON = ["data=synthetic", "data.size=64", "limit=8", "workers=0", "judge.limit=3", "augment=none"]
+MATRIX = f"""
+common: [{", ".join(COMMON)}, input_size=64, train=true]
 cells:
   tags: [backbone=hourglass_tiny]
   tags, wider window: [backbone=hourglass_tiny, decoder.window=5]
@@ -25,6 +32,8 @@ cells:
 """
 QUICK = ["engine.steps=2", "engine.batch_size=2", "engine.tensorboard=false", "measure.training_steps=1", "measure.pictures=1"]
 OPTIONS = [*QUICK, "measure.runs=1", "measure.batch_sizes=[1]", "seeds=2", "learning_rates=[1e-3,1e-4]", "validation.limit=2"]
+
+Patch = Callable[[str, Callable[..., Any]], None]
 
 
 @pytest.fixture(scope="module")
@@ -35,49 +44,175 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "out"
 
 
+@pytest.fixture
+def again(folder: Path, tmp_path: Path) -> Path:
+    """All of it once more, to be changed."""
+    return shutil.copytree(folder, tmp_path / "out")
+
+
+@pytest.fixture
+def patch(monkeypatch: pytest.MonkeyPatch) -> Patch:
+    """Put something else in a function's place in the command."""
+    return lambda name, function: monkeypatch.setattr(benchmark, name, function)
+
+
+def strict(path: Path) -> Any:
+    """JSON as other readers take it."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{path} has {word}, which is no JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def run_again(folder: Path, matrix: Path, *options: str) -> list[dict[str, Any]]:
+    assert main(["benchmark", f"matrix={matrix}", *OPTIONS, f"output={folder}", *options]) == 0
+    rows: list[dict[str, Any]] = strict(folder / "benchmark.json")["rows"]
+    return rows
+
+
 def test_every_cell_is_a_row_with_figures_or_a_reason(folder: Path) -> None:
-    first, second, third = json.loads((folder / "benchmark.json").read_text())["rows"]
+    first, second, third = strict(folder / "benchmark.json")["rows"]
     for row in (first, second):
         assert row["status"] == "measured" and {"AP", "AR"} <= row["figures"].keys() and row["oracle"]["AP"] > 0.5
+        assert row["figures"]["APL"] is None and row["spread"]["APL"] is None  # nobody is large on 64 px
         assert row["training"]["seeds"] == 2 and row["training"]["learned"] is False  # two steps
         assert {"backbone", "decoder", "total"} <= row["latency"].keys() and row["training_images_per_second"] > 0
+        assert row["matrix_share"] > 0 and row["weights_hash"] is None
     assert third["status"] == "refused" and "short_offsets" in third["reason"]
     assert len(list((folder / "trainings").iterdir())) == 3  # two learning rates and a seed, for both decoders
 
 
-def test_what_is_there_is_not_measured_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = sorted(folder.glob("*/result.json"))
+def test_a_cells_result_holds_how_it_was_configured(folder: Path) -> None:
+    for row in strict(folder / "benchmark.json")["rows"]:
+        told = read_result(folder / row["folder"] / "result.json")["config"]
+        assert told["overrides"] == row["overrides"]
+        assert told["composed"] == load_config("benchmark", row["overrides"])
+
+
+def test_what_was_measured_stays_as_it_is_with_where_and_when(again: Path, folder: Path, patch: Patch) -> None:
+    """Also where a file is of before rows said so themselves; what was refused is tried again."""
+    tags, wider = (again / row["folder"] / "result.json" for row in strict(folder / "benchmark.json")["rows"][:2])
+    elsewhere = {"device": "a large one", "threads": 96, "commit": "c0ffee", "date": "2001-01-01T00:00:00+00:00"}
+    old = json.loads(wider.read_text()) | elsewhere
+    del old["schema"], old["config"]["composed"]
+    old["rows"] = [{k: v for k, v in old["rows"][0].items() if k not in (*elsewhere, "matrix_share", "weights_hash")}]
+    old["rows"][0]["device"] = "cpu"
+    wider.write_text(json.dumps(old))
+    before = {path: path.read_bytes() for path in (tags, wider)}
+    tried: list[str] = []
+
+    def refuse(config: dict[str, Any], *_: object) -> None:
+        tried.append(config["decoder"]["name"])
+        raise RuntimeError("not now")
+
+    patch("_figures_and_speed", refuse)
+    first, second, third = run_again(again, folder.parent / "matrix.yaml")
+    assert tried == ["personlab"] and third["status"] == "failed" and "not now" in third["reason"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert setting_of(first) == setting_of(json.loads(tags.read_text())) and setting_of(second) == elsewhere
+    assert second["figures"] == first["figures"] | second["figures"] and first.keys() == second.keys()
+
+
+def test_a_cell_that_is_missing_is_measured(again: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = sorted(again.glob("*/result.json"))
     results[0].unlink()
-    before = {path: path.stat().st_mtime_ns for path in results[1:]}
-    assert main(["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={folder}"]) == 0
-    assert capsys.readouterr().out.count("(was there)") == 2
-    assert results[0].is_file() and all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    before = results[1].stat().st_mtime_ns
+    run_again(again, folder.parent / "matrix.yaml")
+    assert capsys.readouterr().out.count("(was there)") == 1
+    assert results[0].is_file() and results[1].stat().st_mtime_ns == before
 
 
-def test_an_interrupted_benchmark_ends_and_goes_on_with_the_cell(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", [KeyError("x"), TypeError("x"), OSError("x"), AssertionError("x"), IndexError("x")])
+def test_whatever_fails_is_a_row_and_is_tried_again(fault: Exception, folder: Path, tmp_path: Path, patch: Patch) -> None:
+    tried: list[float] = []
+
+    def fail(config: dict[str, Any], *_: object) -> None:
+        tried.append(config["decoder"].get("window", 0))
+        raise fault
+
+    patch("_figures_and_speed", fail)
+    for _ in range(2):
+        rows = run_again(tmp_path, folder.parent / "matrix.yaml")
+        assert [row["status"] for row in rows] == ["failed"] * 3
+        assert all(row["reason"].startswith(f"{type(fault).__name__}: ") for row in rows)
+    assert len(tried) == 6
+
+
+@pytest.mark.parametrize(("ends", "code"), [(InterruptedRunError("at step 1"), 1), (KeyboardInterrupt(), 130)])
+def test_an_interruption_ends_the_benchmark_and_leaves_the_cell_open(
+    ends: BaseException, code: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = ["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={tmp_path}"]
-
     def interrupted(_: dict[str, object]) -> None:
-        raise InterruptedRunError("interrupted at step 1")
+        raise ends
+
+    monkeypatch.setattr("bottomup.commands.train.run", interrupted)
+    assert main(["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={tmp_path}"]) == code
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_a_checkpoint_is_timed_as_the_network_that_it_holds(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: Patch
+) -> None:
+    """And measured once more when the file has changed, not when it has gone."""
+    weights = Path(shutil.copy(next((folder / "trainings").rglob("last.pt")), tmp_path))
+    trained: list[dict[str, Any]] = []
+    make_trainer = benchmark.make_trainer
+
+    def recorded(config: dict[str, Any], *others: Any) -> Any:
+        trained.append(config)
+        return make_trainer(config, *others)
+
+    command = ["benchmark", *COMMON, *QUICK, "measure.runs=1", "measure.batch_sizes=[1]", f"weights={weights}"]
+
+    def measured() -> dict[str, Any]:
+        assert main([*command, f"output={tmp_path}/out"]) == 0
+        row: dict[str, Any] = strict(tmp_path / "out" / "benchmark.json")["rows"][0]
+        return row
 
     with monkeypatch.context() as patched:
-        patched.setattr("bottomup.commands.train.run", interrupted)
-        assert main(again) == 1 and "interrupted at step 1" in capsys.readouterr().err
-    assert not list(tmp_path.rglob("result.json"))
-    (tmp_path / "trainings").symlink_to(folder / "trainings")
-    assert main(again) == 0 and "was there" not in capsys.readouterr().out
+        patched.setattr(benchmark, "make_trainer", recorded)
+        row = measured()
+    known = strict(folder / "benchmark.json")["rows"][0]
+    assert row["status"] == "measured" and row["parameters"] == known["parameters"]
+    assert row["gigamacs"] == pytest.approx(known["gigamacs"])
+    assert [(config["input_size"], config["backbone"]["channels"]) for config in trained] == [(64, 32)]
+    told = read_result(tmp_path / "out" / row["folder"] / "result.json")["config"]["composed"]
+    assert told["input_size"] == 64 and told["backbone"] == trained[0]["backbone"]
+
+    patch("_figures_and_speed", lambda *_: {"peak_mebibytes": -1.0, "weights_hash": "another"})
+    assert measured() == row
+    content = weights.read_bytes()
+    weights.unlink()
+    assert measured() == row
+    weights.write_bytes(content + b" ")
+    assert measured()["peak_mebibytes"] == -1.0
+
+
+def test_a_learning_rate_is_judged_with_the_cells_own_decoder(folder: Path, again: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks are those that were trained for another cell."""
+    seen: list[tuple[int, tuple[str, ...]]] = []
+
+    def evaluate(predictor: Predictor, *_: object, oracle: tuple[str, ...], **__: object) -> Evaluation:
+        seen.append((predictor.decoder.window, tuple(oracle)))  # type: ignore[attr-defined]
+        return Evaluation([], {}, {"AP": float("nan") if len(seen) == 1 else 0.0})
+
+    monkeypatch.setattr("bottomup.commands.trials.evaluate_dataset", evaluate)
+    common = strict(folder / "benchmark.json")["rows"][0]["overrides"]
+    found = trials(load_config("benchmark", [*common, "decoder.window=7", "oracle=[heatmap]"]), again / "trainings")
+    assert seen == [(7, ("heatmap",))] * 2
+    assert [trial.learning_rate for trial in found] == [1e-4, 1e-4]  # AP of the first was undefined
 
 
 def test_a_learning_rate_that_diverges_leaves_the_choice_to_the_others(folder: Path, tmp_path: Path) -> None:
-    common = ["benchmark", f"matrix={folder.parent}/matrix.yaml", *QUICK[1:], "engine.steps=3", "measure.runs=null"]
+    (tmp_path / "matrix.yaml").write_text(MATRIX[: MATRIX.index("  tags, wider")])
+    common = ["benchmark", f"matrix={tmp_path}/matrix.yaml", *QUICK[:-1], "engine.steps=3", "measure.runs=null"]
 
     def first(rates: str) -> dict[str, Any]:
         output = tmp_path / rates
         given = [f"learning_rates={rates}", "learning_rate_steps=2", "validation.limit=1", f"output='{output}'"]
-        assert main([*common, *given]) == 0
-        row: dict[str, Any] = json.loads((output / "benchmark.json").read_text())["rows"][0]
+        assert main([*common, *given, "measure.pictures=0"]) == 0
+        row: dict[str, Any] = strict(output / "benchmark.json")["rows"][0]
         return row
 
     one_left = first("[1e30,1e-3]")
@@ -106,25 +241,39 @@ def test_the_report_holds_everything_within_itself(folder: Path, tmp_path: Path)
     assert {"heatmap", "tags"} <= data["exhibits"][0]["shown"][0]["maps"].keys()
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+@needs_browser
 def test_the_page_works_in_a_browser_without_a_server(folder: Path, tmp_path: Path) -> None:
-    """Rows and people are drawn, the slider hides people below its share of a method's highest score."""
-    assert main(["report", f"results={folder}", f"output={tmp_path}"]) == 0
-    content = (tmp_path / "report.html").read_text()
-    shown, hidden = (dom(content, tmp_path, threshold) for threshold in ("0", "1"))
-    for page in (shown, hidden):
-        assert page.count("<tr>") == 3 and len(re.findall(r"<svg viewBox", page)) == 2  # a heading, two rows; two overlays
-    assert shown.count("<title>score") > hidden.count("<title>score") > 0
+    """A click on a heading sorts, another one the other way round; image, view and slider change what is drawn."""
+    other = shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("trainings"))
+    for picture in other.glob("*/0.jpg"):  # as if the other benchmark's first image were another one
+        cv2.imwrite(str(picture), 255 - cv2.imread(str(picture)))
+    assert main(["report", f"results=[{folder},{other}]", f"output={tmp_path}"]) == 0
+    seen = told_by_browser((tmp_path / "report.html").read_text(), tmp_path, CLICKS)
+    assert len(seen["once"]) == 4 and seen["once"] == sorted(seen["once"]) and seen["twice"] == seen["once"][::-1]
+    assert seen["all"]["overlays"] == 2 and seen["all"]["people"] > seen["best"]["people"] > 0
+    assert seen["heatmap"]["overlays"] == 0 and seen["heatmap"]["maps"] == 2
+    assert seen["all"]["names"] == seen["best"]["names"] == seen["heatmap"]["names"]
+    assert seen["other"]["picture"] != seen["all"]["picture"] and not set(seen["other"]["names"]) & set(seen["all"]["names"])
 
 
-def dom(content: str, folder: Path, threshold: str) -> str:
-    """The page as it is after its scripts and a move of the slider."""
-    move = f"<script>byId('threshold').value = {threshold}; byId('threshold').dispatchEvent(new Event('input'));</script>"
-    page = folder / f"{threshold}.html"
-    page.write_text(content.replace("</html>", f"{move}</html>"))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile", "--dump-dom"]
-    done = subprocess.run([str(BROWSER), *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
+CLICKS = """
+const heading = () => document.querySelector("th");
+const column = () => [...document.querySelectorAll("#table td:first-child")].map((cell) => cell.textContent);
+const choose = (id, value) => { byId(id).value = value; byId(id).dispatchEvent(new Event("input")); };
+const all = (selector) => [...byId("grid").querySelectorAll(selector)];
+const drawn = () => ({
+  names: all("figcaption").map((caption) => caption.textContent), overlays: all("svg").length, maps: all("img").length,
+  people: all("title").length, picture: all("image")[0]?.getAttribute("href"),
+});
+const seen = {};
+heading().click(); seen.once = column();
+heading().click(); seen.twice = column();
+choose("threshold", 0); seen.all = drawn();
+choose("threshold", 1); seen.best = drawn();
+choose("view", "heatmap"); seen.heatmap = drawn();
+choose("view", "people"); choose("image", byId("image").options[1].value); seen.other = drawn();
+return seen;
+"""
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

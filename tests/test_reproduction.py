@@ -1,10 +1,15 @@
-"""The page of the papers' tables is what it is rendered from, no table is missing, and what fills a row is a command that runs."""
+"""The page of the papers' tables is what it is rendered from, no figure is missing, and what fills a row is a command that runs."""
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections import Counter
+from collections.abc import Iterator
 from functools import cache
+from math import isclose
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +22,38 @@ from bottomup.compose import load_config
 
 PATHS = [path for path in sorted(TABLES.glob("*.yaml")) if read_heading(path)]
 PUBLISHED = {"Associative Embedding": range(1, 6), "PersonLab": range(1, 10), "MultiPoseNet": range(1, 6)}
+OTHERS = {"Associative Embedding": set(), "PersonLab": {"Appendix A.1, speed"}, "MultiPoseNet": {"Fig. 2", "Fig. 6"}}
+
+PARTS = ("head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "AP")
+PRECISION = ("AP", "AP50", "AP75", "APM", "APL")
+KEYPOINTS = (*PRECISION, "AR", "AR50", "AR75", "ARM", "ARL")
+BOXES = ("box_AP", "box_AP50", "box_AP75", "box_APS", "box_APM", "box_APL")
+MASKS = (
+    "mask_AP", "mask_AP50", "mask_AP75", "mask_APS", "mask_APM", "mask_APL",
+    "mask_AR1", "mask_AR10", "mask_AR", "mask_ARS", "mask_ARM", "mask_ARL",
+)  # fmt: skip
+PRINTED = {  # the columns of a table in the paper's order, and how many rows of its own systems the paper prints with all of them
+    "associative_embedding_1": {PARTS: 1},
+    "associative_embedding_2": {KEYPOINTS: 1},
+    "associative_embedding_3": {KEYPOINTS: 1},
+    "associative_embedding_4": {PRECISION: 4},
+    "associative_embedding_5": {("mask_AP50", "mask_AP70"): 1},
+    "multiposenet_1": {("images_per_second", *KEYPOINTS): 1},
+    "multiposenet_2": {PRECISION: 5},
+    "multiposenet_3": {PRECISION: 10},  # of five and six: the last on the left is the first on the right
+    "multiposenet_4": {PRECISION: 4},
+    "multiposenet_5": {BOXES: 2, ("segmentation_IoU",): 1},
+    "multiposenet_fig2": {},
+    "multiposenet_fig6": {("all_ms",): 2},
+    "personlab_1": {KEYPOINTS: 4},
+    "personlab_2": {MASKS: 3},  # of four: one is not legible
+    "personlab_3": {MASKS: 3},  # of five: two are not legible
+    "personlab_4": {KEYPOINTS: 24},
+    "personlab_5": {KEYPOINTS: 4},
+    "personlab_6_7": {("AP", "APL", "mask_AP", "mask_APL"): 1},  # not legible; the text prints gains
+    "personlab_8_9": {("mask_APS",): 2, ("AP", "mask_AP"): 1},  # the same
+    "personlab_speed": {("total_ms",): 3},
+}
 
 
 def test_the_page_is_rendered_from_the_tables() -> None:
@@ -28,7 +65,40 @@ def test_every_published_table_is_there(paper: str) -> None:
     names = [heading[1] for path in PATHS if (heading := read_heading(path)) and heading[0] == paper]
     numbers = [int(word) for name in names if name.startswith("Table") for word in name.split() if word.isdigit()]
     assert sorted(numbers) == list(PUBLISHED[paper])
-    assert {name for name in names if name.startswith("Fig.")} == ({"Fig. 2", "Fig. 6"} if paper == "MultiPoseNet" else set())
+    assert {name for name in names if not name.startswith("Table")} == OTHERS[paper]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_every_printed_row_is_there_with_all_columns(path: Path) -> None:
+    assert Counter(tuple(row) for row in published(path)) == PRINTED[path.stem]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_published_figures_stand_in_the_paper(path: Path, shared: Path) -> None:
+    paper, _, _ = read_heading(path) or ("", "", "")
+    text = shared / "papers" / f"{paper.lower().replace(' ', '_')}.txt"
+    if not text.is_file():
+        pytest.skip(f"no text of the paper at {text}")
+    printed = [float(number) for number in re.findall(r"\d+\.?\d*|\.\d+", text.read_text())]
+    for row in published(path):
+        figures = list(row.values())
+        runs = [figures] if len(row) >= len(PRECISION) else [[figure] for figure in figures]  # those of a table follow one another
+        assert all(stands(run, printed) for run in runs), row
+
+
+def published(path: Path) -> Iterator[dict[str, Any]]:
+    """The published figures of the rows that have any."""
+    return (row["published"] for row in yaml.safe_load(path.read_text())["rows"] if "published" in row)
+
+
+def stands(figures: list[float], printed: list[float]) -> bool:
+    """Whether figures stand one after another among printed numbers, as they are or in percent; of a loss its size."""
+    starts = range(len(printed) - len(figures) + 1)
+    return any(all(map(same, figures, printed[start : start + len(figures)])) for start in starts)
+
+
+def same(figure: float, printed: float) -> bool:
+    return isclose(abs(figure), printed) or isclose(100 * abs(figure), printed)
 
 
 def test_every_picture_of_the_page_is_there() -> None:

@@ -30,11 +30,12 @@ class BlockClock:
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
+        mark = torch.compiler.disable(self._mark)  # a compiled backbone is left to read the clock around a head that is fed back
         for name, modules in self._blocks.items():
             for module in modules:
                 self._hooks += [
-                    module.register_forward_pre_hook(lambda *_, name=name: self._mark(name)),
-                    module.register_forward_hook(lambda *_: self._mark(None)),
+                    module.register_forward_pre_hook(lambda *_, name=name: mark(name)),
+                    module.register_forward_hook(lambda *_: mark(None)),
                 ]
         return self
 

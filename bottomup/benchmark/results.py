@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import subprocess
@@ -17,7 +18,11 @@ from bottomup.types import write_json
 
 Row = dict[str, Any]
 
+SCHEMA = 2  # what is written; files of 1, which do not say so, have rows without their own setting
+SETTING = ("device", "threads", "commit", "date")  # where and when something was measured, and with which code
+
 _FIELDS: dict[str, type] = {
+    "schema": int,
     "name": str,  # of the benchmark
     "commit": str,  # "-dirty" behind it where files had changed
     "date": str,  # UTC, ISO 8601
@@ -27,28 +32,32 @@ _FIELDS: dict[str, type] = {
     "config": dict,  # what the benchmark was told
     "rows": list,  # one measurement each, keys alike
 }
-_PACKAGES = ("torch", "numpy", "scipy")
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "albumentations", "pycocotools")
+_SHORT = 12  # hexadecimal digits that tell two files apart
 
 
-def write_result(path: str | Path, name: str, config: Mapping[str, Any], rows: Sequence[Row], device: str = "cpu") -> Path:
-    """Write the rows of benchmark ``name`` and the setting they were measured in; ValueError if they are not as ``check`` wants."""
-    result = {
-        "name": name,
-        "commit": commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
-        "config": dict(config),
-        "rows": list(rows),
-    }
+def write_result(
+    path: str | Path,
+    name: str,
+    config: Mapping[str, Any],
+    rows: Sequence[Row],
+    device: str = "cpu",
+    measured: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the rows of benchmark ``name`` and the setting they were measured in; ValueError if they are not as ``check`` wants.
+
+    ``measured`` is that ``setting``, where it is not here and now. Figures that are not finite are null.
+    """
+    where = dict(setting(device) if measured is None else measured)
+    versions = {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES}
+    result = {"schema": SCHEMA, "name": name} | where | {"versions": versions, "config": dict(config), "rows": list(rows)}
     check(result)
     return write_json(path, result)
 
 
 def read_result(path: str | Path) -> dict[str, Any]:
-    """Read a result and check it."""
-    result: dict[str, Any] = json.loads(Path(path).read_text())
+    """Read a result and check it; one that does not say its ``schema`` is of the first."""
+    result: dict[str, Any] = {"schema": 1} | json.loads(Path(path).read_text())
     check(result)
     return result
 
@@ -58,12 +67,41 @@ def check(result: Mapping[str, Any]) -> None:
     for field, kind in _FIELDS.items():
         if not isinstance(result.get(field), kind):
             raise ValueError(f"a benchmark's {field!r} should be a {kind.__name__}, got {result.get(field)!r}")
+    if not 1 <= result["schema"] <= SCHEMA:
+        raise ValueError(f"a benchmark's schema should be 1 to {SCHEMA}, got {result['schema']}; read it with a newer bottomup")
     rows = result["rows"]
     if not rows:
         raise ValueError("a benchmark should have at least one row, got none")
     for row in rows:
         if "name" not in row or row.keys() != rows[0].keys():
             raise ValueError(f"rows should all have a name and the keys {sorted(rows[0])}, got {sorted(row)}")
+
+
+def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], folder: str, device: str = "cpu") -> Row:
+    """A row of ``bottomup benchmark`` without figures: all of its keys, measured here and now. ``folder`` is of its pictures."""
+    row: Row = {"name": name, "choices": dict(choices), "overrides": list(overrides), "folder": folder}
+    row |= {"status": "measured", "reason": "", **setting(device), "figures": {}, "spread": {}, "oracle": {}, "grouping": {}}
+    row |= {"parameters": {}, "gigamacs": None, "latency": {}, "images_per_second": {}, "peak_mebibytes": None}
+    return row | {"training": None, "weights_hash": None, "training_images_per_second": None, "matrix_share": None}
+
+
+def setting(device: str) -> dict[str, Any]:
+    """SETTING as it is now: the device's name, torch's threads, the commit, the time in UTC."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"device": device_name(device), "threads": torch.get_num_threads(), "commit": commit(), "date": now}
+
+
+def setting_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """SETTING as a result or one of its rows says it."""
+    return {key: result[key] for key in SETTING}
+
+
+def file_hash(path: str | Path | None) -> str | None:
+    """A short name for what a file holds; None where there is no file."""
+    if path is None or not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_SHORT]
 
 
 def commit() -> str:

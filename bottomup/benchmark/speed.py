@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import math
 import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -16,27 +18,44 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.benchmark.clock import BlockClock, parts_of
 from bottomup.data.loader import collate
-from bottomup.engine.cpu import release_freed_memory
+from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.settings import Settings
+from bottomup.engine.settings import PRECISIONS, Settings
 from bottomup.engine.trainer import Trainer
-from bottomup.model import PoseModel
+from bottomup.model import BACKBONE, PoseModel
 from bottomup.predictor import Predictor, sample_of
-from bottomup.types import Batch
+from bottomup.types import Batch, Prediction
 
 DECODER, TOTAL = "decoder", "total"
 _WARM_UP = 3  # runs that are not counted
 _PEAK, _NOW = "VmHWM", "VmRSS"  # of /proc/self/status
+_SIDE = {"cpu": 512, "cuda": 8192}  # of a matrix that keeps all of a device busy
+_MATRIX_SECONDS = 0.1  # that matrices are multiplied for
 
 
-def sizes(model: PoseModel) -> dict[str, int]:
-    """Parameters by block."""
-    return {name: sum(p.numel() for module in modules for p in module.parameters()) for name, modules in parts_of(model)}
+def sizes(model: PoseModel, given: Collection[str] = ()) -> dict[str, int]:
+    """Parameters by block of what runs for the decoder; heads ``given`` do not run, nor does what they alone need."""
+    counted = {name: {p for module in modules for p in module.parameters()} for name, modules in _decoding(model, given)}
+    return {name: sum(p.numel() for p in parameters) for name, parameters in counted.items()}
+
+
+def _decoding(model: PoseModel, given: Collection[str]) -> Iterator[tuple[str, list[nn.Module]]]:
+    """The blocks that run for the decoder with the modules that do: a head's last stage, and all of one that is fed back."""
+    running = model.running(model.decoded, model.keys_of(given))
+    read = {model.stack(name).reads for name in running} - {None}
+    fed_back = model.fed_back if read else ()
+    for name, modules in parts_of(model):
+        head = name.removeprefix("heads.")
+        earlier, last = modules[:-1] if head in fed_back else [], modules[-1:] if head in running else []
+        if (name == BACKBONE and read) or (name.startswith("necks.") and name.removeprefix("necks.") in read):
+            yield name, modules
+        elif earlier or last:
+            yield name, [*earlier, *last]
 
 
 def gigamacs(model: PoseModel, side: int, given: Iterable[str] = (), stages: Literal["all", "last"] = "last") -> float:
@@ -62,18 +81,20 @@ def _blank(keypoints: int, side: int) -> Batch:
 def block_latencies(predictor: Predictor, batches: Sequence[Batch], oracle: Sequence[str] = ()) -> dict[str, dict[str, float]]:
     """Median and 90th percentile in ms of each block, the decoder and all of it, over batches of one image each.
 
-    The first ones are run before to warm up. "total" is from the image on the device to instances on the host.
+    The first ones, and one of every size, are run before to warm up. "total" is from the image on the device to instances on
+    the host, their masks drawn, which is the decoder's work.
     """
     times: defaultdict[str, list[float]] = defaultdict(list)
-    for batch in batches[:_WARM_UP]:
-        predictor.predict_batch(batch, oracle)
     with BlockClock(predictor.model, predictor.device) as clock:
+        for batch in [*batches[:_WARM_UP], *{batch.size: batch for batch in batches}.values()]:
+            predict(predictor, batch, oracle)
+        clock.own_ms()
         for batch in (batch.to(predictor.device) for batch in batches):
             _wait(predictor.device)
             began = time.perf_counter()
             outputs, frame = predictor.outputs(batch, oracle)
             with clock.block(DECODER):
-                predictor.decoder(outputs, frame)
+                draw_masks(predictor.decoder(outputs, frame))
             _wait(predictor.device)
             times[TOTAL].append(1e3 * (time.perf_counter() - began))
             for name, own in clock.own_ms().items():
@@ -84,8 +105,32 @@ def block_latencies(predictor: Predictor, batches: Sequence[Batch], oracle: Sequ
 def throughput(predictor: Predictor, batch: Batch, sizes: Iterable[int], runs: int, oracle: Sequence[str] = ()) -> dict[str, float]:
     """Images a second by batch size, network and decoder together; ``batch`` is of one image, which fills the larger ones."""
     many = {size: stacked(batch, size) for size in sizes}
-    times = {size: milliseconds(partial(predictor.predict_batch, own, oracle), runs) for size, own in many.items()}
+    times = {size: milliseconds(partial(predict, predictor, own, oracle), runs) for size, own in many.items()}
     return {str(size): 1e3 * size / statistics.median(own) for size, own in times.items()}
+
+
+def predict(predictor: Predictor, batch: Batch, oracle: Sequence[str] = ()) -> list[Prediction]:
+    """The predictions of a batch, with every pixel of their masks found."""
+    return draw_masks(predictor.predict_batch(batch, oracle))
+
+
+def draw_masks(predictions: list[Prediction]) -> list[Prediction]:
+    """Find the pixels of all masks, which is done on demand and is a part of decoding; the predictions as they were."""
+    for prediction in predictions:
+        if prediction.instances.masks is not None:
+            for _ in prediction.instances.masks.windows(prediction.size):
+                pass
+    return predictions
+
+
+def compile_blocks(model: PoseModel, **options: Any) -> None:
+    """Have backbone, necks and heads run compiled from now on; ``options`` are torch.compile's.
+
+    Each block by itself, and not its hooks, so that a ``BlockClock`` still sees it. Multiply-adds are to be counted before:
+    torch's counter does not see into compiled code.
+    """
+    for module in {module for _, modules in parts_of(model) for module in modules}:
+        module.forward = torch.compile(module.forward, **options)
 
 
 def stacked(batch: Batch, count: int) -> Batch:
@@ -103,10 +148,14 @@ def _repeated(value: Any, count: int) -> Any:
 
 
 def training_rate(model: PoseModel, settings: Settings, batch: Batch, given: tuple[str, ...], device: torch.device) -> float:
-    """Images a second of the engine's own steps, the median after the first ones; the model stays as it is."""
+    """Images a second of the engine's own steps, set up as `bottomup train` does, the median after the first ones.
+
+    The model stays as it is.
+    """
     rates: list[float] = []
     quiet = replace(settings, steps=_WARM_UP + settings.steps, log_every=1, validate_every=0, checkpoint_every=0, tensorboard=False)
-    with tempfile.TemporaryDirectory() as folder:
+    tuned = cpu.tuned() if device.type == "cpu" else contextlib.nullcontext()
+    with tuned, tempfile.TemporaryDirectory() as folder:
         Trainer(
             copy.deepcopy(model),
             lambda _: repeat(batch),
@@ -119,6 +168,28 @@ def training_rate(model: PoseModel, settings: Settings, batch: Batch, given: tup
     return statistics.median(rates[_WARM_UP:])
 
 
+def matrix_share(gigamacs: float, images_per_second: float, device: torch.device, precision: str) -> float:
+    """The share of the device's matrix rate that training uses whose forward takes ``gigamacs`` an image.
+
+    Backward takes twice the forward's multiply-adds, each of which is two operations.
+    """
+    return 3 * 2e9 * gigamacs * images_per_second / matrix_rate(device, PRECISIONS[precision])
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of the product of two square matrices: of the fastest within a tenth of a second."""
+    left, right = (torch.rand(_SIDE[device.type], _SIDE[device.type], device=device).to(dtype) for _ in range(2))
+
+    def multiply() -> None:
+        torch.mm(left, right)
+        _wait(device)
+
+    fastest, until = math.inf, time.perf_counter() + _MATRIX_SECONDS
+    while fastest == math.inf or time.perf_counter() < until:
+        fastest = min(fastest, *milliseconds(multiply, runs=2, warm_up=0))
+    return 2e3 * float(len(left)) ** 3 / fastest
+
+
 def peak_mebibytes(call: Callable[[], object], device: torch.device) -> float | None:
     """The memory that a call takes on top of what was held before; on the host as Linux counts it, elsewhere None."""
     if device.type == "cuda":
@@ -128,7 +199,7 @@ def peak_mebibytes(call: Callable[[], object], device: torch.device) -> float | 
         call()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     try:
-        release_freed_memory()  # which a call would take again unseen
+        cpu.release_freed_memory()  # which a call would take again unseen
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
         before = _kibibytes(_NOW)
         call()

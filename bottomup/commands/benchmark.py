@@ -1,9 +1,13 @@
-"""``bottomup benchmark``: every combination trained or loaded, judged, timed and shown; what is there already stays."""
+"""``bottomup benchmark``: every combination trained or loaded, judged, timed and shown; what was measured already stays.
+
+Networks are timed as `bottomup predict` runs them: channels last, at ``precision``; with ``measure.compile=true`` compiled.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import math
+import traceback
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -11,23 +15,38 @@ from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
 from bottomup.benchmark.exhibits import write_exhibits
-from bottomup.benchmark.results import Row, read_result, write_result
-from bottomup.benchmark.speed import block_latencies, gigamacs, peak_mebibytes, sizes, throughput, training_rate
+from bottomup.benchmark.results import Row, blank_row, file_hash, read_result, setting, setting_of, write_result
+from bottomup.benchmark.speed import (
+    block_latencies,
+    compile_blocks,
+    gigamacs,
+    matrix_share,
+    peak_mebibytes,
+    predict,
+    sizes,
+    throughput,
+    training_rate,
+)
 from bottomup.commands.setting import dataset_of, device_of, make_predictor, output_folder, with_checkpoint
 from bottomup.commands.train import make_trainer
-from bottomup.commands.trials import Trial, trials
-from bottomup.compose import key_of, load_config, value_of
+from bottomup.commands.trials import Trial, trained_predictor, trials
+from bottomup.compose import key_of, load_config, value_of, without_pretraining
 from bottomup.data.dataset import Dataset
 from bottomup.data.loader import collate
+from bottomup.engine.checkpoint import Checkpoint
 from bottomup.engine.distributed import ranks
-from bottomup.errors import CheckpointError, ConfigError, DataError
+from bottomup.errors import CheckpointError, ConfigError, DataError, InterruptedRunError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
 
 RESULT = "result.json"
 TABLE = "benchmark.json"
 
-_FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "mask_AP", "box_AP", "segmentation_IoU")
+_KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+_INSTANCES = tuple(f"{kind}_AP{which}" for kind in ("mask", "box") for which in ("", "50", "75", "S", "M", "L"))
+_FIGURES = (*_KEYPOINTS, *_INSTANCES, "segmentation_IoU")
+
+Figures = dict[str, float | None]  # None: undefined, as AP of large people where there are none
 
 
 def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -38,11 +57,12 @@ def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     rows: list[Row] = []
     for number, cell in enumerate(cells, 1):
         place = folder / cell.slug
-        known = read_result(place / RESULT)["rows"][0] if (place / RESULT).is_file() else None
+        known = _known(cell, place)
         row = known or _measured(cell, place, folder / "trainings")
         rows.append(row)
         print(f"{number}/{len(cells)} {cell.name}: {_told(row)}{' (was there)' if known else ''}", flush=True)
-        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, row["device"])
+        latest = max(rows, key=lambda row: str(row["date"]))
+        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, measured=setting_of(latest))
     print(f"{folder}/{TABLE}")
     return {"rows": rows}
 
@@ -50,8 +70,31 @@ def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
 def _told(row: Row) -> str:
     if row["status"] != "measured":
         return f"{row['status']}: {row['reason']}"
-    ap = row["figures"]["AP"]
-    return f"AP {ap:.3f}" + (f", {row['latency']['total']['p50_ms']:.0f} ms" if row["latency"] else "")
+    ap = row["figures"].get("AP")
+    told = "AP undefined" if ap is None else f"AP {ap:.3f}"
+    return told + (f", {row['latency']['total']['p50_ms']:.0f} ms" if row["latency"] else "")
+
+
+def _blank(cell: Cell, place: Path) -> Row:
+    return blank_row(cell.name, cell.choices, cell.overrides, place.name)
+
+
+def _known(cell: Cell, place: Path) -> Row | None:
+    """The row that was measured before, with where and when that was; None where it is to be measured."""
+    if not (place / RESULT).is_file():
+        return None
+    result = read_result(place / RESULT)
+    (row,) = result["rows"]
+    return _blank(cell, place) | row | setting_of(result) if row["status"] == "measured" and _same_weights(result, row) else None
+
+
+def _same_weights(result: Row, row: Row) -> bool:
+    """Whether what was measured is still what ``weights`` names; where that has gone its figures stay."""
+    if row["training"]:
+        return True
+    if "weights_hash" not in row:  # schema 1 said nothing of the checkpoint
+        return False
+    return file_hash(result["config"]["composed"].get("weights")) in (None, row["weights_hash"])
 
 
 def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
@@ -59,44 +102,55 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
 
     InterruptedRunError, and no row, where a training is interrupted: the cell stays open.
     """
-    row: Row = {"name": cell.name, "choices": dict(cell.choices), "overrides": list(cell.overrides), "folder": place.name}
-    row |= {"status": "measured", "reason": "", "device": "cpu", "figures": {}, "spread": {}, "oracle": {}, "grouping": {}}
-    row |= {"parameters": {}, "gigamacs": None, "latency": {}, "images_per_second": {}, "peak_mebibytes": None}
-    row |= {"training": None, "training_images_per_second": None}
+    row, config = _blank(cell, place), dict[str, Any]()
     try:
         config = load_config("benchmark", cell.overrides)
-        row["device"] = device_of(config)
-        row |= measure(config, cell.overrides, place, trainings)
+        row |= setting(device_of(config))
+        config, checkpoint = _with_weights(config, cell.overrides)
+        row |= _figures_and_speed(config, checkpoint, place, trainings)
+    except InterruptedRunError:
+        raise
     except (ConfigError, DataError, CheckpointError) as error:
         row |= {"status": "refused", "reason": str(error)}
-    except (RuntimeError, MemoryError, ValueError) as error:  # a loss that is not finite, no memory left: the other cells go on
-        print(f"{cell.name}: {type(error).__name__}: {error}", file=sys.stderr)
+    except Exception as error:  # a loss that is not finite, no memory left, a fault of ours: the other cells go on
+        traceback.print_exc()
         row |= {"status": "failed", "reason": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
-    write_result(place / RESULT, "benchmark", {"overrides": list(cell.overrides)}, [row], row["device"])
+    written = {"overrides": list(cell.overrides), "composed": config}
+    write_result(place / RESULT, "benchmark", written, [row], measured=setting_of(row))
     return row
 
 
 def measure(config: dict[str, Any], overrides: Sequence[str], place: Path, trainings: Path) -> Row:
     """What a row says of a combination that composes."""
+    return _figures_and_speed(*_with_weights(config, overrides), place, trainings)
+
+
+def _with_weights(config: dict[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], Checkpoint | None]:
+    """The configuration that holds, and the checkpoint of ``weights``; none where cells are trained instead."""
+    return (config, None) if config["train"] else with_checkpoint(config, overrides)
+
+
+def _figures_and_speed(config: dict[str, Any], checkpoint: Checkpoint | None, place: Path, trainings: Path) -> Row:
     found = trials(config, trainings) if config["train"] else []
-    weights = [str(trial.weights) for trial in found] or [config["weights"]]
     dataset = _judged(config)
-    predictors = [_predictor({**config, "weights": path}, overrides, dataset) for path in weights]
+    predictors = [trained_predictor(config, trial, dataset) for trial in found]
+    predictors = predictors or [make_predictor(config, checkpoint, dataset.task)]
     judged = [_figures(config, predictor, dataset, config["oracle"]) for predictor in predictors]
     predictor = predictors[0]
     heatmap = ["heatmap"] if "heatmap" in predictor.model.heads else []
     row: Row = {
-        "figures": {name: fmean(figures[name] for figures in judged) for name in judged[0]},
-        "spread": {name: max(f[name] for f in judged) - min(f[name] for f in judged) for name in judged[0]},
+        "figures": _joined(judged, fmean),
+        "spread": _joined(judged, lambda values: max(values) - min(values)),
         "oracle": _figures(config, predictor, dataset, _decoded_heads(predictor)),
         "grouping": _figures(config, predictor, dataset, [*heatmap, *config["oracle"]]) if heatmap else {},
-        "parameters": sizes(predictor.model),
+        "parameters": sizes(predictor.model, config["oracle"]),
         "training": _training(found),
+        "weights_hash": None if found else file_hash(config["weights"]),
     }
-    if config["measure"]["runs"]:
-        row |= _speed(config, predictor, dataset)
     if config["measure"]["pictures"]:
         write_exhibits(place, predictor, dataset, config["measure"]["pictures"], tuple(config["oracle"]))
+    if config["measure"]["runs"]:
+        row |= _speed(config, predictor, dataset)
     return row
 
 
@@ -106,16 +160,18 @@ def _judged(config: dict[str, Any]) -> Dataset:
     return dataset_of({**config, "data": data}, "val", limit)
 
 
-def _predictor(config: dict[str, Any], overrides: Sequence[str], dataset: Dataset) -> Predictor:
-    merged, checkpoint = with_checkpoint(config, overrides)
-    return make_predictor(merged, checkpoint, dataset.task)
-
-
-def _figures(config: dict[str, Any], predictor: Predictor, dataset: Dataset, oracle: Sequence[str]) -> dict[str, float]:
+def _figures(config: dict[str, Any], predictor: Predictor, dataset: Dataset, oracle: Sequence[str]) -> Figures:
     """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as the method finds such."""
     workers, max_people = int(config["workers"]), int(config["max_people"])
-    evaluation = evaluate_dataset(predictor, dataset, oracle=oracle, workers=workers, max_people=max_people)
-    return {name: evaluation.metrics[name] for name in _FIGURES if name in evaluation.metrics}
+    metrics = evaluate_dataset(predictor, dataset, oracle=oracle, workers=workers, max_people=max_people).metrics
+    return {name: None if math.isnan(metrics[name]) else metrics[name] for name in _FIGURES if name in metrics}
+
+
+def _joined(judged: Sequence[Figures], join: Callable[[list[float]], float]) -> Figures:
+    """The figures of several seeds as one each; undefined where one seed's is."""
+    names = [name for name in _FIGURES if any(name in figures for figures in judged)]
+    values = {name: [value for figures in judged if (value := figures.get(name)) is not None] for name in names}
+    return {name: join(own) if len(own) == len(judged) else None for name, own in values.items()}
 
 
 def _decoded_heads(predictor: Predictor) -> list[str]:
@@ -138,26 +194,34 @@ def _training(found: list[Trial]) -> Row | None:
 
 
 def _speed(config: dict[str, Any], predictor: Predictor, dataset: Dataset) -> Row:
-    """Times, memory and size; of the first images, each by itself."""
+    """Times, memory and multiply-adds; of the first images, each by itself."""
     options, oracle = config["measure"], config["oracle"]
     batches = [collate([sample]) for _, sample in islice(predictor.samples(dataset, oracle), options["runs"])]
-    largest = max(options["batch_sizes"])
-    row: Row = {
-        "latency": block_latencies(predictor, batches, oracle),
-        "images_per_second": throughput(predictor, batches[0], options["batch_sizes"], max(3, options["runs"] // largest), oracle),
-        "peak_mebibytes": peak_mebibytes(lambda: predictor.predict_batch(batches[0], oracle), predictor.device),
-    }
+    row: Row = {}
     if predictor.model.backbone is not None:
-        row["gigamacs"] = gigamacs(predictor.model, predictor.model.side(int(config["input_size"])), oracle)
-    if options["training_steps"]:
-        row["training_images_per_second"] = _training_rate(config)
-    return row
+        row["gigamacs"] = gigamacs(predictor.model, predictor.model.side(predictor.input_size), oracle)
+    if options["compile"]:
+        compile_blocks(predictor.model)
+    runs = max(3, options["runs"] // max(options["batch_sizes"]))
+    row |= {
+        "latency": block_latencies(predictor, batches, oracle),
+        "images_per_second": throughput(predictor, batches[0], options["batch_sizes"], runs, oracle),
+        "peak_mebibytes": peak_mebibytes(lambda: predict(predictor, batches[0], oracle), predictor.device),
+    }
+    return row | (_training_speed(config) if options["training_steps"] else {})
 
 
-def _training_rate(config: dict[str, Any]) -> float:
-    """Images a second of the engine on a batch that is already there."""
+def _training_speed(config: dict[str, Any]) -> Row:
+    """Images a second of the engine on a batch that is already there, and its share of the device's matrix rate."""
     steps = {"steps": int(config["measure"]["training_steps"]), "accumulate": 1}
     engine = config["engine"] | steps | {"validate_every": 0, "tensorboard": False}
+    own = without_pretraining({**config, "engine": engine, "workers": 0})
     with ranks(device_of(config)) as place:
-        trainer = make_trainer({**config, "engine": engine, "workers": 0}, Path(), place)
-        return training_rate(trainer.model, trainer.settings, next(trainer.batches(0)), trainer.given, place.device)
+        trainer = make_trainer(own, Path(), place)
+        model, precision = trainer.model, trainer.settings.precision
+        rate = training_rate(model, trainer.settings, next(trainer.batches(0)), trainer.given, place.device)
+        row: Row = {"training_images_per_second": rate}
+        if model.backbone is not None:
+            forward = gigamacs(model, model.side(int(config["input_size"]), "all"), trainer.given, "all")
+            row["matrix_share"] = matrix_share(forward, rate, place.device, precision)
+    return row

@@ -9,7 +9,7 @@ from typing import Any
 from bottomup.errors import ConfigError
 from bottomup.report.page import page
 from bottomup.report.plots import plots
-from bottomup.report.rows import read_rows
+from bottomup.report.rows import read_results
 from bottomup.report.tables import markdown
 from bottomup.types import write_text
 
@@ -18,12 +18,13 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     """Write report.md, plots and report.html; returns where the page lies."""
     if not config["results"]:
         raise ConfigError("results= is missing: give the output= folder of bottomup benchmark, or a list of such")
-    folders = [config["results"]] if isinstance(config["results"], str) else list(config["results"])
-    measured = read_rows([Path(folder) for folder in folders])
-    output = Path(config["output"] or folders[0])
-    write_text(output / "report.md", f"# {config['title']}\n\n{markdown(measured)}\n")
-    for name, svg in plots(measured):
+    paths = [Path(path) for path in ([config["results"]] if isinstance(config["results"], str) else config["results"])]
+    results = read_results(paths)
+    output = Path(config["output"] or (paths[0].parent if paths[0].suffix == ".json" else paths[0]))
+    title, setting = str(config["title"]), "  \n".join(results.setting)  # two spaces: a new line in Markdown
+    write_text(output / "report.md", f"# {title}\n\n{setting}\n\n{markdown(results.measured)}\n")
+    for name, svg in plots(results):
         write_text(output / f"{name.replace(' ', '_').lower()}.svg", svg)
-    path = write_text(output / "report.html", page(measured, str(config["title"])))
+    path = write_text(output / "report.html", page(results, title))
     print(path)
-    return {"page": str(path), "rows": len(measured)}
+    return {"page": str(path), "rows": len(results.measured)}

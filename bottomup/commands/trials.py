@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 
 from bottomup.benchmark.cells import training_key
 from bottomup.commands import train
-from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
+from bottomup.commands.setting import dataset_of, make_predictor
+from bottomup.data.dataset import Dataset
+from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.errors import TrainingError
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.predictor import Predictor
 
 # What a training depends on; not the decoder, so that those of one network share it.
 _MODEL = ("backbone", "necks", "heads", "trained", "given", "freeze", "input_size", "side", "init")
@@ -71,9 +75,15 @@ def _trained(config: dict[str, Any], rate: float, seed: int, folder: Path) -> Tr
 
 
 def _validated(config: dict[str, Any], trial: Trial) -> float:
-    """AP on the validation split, by which a learning rate is chosen."""
-    merged, checkpoint = with_checkpoint({**config, "weights": str(trial.weights)}, [])
+    """AP on the validation split, with the configuration's own decoder and oracle, by which a learning rate is chosen."""
     data = {key: value for key, value in config["data"].items() if key != "split"}
     dataset = dataset_of({**config, "data": data}, "val", config["validation"]["limit"])
-    predictor = make_predictor(merged, checkpoint, dataset.task)
-    return evaluate_dataset(predictor, dataset, oracle=config["oracle"], workers=int(config["workers"])).metrics["AP"]
+    options: dict[str, Any] = {"workers": int(config["workers"]), "max_people": int(config["max_people"])}
+    ap = evaluate_dataset(trained_predictor(config, trial, dataset), dataset, oracle=config["oracle"], **options).metrics["AP"]
+    return -1.0 if math.isnan(ap) else ap  # undefined is no reason to choose it
+
+
+def trained_predictor(config: dict[str, Any], trial: Trial, dataset: Dataset) -> Predictor:
+    """A trained network with the decoder that is configured: its checkpoint may name another's, with which it was shared."""
+    checkpoint = load_checkpoint(trial.weights)
+    return make_predictor({**config, "weights": str(trial.weights)}, checkpoint, dataset.task)

@@ -115,7 +115,7 @@ class Trainer:
 
     def _advance(self, batches: Iterator[Batch], log: Log | None) -> None:
         """One optimiser step."""
-        began = time.perf_counter()
+        began = self._now(self._reported(self.step + 1))
         self.model.train()
         parts = [
             self._backward(next(batches), last=part == self.settings.accumulate - 1) for part in range(self.settings.accumulate)
@@ -145,9 +145,10 @@ class Trainer:
         return losses
 
     def _report(self, parts: list[Losses], began: float, log: Log | None) -> None:
-        rate = self.settings.batch_size / (time.perf_counter() - began)
+        reported = self._reported(self.step)
+        rate = self.settings.batch_size / (self._now(reported) - began)
         figures = None
-        if self._due(self.settings.log_every) or self.step == 1:
+        if reported:
             figures = self._figures(parts) | {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate}
         if log is not None:
             log.advance(rate, figures["loss"] if figures else None)
@@ -155,6 +156,15 @@ class Trainer:
                 log.scalars(self.step, figures)
                 if self.on_step:
                     self.on_step(self, figures)
+
+    def _reported(self, step: int) -> bool:
+        return step == 1 or (self.settings.log_every > 0 and step % self.settings.log_every == 0)
+
+    def _now(self, reported: bool) -> float:
+        """Seconds of a clock; around a step that is reported only once a CUDA device has done all that it was given."""
+        if reported and self.ranks.device.type == "cuda":
+            torch.cuda.synchronize(self.ranks.device)
+        return time.perf_counter()
 
     def _figures(self, parts: list[Losses]) -> dict[str, float]:
         """The mean of losses and metrics over the images of all parts and ranks."""

@@ -15,7 +15,12 @@ def markdown_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def share(value: float | None) -> str:
     """A figure in [0, 1] with three decimals, a dash where there is none."""
-    return NOTHING if value is None or math.isnan(value) else f"{value:.3f}"
+    return number(value, ".3f")
+
+
+def number(value: float | None, form: str) -> str:
+    """A figure in the given format, a dash where there is none."""
+    return NOTHING if value is None or math.isnan(value) else format(value, form)
 
 
 def _line(cells: Sequence[str]) -> str:

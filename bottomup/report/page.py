@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import importlib.resources
 import json
@@ -12,46 +13,67 @@ from typing import Any
 
 from bottomup.benchmark.exhibits import EXHIBITS
 from bottomup.report.plots import plots
-from bottomup.report.rows import Measured
+from bottomup.report.rows import Measured, Results
 from bottomup.report.tables import left_out, table
 
 _TEMPLATE = "page.html"
 
 
-def page(measured: Sequence[Measured], title: str) -> str:
+def page(results: Results, title: str) -> str:
     """The page's text; pictures are within it, so the file can be sent and opened anywhere."""
     template = importlib.resources.files("bottomup.report").joinpath(_TEMPLATE).read_text()
-    drawn = "\n".join(f"<figure><figcaption>{html.escape(name)}</figcaption>{svg}</figure>" for name, svg in plots(measured))
-    absent = "\n".join(f"<li><b>{html.escape(name)}</b>: {html.escape(reason)}</li>" for name, reason in left_out(measured))
     parts = {
         "TITLE": html.escape(title),
-        "SETTING": html.escape("; ".join(dict.fromkeys(one.setting for one in measured))),
-        "ABSENT": f"<details><summary>What has no figures, and why</summary><ul>{absent}</ul></details>" if absent else "",
-        "PLOTS": drawn,
-        "DATA": _as_script(_data(measured)),
+        "SETTING": "<br>".join(html.escape(line) for line in results.setting),
+        "ABSENT": _absent(results.measured),
+        "PLOTS": _drawn(results),
+        "DATA": _as_script(_data(results.measured)),
     }
     for name, text in parts.items():
         template = template.replace(f"<!--{name}-->", text)
     return template
 
 
+def _drawn(results: Results) -> str:
+    figures = "\n".join(f"<figure><figcaption>{html.escape(name)}</figcaption>{svg}</figure>" for name, svg in plots(results))
+    return f'<h2>Plots</h2>\n<div class="plots">\n{figures}\n</div>' if figures else ""
+
+
+def _absent(measured: Sequence[Measured]) -> str:
+    reasons = [(html.escape("; ".join(names)), html.escape(reason)) for reason, names in left_out(measured)]
+    lines = "\n".join(f"<li><b>{names}</b>: {reason}</li>" for names, reason in reasons)
+    return f"<details><summary>What has no figures, and why</summary><ul>{lines}</ul></details>" if lines else ""
+
+
 def _data(measured: Sequence[Measured]) -> dict[str, Any]:
     columns, rows = table(measured)
-    images: dict[str, str] = {}  # of all combinations, by image: each is in the page once
-    exhibits = [_exhibits(one, images) for one in measured if (one.folder / EXHIBITS).is_file()]
+    images: dict[str, dict[str, str]] = {}  # of all combinations, by content: each is in the page once
+    exhibits = [_exhibits(one, images) for one in measured if one.there and (one.folder / EXHIBITS).is_file()]
     return {"table": {"columns": columns, "rows": rows}, "images": images, "exhibits": exhibits}
 
 
-def _exhibits(one: Measured, images: dict[str, str]) -> dict[str, Any]:
-    """A combination's people and maps on each of its images."""
-    found = json.loads((one.folder / EXHIBITS).read_text())
+def _exhibits(one: Measured, images: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """A combination's people and maps on each of its images, which join ``images``."""
+    found = json.loads((one.folder / EXHIBITS).read_text(), parse_constant=lambda _: None)  # browsers read no NaN
     shown = []
     for entry in found["images"]:
-        key = str(entry["image_id"])
-        images.setdefault(key, _embedded(one.folder / entry["file"]))
+        source = _embedded(one.folder / entry["file"])
+        key = hashlib.sha256(source.encode()).hexdigest()[:16]
+        if key not in images:
+            images[key] = {"label": _label(str(entry["image_id"]), images), "source": source}
         maps = {name: _embedded(one.folder / file) for name, file in entry["maps"].items()}
         shown.append({"image": key, "size": entry["size"], "people": entry["people"], "maps": maps})
     return {"name": one.name, "edges": found["edges"], "shown": shown}
+
+
+def _label(image_id: str, images: dict[str, dict[str, str]]) -> str:
+    """What a new image is called: its id, numbered where another one has that."""
+    taken = {image["label"] for image in images.values()}
+    label, number = image_id, 1
+    while label in taken:
+        number += 1
+        label = f"{image_id} ({number})"
+    return label
 
 
 def _embedded(path: Path) -> str:
@@ -59,4 +81,4 @@ def _embedded(path: Path) -> str:
 
 
 def _as_script(data: dict[str, Any]) -> str:
-    return json.dumps(data, separators=(",", ":")).replace("</", "<\\/")  # nothing in it may end the script
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")  # nothing in it may end the script

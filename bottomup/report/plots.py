@@ -5,39 +5,66 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import isnan, nan
+from functools import partial
+from math import isnan
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, NullFormatter
 
-from bottomup.report.rows import Measured
+from bottomup.report.rows import Measured, Results, Row
 
 _SIZE = (7.0, 4.2)  # inches
-_SIZES = ("APM", "APL")
+_BARE = 4.8  # inches of width that axes get beside names
+_SMALL = 8  # points of names
+_LETTER, _LINE, _BAR = 0.062, 0.155, 0.09  # inches of a letter, of a line of names, and of a bar
+_BY_SIZE = {"AP by size": "", "Mask AP by size": "mask_", "Box AP by size": "box_"}  # title -> what the figures begin with
+_SIZES = ("APS", "APM", "APL")
+
+Lines = Mapping[str, list[tuple[float, float]]]
 
 
-def plots(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+def plots(results: Results) -> Iterator[tuple[str, str]]:
     """Title and SVG of every plot that there are figures for."""
-    there = [one for one in measured if one.there and _has(one, "AP")]
+    there = [one for one in results.measured if one.there]
     timed = [one for one in there if one.milliseconds is not None]
-    if timed:
-        yield "Accuracy and latency", _svg(lambda axes: _accuracy_latency(axes, timed))
-    if any(_has(one, size) for one in there for size in _SIZES):
-        yield "AP by size", _svg(lambda axes: _by_size(axes, there))
+    judged = [one for one in timed if _has(one, "AP")]
+    if judged:
+        yield "Accuracy and latency", _svg(partial(_accuracy_latency, timed=judged), _room(judged, _LINE))
+    for title, kind in _BY_SIZE.items():
+        sizes = [kind + size for size in _SIZES if any(_has(one, kind + size) for one in there)]
+        shown = [one for one in there if any(_has(one, size) for size in sizes)]
+        if shown:
+            yield title, _svg(partial(_by_size, shown=shown, sizes=sizes), _room(shown, max(_LINE, _BAR * (len(sizes) + 1))))
     series = _series(timed)
     if series:
         yield "Latency and image size", draw_lines(series, "input size, px", "ms an image")
+    if results.people:
+        yield "Time against people", draw_people(results.people)
 
 
-def draw_lines(series: Mapping[str, list[tuple[float, float]]], across: str, up: str, logarithmic: bool = False) -> str:
+def draw_people(rows: Sequence[Row]) -> str:
+    """The milliseconds of each decoder against the number of people as SVG; rows that are not valid have no point."""
+    lines: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        if row["valid"] and row["median_ms"] is not None:
+            lines[row["decoder"]].append((row["people"], row["median_ms"]))
+    return draw_lines(lines, "people in the image", "ms an image", logarithmic=True)
+
+
+def draw_lines(series: Lines, across: str, up: str, logarithmic: bool = False) -> str:
     """Lines of points (x, y) by name as SVG; ``logarithmic`` along both axes."""
-    return _svg(lambda axes: _lines(axes, series, across, up, logarithmic))
+    return _svg(partial(_lines, series=series, across=across, up=up, logarithmic=logarithmic))
 
 
-def _svg(draw: Callable[[Axes], None]) -> str:
-    figure = Figure(figsize=_SIZE, layout="constrained")
+def _room(named: Sequence[Measured], line: float) -> tuple[float, float]:
+    """The size of a figure with a name, and so many inches, for each combination."""
+    return max(_SIZE[0], _BARE + _LETTER * max(len(one.name) for one in named)), max(_SIZE[1], 1 + line * len(named))
+
+
+def _svg(draw: Callable[[Axes], None], size: tuple[float, float] = _SIZE) -> str:
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
@@ -50,10 +77,10 @@ def _svg(draw: Callable[[Axes], None]) -> str:
 
 def _accuracy_latency(axes: Axes, timed: Sequence[Measured]) -> None:
     """A numbered point a combination, the best first; names beside the plot, where they cannot cover each other."""
-    for number, one in enumerate(sorted(timed, key=lambda one: -one.row["figures"]["AP"]), 1):
-        at = (one.milliseconds or 0.0, one.row["figures"]["AP"])
-        axes.scatter(*at, s=36, label=f"{number}  {one.name}")
-        axes.annotate(str(number), at, xytext=(4, 4), textcoords="offset points", fontsize=7)
+    for number, one in enumerate(sorted(timed, key=lambda one: -one.figure("AP")), 1):
+        at = (one.milliseconds or 0.0, one.figure("AP"))
+        axes.scatter(*at, s=36, label=f"{number}  {one.name}", clip_on=False)
+        axes.annotate(str(number), at, xytext=(4, 4), textcoords="offset points", fontsize=_SMALL)
     _legend_beside(axes)
     axes.set(xlabel="ms an image (median)", ylabel="AP", ylim=(0, None))
     _logarithmic(axes, "x")
@@ -69,43 +96,42 @@ def _logarithmic(axes: Axes, sides: str) -> None:
 
 
 def _has(one: Measured, figure: str) -> bool:
-    return not isnan(one.row["figures"].get(figure, nan))
+    return not isnan(one.figure(figure))
 
 
-def _by_size(axes: Axes, there: Sequence[Measured]) -> None:
-    sizes = [size for size in _SIZES if any(_has(one, size) for one in there)]
+def _by_size(axes: Axes, shown: Sequence[Measured], sizes: Sequence[str]) -> None:
     width = 0.8 / len(sizes)
     middle = (len(sizes) - 1) * width / 2
     for index, size in enumerate(sizes):
-        heights = [one.row["figures"].get(size, nan) for one in there]
-        axes.barh([place + index * width for place in range(len(there))], heights, width, label=size)
-    axes.set_yticks([place + middle for place in range(len(there))], [one.name for one in there], fontsize=7)
-    axes.invert_yaxis()
-    axes.set(xlabel="AP")
+        heights = [one.figure(size) for one in shown]
+        axes.barh([place + index * width for place in range(len(shown))], heights, width, label=size.replace("_", " "))
+    axes.set_yticks([place + middle for place in range(len(shown))], [one.name for one in shown], fontsize=_SMALL)
+    axes.set(xlabel="AP", xlim=(0, None), ylim=(len(shown) - 0.5 + middle, middle - 0.6))
     _legend_beside(axes)
 
 
 def _legend_beside(axes: Axes) -> None:
-    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0)
+    axes.legend(frameon=False, fontsize=_SMALL, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0)
 
 
-def _series(timed: Sequence[Measured]) -> dict[str, list[tuple[float, float]]]:
+def _series(timed: Sequence[Measured]) -> Lines:
     """Latency against input size, of the combinations that differ in it alone."""
     series: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for one in timed:
-        size = one.row["choices"].get("input_size")
-        if size is not None:
+        size = str(one.row["choices"].get("input_size", ""))
+        if size.isdecimal():
             others = [choice for axis, choice in one.row["choices"].items() if axis != "input_size"]
-            series[", ".join(others)].append((float(size), one.milliseconds or 0.0))
+            name = ", ".join(others) or "as configured"
+            series[f"{name} ({one.origin})" if one.origin else name].append((float(size), one.milliseconds or 0.0))
     return {name: sorted(points) for name, points in series.items() if len(points) > 1}
 
 
-def _lines(axes: Axes, series: Mapping[str, list[tuple[float, float]]], across: str, up: str, logarithmic: bool) -> None:
+def _lines(axes: Axes, series: Lines, across: str, up: str, logarithmic: bool) -> None:
     for name, points in series.items():
-        axes.plot(*zip(*points, strict=True), marker="o", label=name or "as configured")
+        axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.set(xlabel=across, ylabel=up)
     if logarithmic:
         _logarithmic(axes, "xy")
     else:
         axes.set(ylim=(0, None))
-    axes.legend(frameon=False, fontsize=7)
+    axes.legend(frameon=False, fontsize=_SMALL)

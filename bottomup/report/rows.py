@@ -1,16 +1,23 @@
-"""What `bottomup benchmark` wrote, read back: a row of figures a combination, and where its pictures lie."""
+"""What was measured, read back: a row of figures a combination, where its pictures lie, and the times of decoders by people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bottomup.benchmark.results import read_result
 from bottomup.errors import ConfigError
+from bottomup.report.provenance import Provenance, provenance, told
 
 Row = dict[str, Any]
+
+_COMBINATIONS, _PEOPLE = "benchmark", "people"  # the names of the benchmarks that a report shows
+_WANTED = "give the output= folder of bottomup benchmark, or the people.json of benchmarks/people.py"
 
 
 @dataclass(frozen=True)
@@ -19,12 +26,13 @@ class Measured:
 
     row: Row
     folder: Path  # of its pictures
-    setting: str  # where it was measured, and with which code
+    provenance: Provenance
+    origin: str = ""  # its benchmark, where another one has a combination of the same name
 
     @property
     def name(self) -> str:
         """What it is called."""
-        return str(self.row["name"])
+        return f"{self.row['name']} ({self.origin})" if self.origin else str(self.row["name"])
 
     @property
     def there(self) -> bool:
@@ -34,8 +42,8 @@ class Measured:
     @property
     def milliseconds(self) -> float | None:
         """The median time of one image, from pixels to people."""
-        total = self.row["latency"].get("total")
-        return float(total["p50_ms"]) if total else None
+        times = defined([self.row["latency"].get("total", {}).get("p50_ms")])
+        return times[0] if times else None
 
     @property
     def note(self) -> str:
@@ -45,17 +53,60 @@ class Measured:
         training = self.row["training"]
         return "not trained: its loss has not halved" if training and not training["learned"] else ""
 
+    def figure(self, name: str, part: str = "figures") -> float:
+        """A figure, NaN where it is undefined or not there."""
+        value = self.row[part].get(name)
+        return math.nan if value is None else float(value)
 
-def read_rows(folders: Sequence[Path]) -> list[Measured]:
-    """The combinations of some benchmarks, in their order; ConfigError names a folder that holds none."""
-    found = []
-    for folder in folders:
-        table = folder / "benchmark.json"
-        if not table.is_file():
-            raise ConfigError(f"results={folder}: no benchmark.json there; give the output= folder of bottomup benchmark")
-        result = read_result(table)
-        setting = (
-            f"{result['device']}, {result['threads']} threads, torch {result['versions']['torch']}, commit {result['commit'][:12]}"
-        )
-        found += [Measured(row, folder / row["folder"], setting) for row in result["rows"]]
-    return found
+
+@dataclass(frozen=True)
+class Results:
+    """All that a report shows: combinations, and the times of decoders by how many people an image has."""
+
+    measured: list[Measured]
+    people: list[Row]
+    setting: list[str]  # a line a machine
+
+
+def read_results(paths: Sequence[Path]) -> Results:
+    """The results in some folders and files, in their order; ConfigError names what cannot be read."""
+    measured: list[Measured] = []
+    by_people: list[tuple[list[Row], str]] = []
+    for path in paths:
+        file = path if path.suffix == ".json" else path / "benchmark.json"
+        result = _read(path, file)
+        if result["name"] == _PEOPLE:
+            by_people.append((result["rows"], f"time against people: {told([provenance(result, {})])[0]}"))
+        else:
+            measured += [Measured(row, file.parent / row["folder"], provenance(result, row)) for row in result["rows"]]
+    if len(by_people) > 1:
+        raise ConfigError(f"results= has {len(by_people)} measurements of time against people; give one")
+    people, where = by_people[0] if by_people else ([], "")
+    counted = [one for one in measured if one.there] or measured
+    return Results(_told_apart(measured), people, told(one.provenance for one in counted) + ([where] if where else []))
+
+
+def _read(path: Path, file: Path) -> Row:
+    if not file.is_file():
+        raise ConfigError(f"results={path}: {'no such file' if path == file else 'no benchmark.json there'}; {_WANTED}")
+    try:
+        result = read_result(file)
+    except ValueError as error:
+        raise ConfigError(f"results={path}: not a benchmark's result: {error}") from error
+    if result["name"] not in (_COMBINATIONS, _PEOPLE):
+        raise ConfigError(f"results={path}: a benchmark named {result['name']!r}, which no report shows; {_WANTED}")
+    return result
+
+
+def _told_apart(measured: list[Measured]) -> list[Measured]:
+    """Combinations of equal names with their benchmarks' folders behind them, without what these have in common."""
+    names = Counter(one.name for one in measured)
+    folders = [one.folder.resolve().parent for one in measured]
+    common = os.path.commonpath(folders) if folders else ""
+    pairs = zip(measured, folders, strict=True)
+    return [replace(one, origin=str(folder.relative_to(common))) if names[one.name] > 1 else one for one, folder in pairs]
+
+
+def defined(values: Iterable[float | None]) -> list[float]:
+    """Those of some values that are numbers."""
+    return [value for value in values if value is not None and not math.isnan(value)]

@@ -2,53 +2,71 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from math import isnan
 
-from bottomup.report.markdown import NOTHING, markdown_table, share
-from bottomup.report.rows import Measured
+from bottomup.report.markdown import NOTHING, markdown_table, number, share
+from bottomup.report.rows import Measured, defined
 
 Column = tuple[str, Callable[[Measured], str]]
 
 
-def markdown(measured: Sequence[Measured]) -> str:
-    """A row a combination, then a list of those without figures with the reason."""
-    reasons = [f"- {name}: {reason}" for name, reason in left_out(measured)]
-    return "\n".join([markdown_table(*table(measured)), "", *reasons]).rstrip()
+def markdown(measured: Sequence[Measured], columns: Sequence[str] | None = None) -> str:
+    """A row a combination, with ``table``'s columns, then a line for each reason why some have no figures."""
+    names, rows = table(measured, columns)
+    reasons = [f"- {'; '.join(combinations)}: {reason}" for reason, combinations in left_out(measured)]
+    return "\n".join([markdown_table(names, rows) if rows else "", "", *reasons]).strip()
 
 
-def table(measured: Sequence[Measured]) -> tuple[list[str], list[list[str]]]:
-    """The names of the columns that somebody fills, and a row of texts for each combination that has figures."""
-    cells = [[text(one) for _, text in COLUMNS] for one in measured if one.there]
-    kept = [column for column in range(len(COLUMNS)) if any(row[column] != NOTHING for row in cells)]
-    return [COLUMNS[column][0] for column in kept], [[row[column] for column in kept] for row in cells]
+def table(measured: Sequence[Measured], columns: Sequence[str] | None = None) -> tuple[list[str], list[list[str]]]:
+    """The names of columns, and a row of texts for each combination that has figures.
+
+    ``columns`` are names of COLUMNS, by default of those that somebody fills; ValueError names one that is not there.
+    """
+    chosen = COLUMNS if columns is None else [_column(name) for name in columns]
+    rows = [[text(one) for _, text in chosen] for one in measured if one.there]
+    kept = [index for index in range(len(chosen)) if columns is not None or any(row[index] != NOTHING for row in rows)]
+    return [chosen[index][0] for index in kept], [[row[index] for index in kept] for row in rows]
 
 
-def left_out(measured: Sequence[Measured]) -> list[tuple[str, str]]:
-    """The combinations without figures and why."""
-    return [(one.name, one.note) for one in measured if not one.there]
+def left_out(measured: Sequence[Measured]) -> list[tuple[str, list[str]]]:
+    """Why there are combinations without figures, each reason once, and which those are."""
+    reasons: defaultdict[str, list[str]] = defaultdict(list)
+    for one in measured:
+        if not one.there:
+            reasons[" ".join(one.note.split())].append(one.name)
+    return list(reasons.items())
+
+
+def _column(name: str) -> Column:
+    for column in COLUMNS:
+        if column[0] == name:
+            return column
+    raise ValueError(f"no column named {name!r}; there are: {'; '.join(column for column, _ in COLUMNS)}")
 
 
 def _accuracy(part: str, figure: str) -> Callable[[Measured], str]:
-    return lambda one: share(one.row[part].get(figure))
+    return lambda one: share(one.figure(figure, part))
 
 
 def _with_spread(one: Measured) -> str:
-    ap, spread = one.row["figures"].get("AP"), one.row["spread"].get("AP")
+    ap, spread = one.figure("AP"), one.figure("AP", "spread")
     several = one.row["training"] and one.row["training"]["seeds"] > 1
-    return f"{share(ap)} ± {spread / 2:.3f}" if several else share(ap)
+    return f"{share(ap)} ± {spread / 2:.3f}" if several and not isnan(ap + spread) else share(ap)
 
 
 def _ms(part: str) -> Callable[[Measured], str]:
     def text(one: Measured) -> str:
-        blocks = [times["p50_ms"] for name, times in one.row["latency"].items() if name.startswith(part)]
+        blocks = defined(times["p50_ms"] for name, times in one.row["latency"].items() if name.startswith(part))
         return f"{sum(blocks):.1f}" if blocks else NOTHING
 
     return text
 
 
 def _total(one: Measured) -> str:
-    total = one.row["latency"].get("total")
-    return f"{total['p50_ms']:.0f} / {total['p90_ms']:.0f}" if total else NOTHING
+    total = one.row["latency"].get("total", {})
+    return NOTHING if one.milliseconds is None else f"{one.milliseconds:.0f} / {number(total['p90_ms'], '.0f')}"
 
 
 def _parameters(one: Measured) -> str:
@@ -56,12 +74,12 @@ def _parameters(one: Measured) -> str:
 
 
 def _number(key: str, form: str) -> Callable[[Measured], str]:
-    return lambda one: NOTHING if one.row[key] is None else format(one.row[key], form)
+    return lambda one: number(one.row.get(key), form)
 
 
 def _images_per_second(one: Measured) -> str:
-    rates = one.row["images_per_second"]
-    return ", ".join(f"{rate:.1f} by {size}" for size, rate in rates.items()) or NOTHING
+    rates = one.row["images_per_second"].items()
+    return ", ".join(f"{rate:.1f} by {size}" for size, rate in rates if defined([rate])) or NOTHING
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -83,5 +101,6 @@ COLUMNS: tuple[Column, ...] = (
     ("parameters", _parameters),
     ("GMACs", _number("gigamacs", ".2f")),
     ("training images/s", _number("training_images_per_second", ".1f")),
+    ("of the matrix rate", _number("matrix_share", ".3f")),
     ("note", lambda one: one.note or NOTHING),
 )

@@ -1,0 +1,84 @@
+"""Results are read from folders and files, say where they are from, and what cannot be read is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bottomup.benchmark.results import write_result
+from bottomup.errors import ConfigError
+from bottomup.report.provenance import Provenance, told
+from bottomup.report.rows import read_results
+from tests.unit.report.results import refused, row, written
+
+PEOPLE = {"name": "tags, 1", "decoder": "tags", "people": 1, "median_ms": 2.0, "valid": True}
+
+
+def of_machine(device: str, commit: str, date: str) -> dict[str, str]:
+    return {"device": device, "commit": commit, "date": date}
+
+
+def test_each_machine_and_commit_of_the_rows_is_told_once(tmp_path: Path) -> None:
+    first, second = "a" * 40, f"{'b' * 40}-dirty"
+    rows = [
+        row("1", **of_machine("Card", first, "2026-01-02T10:00:00+00:00")),
+        row("2", **of_machine("Card", second, "2026-01-04T10:00:00+00:00")),
+        row("3", **of_machine("Card", first, "2026-01-03T10:00:00+00:00")),
+        row("4", **of_machine("Other card", first, "2026-01-03T10:00:00+00:00")),
+        refused("5", "no reason") | of_machine("Third card", "c" * 40, "2026-01-01T10:00:00+00:00"),
+    ]
+    assert read_results([written(tmp_path, rows)]).setting == [
+        "Card: commits aaaaaaaaaaaa, bbbbbbbbbbbb-dirty (2026-01-02 to 2026-01-04)",
+        "Other card: commit aaaaaaaaaaaa (2026-01-03)",
+    ]
+
+
+def test_rows_that_say_nothing_of_themselves_are_from_where_their_file_is(tmp_path: Path) -> None:
+    header = json.loads((written(tmp_path, [row("1"), row("2")]) / "benchmark.json").read_text())
+    (line,) = read_results([tmp_path]).setting
+    assert line.startswith(f"{header['device']}, {header['threads']} thread") and header["versions"]["torch"] in line
+    assert header["commit"][:12] in line and header["date"][:10] in line
+
+
+def test_versions_are_told_of_the_devices_that_the_header_is_of(tmp_path: Path) -> None:
+    header = json.loads((written(tmp_path, [row("1")]) / "benchmark.json").read_text())
+    moment = {"commit": "a" * 40, "date": "2026-01-02T10:00:00+00:00"}
+    rows = [row("1", **moment | {"device": header["device"], "threads": 1}), row("2", **moment | {"device": "Card", "threads": 4})]
+    here, there = read_results([written(tmp_path, rows)]).setting
+    assert here == f"{header['device']}, 1 thread, torch {header['versions']['torch']}: commit aaaaaaaaaaaa (2026-01-02)"
+    assert there == "Card, 4 threads: commit aaaaaaaaaaaa (2026-01-02)"
+
+
+def test_nothing_measured_has_no_lines() -> None:
+    assert told([]) == []
+    assert told([Provenance("machine", "unknown", "2026-01-02")] * 2) == ["machine: commit unknown (2026-01-02)"]
+
+
+def test_equal_names_of_two_results_are_told_apart(tmp_path: Path) -> None:
+    folders = [written(tmp_path / name, [row("same"), row(f"own {name}")]) for name in "ab"]
+    names = [one.name for one in read_results(folders).measured]
+    assert names == ["same (a)", "own a", "same (b)", "own b"]
+    assert [one.name for one in read_results(folders[:1]).measured] == ["same", "own a"]
+
+
+def test_times_against_people_are_a_further_result(tmp_path: Path) -> None:
+    file = write_result(tmp_path / "people.json", "people", {}, [PEOPLE])
+    results = read_results([written(tmp_path, [row("1")]), file])
+    assert results.people == [PEOPLE] and len(results.measured) == 1
+    assert len(results.setting) == 2 and results.setting[1].startswith("time against people: ")
+    with pytest.raises(ConfigError, match="give one"):
+        read_results([file, file])
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no benchmark\.json there"):
+        read_results([tmp_path])
+    with pytest.raises(ConfigError, match=r"people\.json: no such file"):
+        read_results([tmp_path / "people.json"])
+    with pytest.raises(ConfigError, match="'decode', which no report shows"):
+        read_results([write_result(tmp_path / "decode.json", "decode", {}, [{"name": "a"}])])
+    (tmp_path / "benchmark.json").write_text("{}")
+    with pytest.raises(ConfigError, match="should be a str"):
+        read_results([tmp_path])
