@@ -38,6 +38,38 @@ def decode_personlab_table() -> str:
     return _scenes(heading, "of the time of `decoder=posenet`, which makes no masks", result["rows"])
 
 
+def prn_table() -> str:
+    """One row a number of people of benchmarks/results/prn.json."""
+    result = read_result(RESULTS / "prn.json")
+    heading = f"On one core ({result['device']}), in float32, median of {result['config']['runs']} runs, ms:"
+    steps = {"crops_ms": "crops", "perceptron_ms": "perceptron", "softmax_ms": "softmax", "assignment_ms": "assignment"}
+    whole = {"all_ms": "all", "one_by_one_ms": "one by one"}
+    table = markdown_table(
+        ["proposals", *steps.values(), *whole.values(), "all / one by one"],
+        [[row["name"], *(f"{row[key]:.1f}" for key in (*steps, *whole)), f"{row['ratio']:.3f}"] for row in result["rows"]],
+    )
+    return f"{heading}\n\n{table}"
+
+
+def peers_table() -> str:
+    """One row a scene of benchmarks/results/peers_mmpose_grouping.json."""
+    result = read_result(RESULTS / "peers_mmpose_grouping.json")
+    packages = ", ".join(f"{name} {version}" for name, version in result["config"]["packages"].items())
+    cells = [
+        [
+            row["name"],
+            _options(row),
+            f"{row['median_ms']:.1f}",
+            f"{row['mmpose_median_ms']:.1f}",
+            f"{row['ratio']:.2f}",
+            *_shares(row, ("recall", "mmpose_recall", "agreement")),
+        ]
+        for row in result["rows"]
+    ]
+    names = ["scene", "options", "ours, ms", "mmpose, ms", "ratio", "recall", "mmpose's", "agreement"]
+    return f"On one core ({result['device']}), {packages}:\n\n{markdown_table(names, cells)}"
+
+
 def weights_table(name: str, names: Sequence[str]) -> str:
     """One row an evaluation of ``benchmarks/tables.py``, of benchmarks/results/``name``.json."""
     rows = read_result(RESULTS / f"{name}.json")["rows"]
@@ -80,9 +112,12 @@ def _scenes(heading: str, ratio: str, rows: list[Row]) -> str:
     """The heading, and one row a scene that was decoded."""
     cells = []
     for row in rows:
-        options = ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or NOTHING
-        cells.append([row["name"], options, f"{row['median_ms']:.1f}" if row["valid"] else "void", f"{row['ratio']:.2f}"])
+        cells.append([row["name"], _options(row), f"{row['median_ms']:.1f}" if row["valid"] else "void", f"{row['ratio']:.2f}"])
     return f"{heading}\n\n{markdown_table(['scene', 'options', 'ms', ratio], cells)}"
+
+
+def _options(row: Row) -> str:
+    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or NOTHING
 
 
 def render(text: str) -> str:
@@ -93,6 +128,10 @@ def render(text: str) -> str:
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
         "ideal": ideal_table(),
+        "peers": peers_table(),
+        "prn": prn_table(),
+        "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),
+        "associative_embedding_prn": weights_table("associative_embedding_prn", _KEYPOINTS),
         "prn_faults": weights_table("prn_faults", _KEYPOINTS),
         "personlab_prn": weights_table("personlab_prn", _KEYPOINTS),
         "personlab_weights": weights_table("personlab_weights", _KEYPOINTS),
