@@ -262,7 +262,11 @@ class PoseModel(nn.Module):
     # ---- oracles and views ---------------------------------------------------------------------------------------------
 
     def ideal(self, batch: Batch, names: Iterable[str]) -> Outputs:
-        """What flawless heads of these names would give for a batch, on the last stage."""
+        """What flawless heads of these names would give for a batch, on the last stage; ConfigError where they need others."""
+        names = list(names)
+        for name in names:
+            for key in self.stack(name).last.beside - self.keys_of(names):
+                raise ConfigError(f"ideal outputs of head {name!r} are of ideal {key}: give the head of those, too")
         return {key: maps for name in names for key, maps in self.stack(name).last.ideal(batch).items()}
 
     def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:

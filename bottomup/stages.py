@@ -126,6 +126,7 @@ class Head(nn.Module, ABC):
     reads_instances: bool = False  # whether encode or ideal reads Batch.instances
     feedback: int = 0  # channels of its maps that a backbone which feeds predictions back may take in
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)
+    beside: frozenset[str] = frozenset()  # keys whose ideal outputs its own are of, row by row: both are given, or neither
     refined: frozenset[str] = frozenset()  # those of its offsets that its option ``refine`` has continued
 
     def __init__(self, source: Source, task: Task) -> None:

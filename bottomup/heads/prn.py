@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -50,6 +49,7 @@ class Prn(Head):
 
     reads_features = False
     matches = True
+    beside = frozenset({"proposals"})
 
     def __init__(
         self,
@@ -89,14 +89,13 @@ class Prn(Head):
         self.input, self.input_scores = input, relation in ("ucr", "max") if input_scores is None else input_scores
         self.input_sigma, self.input_mass, self.target_sigma, self.margin = input_sigma, input_mass, target_sigma, margin
         self.match_iou, self.min_keypoints = match_iou, min_keypoints
-        perceptron = partial(Perceptron, task.keypoints, hidden, dropout, output_relu, softmax=softmax)
-        relations: dict[Relation, Callable[[], Perceptron | Prior | Highest]] = {
-            "prn": partial(perceptron, residual=True),
-            "plain": partial(perceptron, residual=False),
-            "ucr": partial(Prior, task.keypoints),
-            "max": partial(Highest, target_sigma),
-        }
-        self.relate = relations[relation]()
+        self.relate: Perceptron | Prior | Highest
+        if relation == "ucr":
+            self.relate = Prior(task.keypoints)
+        elif relation == "max":
+            self.relate = Highest(target_sigma)
+        else:
+            self.relate = Perceptron(task.keypoints, hidden, dropout, output_relu, relation == "prn", softmax)
         peaks, crop = {"candidates": "B K M 3"}, {"heatmap | heatmap_logits": "B K h w"}
         boxes = {"proposals": "B R 4", "proposal_scores": "B R"}
         self.requires = (peaks if input == "peaks" else crop) | boxes

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bottomup.compose import compose_model, load_config
+from bottomup.errors import ConfigError
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Task
@@ -41,3 +42,8 @@ def test_all_that_is_given_is_found_in_several_views(composed: Predictor, views:
     predictor = Predictor(composed.model, composed.decoder, input_size=128, **views)  # type: ignore[arg-type]
     for row, prediction in enumerate(predictor.predict_batch(batch, ["candidates", "proposals", "prn", "segmentation"])):
         assert_found(prediction.instances, batch, row, within=1.0)
+
+
+def test_the_ideal_network_without_its_ideal_boxes_is_refused(composed: Predictor) -> None:
+    with pytest.raises(ConfigError, match="'prn' are of ideal proposals: give the head of those, too"):
+        composed.predict_batch(make_batch([1], (128, 128)), ["prn"])
