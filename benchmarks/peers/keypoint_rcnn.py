@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import KeypointRCNN, keypointrcnn_resnet50_fpn
 
 from bottomup.benchmark.exhibits import EXHIBITS, described
-from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
 from bottomup.commands.benchmark import measure as measure_ours
@@ -86,14 +86,6 @@ def as_instances(found: Mapping[str, Tensor]) -> Instances:
     scores = found["scores"].cpu()
     labels = torch.zeros(len(scores), dtype=torch.int64)
     return Instances(points, logits.sigmoid().clamp(min=1e-6), scores, found["boxes"].cpu(), labels, box_scores=scores)
-
-
-def blank(name: str, folder: str, overrides: Sequence[str], device: str) -> Row:
-    """A row of ``bottomup benchmark`` without figures."""
-    row: Row = {"name": name, "choices": {"cell": name}, "overrides": list(overrides), "folder": folder}
-    row |= {"status": "measured", "reason": "", "device": device, "figures": {}, "spread": {}, "oracle": {}, "grouping": {}}
-    row |= {"parameters": {}, "gigamacs": None, "latency": {}, "images_per_second": {}, "peak_mebibytes": None}
-    return row | {"training": None, "training_images_per_second": None}
 
 
 @torch.inference_mode()
@@ -169,7 +161,9 @@ def peer_row(model: nn.Module, name: str, overrides: Sequence[str], folder: Path
     dataset = dataset_of({**config, "data": {**config["data"], **own_split}}, "val", judged["limit"])
     model = model.to(device)
     predictions = predict(model, dataset, device)
-    row = blank(name, PEER, overrides, device) | {"figures": judge(predictions, dataset, int(config["max_people"]))}
+    row = blank_row(name, {"cell": name}, overrides, PEER, device) | {
+        "figures": judge(predictions, dataset, int(config["max_people"]))
+    }
     row["parameters"] = {part: sum(p.numel() for p in module.parameters()) for part, module in model.named_children()}
     if options["runs"]:
         row |= speed(model, dataset, device, options)
@@ -182,7 +176,8 @@ def our_row(checkpoint: str, overrides: Sequence[str], folder: Path) -> Row:
     """Judge, time and show one of our checkpoints as ``bottomup benchmark`` does."""
     own = [*overrides, f"weights='{checkpoint}'"]
     config = load_config("benchmark", own)
-    row = blank(f"ours: {checkpoint}", OURS, own, device_of(config))
+    name = f"ours: {checkpoint}"
+    row = blank_row(name, {"cell": name}, own, OURS, device_of(config))
     return row | measure_ours(config, own, folder / OURS, folder / "trainings")
 
 
@@ -196,7 +191,11 @@ def compare(arguments: Sequence[str]) -> list[Row]:
     rows = [peer_row(model, NAME if weights else f"{NAME}, untrained", overrides, folder)]
     if ours:
         rows.append(our_row(ours, overrides, folder))
-    print(write_result(folder / TABLE, "benchmark", given | {"overrides": overrides}, rows, rows[0]["device"]))
+    print(
+        write_result(
+            folder / TABLE, "benchmark", given | {"overrides": overrides}, rows, device_of(load_config("benchmark", overrides))
+        )
+    )
     return rows
 
 
