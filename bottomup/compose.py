@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.configuration import Configuration, Loading
 from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.kept import Kept
+from bottomup.data.kept import kept
 from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
@@ -124,7 +124,7 @@ def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = 
     if part != slice(None) or limit is not None or fewest:
         chosen = islice((index for index in range(len(dataset))[part] if _annotated(dataset, index, fewest)), limit)
         dataset = Subset(dataset, list(chosen))
-    return Kept(dataset) if options.get("keep") else dataset
+    return kept(dataset, (repr(options), split, limit)) if options.get("keep") else dataset
 
 
 def _part_of(split: str) -> tuple[str, slice]:

@@ -16,9 +16,11 @@ from bottomup.benchmark.results import read_result, setting_of
 from bottomup.cli import main
 from bottomup.commands import benchmark
 from bottomup.commands.trials import trials
+from bottomup.commands.validation import Judge
 from bottomup.compose import load_config
 from bottomup.errors import InterruptedRunError
 from bottomup.evaluation.run import Evaluation
+from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
 from tests.unit.report.results import needs_browser, told_by_browser
 
@@ -202,6 +204,28 @@ def test_a_learning_rate_is_judged_with_the_cells_own_decoder(folder: Path, agai
     found = trials(load_config("benchmark", [*common, "decoder.window=7", "oracle=[heatmap]"]), again / "trainings")
     assert seen == [(7, ("heatmap",))] * 2
     assert [trial.learning_rate for trial in found] == [1e-4, 1e-4]  # AP of the first was undefined
+
+
+def test_a_learning_rate_is_chosen_by_the_loss_where_that_is_best(
+    folder: Path, again: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is the same for all that share a training, whatever decodes."""
+    seen: list[float] = []
+
+    def losses(judge: Judge, model: PoseModel) -> dict[str, float]:
+        seen.append(true_losses(judge, model)["loss"])
+        return {"loss": -seen[-1]}  # the worse one is to be chosen
+
+    true_losses = Judge.losses
+    monkeypatch.setattr(Judge, "losses", losses)
+    common = [*strict(folder / "benchmark.json")["rows"][0]["overrides"], "engine.best=loss"]
+    chosen = [
+        trials(load_config("benchmark", [*common, window]), again / "trainings")
+        for window in ("decoder.window=3", "decoder.window=7")
+    ]
+    assert seen[0] != seen[1] and seen == [pytest.approx(loss) for loss in seen[:2] * 2]
+    worse = [1e-3, 1e-4][seen[:2].index(max(seen))]
+    assert [trial.learning_rate for found in chosen for trial in found] == [worse] * 4
 
 
 def test_a_learning_rate_that_diverges_leaves_the_choice_to_the_others(folder: Path, tmp_path: Path) -> None:

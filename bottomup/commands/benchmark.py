@@ -32,6 +32,7 @@ from bottomup.commands.train import make_trainer
 from bottomup.commands.trials import Trial, trained_predictor, trials
 from bottomup.compose import key_of, load_config, value_of, without_pretraining
 from bottomup.data.dataset import Dataset
+from bottomup.data.kept import sharing
 from bottomup.data.loader import collate
 from bottomup.engine.checkpoint import Checkpoint
 from bottomup.engine.distributed import ranks
@@ -49,6 +50,7 @@ _FIGURES = (*_KEYPOINTS, *_INSTANCES, "segmentation_IoU")
 Figures = dict[str, float | None]  # None: undefined, as AP of large people where there are none
 
 
+@sharing()
 def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Measure every cell that is not there yet; returns the rows, which ``benchmark.json`` holds too."""
     of_all = {key_of(text): value_of(text) for text in overrides if key_of(text) in ("matrix", "output")}

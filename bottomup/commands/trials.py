@@ -13,8 +13,11 @@ from typing import Any
 from bottomup.benchmark.cells import training_key
 from bottomup.commands import train
 from bottomup.commands.setting import dataset_of, make_predictor
+from bottomup.commands.validation import Judge
 from bottomup.data.dataset import Dataset
 from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.engine.distributed import Ranks
+from bottomup.engine.settings import Settings
 from bottomup.errors import TrainingError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
@@ -46,7 +49,7 @@ def trials(config: dict[str, Any], folder: Path) -> list[Trial]:
 
 
 def _best_rate(config: dict[str, Any], rates: Sequence[float], seed: int, folder: Path) -> float:
-    """The learning rate of the greatest AP after ``learning_rate_steps``; TrainingError where none can be trained at."""
+    """The learning rate that does best after ``learning_rate_steps``; TrainingError where none can be trained at."""
     steps = config["learning_rate_steps"] or config["engine"]["steps"]
     config = {**config, "engine": config["engine"] | {"steps": steps}}
     reached: dict[float, float] = {}
@@ -75,12 +78,21 @@ def _trained(config: dict[str, Any], rate: float, seed: int, folder: Path) -> Tr
 
 
 def _validated(config: dict[str, Any], trial: Trial) -> float:
-    """AP on the validation split, with the configuration's own decoder and oracle, by which a learning rate is chosen."""
+    """How good a learning rate is: ``engine.best`` on the validation split, of losses the negative.
+
+    Figures are those of the configuration's own decoder and oracle; the loss is the same for all that share a training.
+    """
+    settings = Settings.of(config["engine"])
     data = {key: value for key, value in config["data"].items() if key != "split"}
     dataset = dataset_of({**config, "data": data}, "val", config["validation"]["limit"])
-    options: dict[str, Any] = {"workers": int(config["workers"]), "max_people": int(config["max_people"])}
-    ap = evaluate_dataset(trained_predictor(config, trial, dataset), dataset, oracle=config["oracle"], **options).metrics["AP"]
-    return -1.0 if math.isnan(ap) else ap  # undefined is no reason to choose it
+    predictor = trained_predictor(config, trial, dataset)
+    if settings.best_is_least:
+        judge = Judge(config, dataset, None, settings, Ranks(device=predictor.device))
+        figure = -judge.losses(predictor.model)[settings.best]
+    else:
+        options: dict[str, Any] = {"workers": int(config["workers"]), "max_people": int(config["max_people"])}
+        figure = evaluate_dataset(predictor, dataset, oracle=config["oracle"], **options).metrics[settings.best]
+    return -math.inf if math.isnan(figure) else figure  # undefined is no reason to choose it
 
 
 def trained_predictor(config: dict[str, Any], trial: Trial, dataset: Dataset) -> Predictor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from bottomup.data.dataset import Dataset
@@ -43,3 +45,22 @@ class Kept(Dataset):
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """What is annotated in the images at ``indices`` (default: all)."""
         return self.dataset.ground_truth(indices)
+
+
+_shared: ContextVar[dict[Hashable, Kept] | None] = ContextVar("_shared", default=None)
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Within, data sets that are kept under equal keys are one: trainings that are compared draw or read their images once."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def kept(dataset: Dataset, key: Hashable) -> Kept:
+    """``dataset``, kept in memory; within ``sharing`` the one that was first kept under ``key``."""
+    shared = _shared.get()
+    return Kept(dataset) if shared is None else shared.setdefault(key, Kept(dataset))
