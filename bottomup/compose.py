@@ -114,7 +114,8 @@ def compose_dataset(options: Mapping[str, Any], split: str, limit: int | None = 
     """Build a data set of one split.
 
     "train[100:]" is the split "train" without its first hundred images, "train[:100]" those. ``min_people`` among the options
-    chooses images with so many people who have keypoints, ``limit`` the first of those; ``keep`` holds the samples in memory.
+    chooses images with so many people who have keypoints, ``limit`` the first of those; ``keep`` holds the samples in
+    memory, once for all equal options within ``sharing``.
     """
     own = {key: value for key, value in options.items() if key not in _OF_THE_LOADER}
     check_values("data", {key: value for key, value in options.items() if key not in own}, _OF_THE_LOADER)

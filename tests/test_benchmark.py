@@ -14,11 +14,11 @@ import pytest
 
 from bottomup.benchmark.results import read_result, setting_of
 from bottomup.cli import main
-from bottomup.commands import benchmark
+from bottomup.commands import benchmark, measure
 from bottomup.commands.trials import trials
 from bottomup.commands.validation import Judge
 from bottomup.compose import load_config
-from bottomup.errors import InterruptedRunError
+from bottomup.errors import DataError, InterruptedRunError
 from bottomup.evaluation.run import Evaluation
 from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
@@ -54,7 +54,7 @@ def again(folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def patch(monkeypatch: pytest.MonkeyPatch) -> Patch:
-    """Put something else in a function's place in the command."""
+    """Put something else in a function's place, as the command knows it."""
     return lambda name, function: monkeypatch.setattr(benchmark, name, function)
 
 
@@ -67,8 +67,8 @@ def strict(path: Path) -> Any:
     return json.loads(path.read_text(), parse_constant=refuse)
 
 
-def run_again(folder: Path, matrix: Path, *options: str) -> list[dict[str, Any]]:
-    assert main(["benchmark", f"matrix={matrix}", *OPTIONS, f"output={folder}", *options]) == 0
+def run_again(folder: Path, matrix: Path, code: int = 0) -> list[dict[str, Any]]:
+    assert main(["benchmark", f"matrix={matrix}", *OPTIONS, f"output={folder}"]) == code
     rows: list[dict[str, Any]] = strict(folder / "benchmark.json")["rows"]
     return rows
 
@@ -108,7 +108,7 @@ def test_what_was_measured_stays_as_it_is_with_where_and_when(again: Path, folde
         tried.append(config["decoder"]["name"])
         raise RuntimeError("not now")
 
-    patch("_figures_and_speed", refuse)
+    patch("measure", refuse)
     first, second, third = run_again(again, folder.parent / "matrix.yaml")
     assert tried == ["personlab"] and third["status"] == "failed" and "not now" in third["reason"]
     assert all(path.read_bytes() == content for path, content in before.items())
@@ -133,9 +133,9 @@ def test_whatever_fails_is_a_row_and_is_tried_again(fault: Exception, folder: Pa
         tried.append(config["decoder"].get("window", 0))
         raise fault
 
-    patch("_figures_and_speed", fail)
+    patch("measure", fail)
     for _ in range(2):
-        rows = run_again(tmp_path, folder.parent / "matrix.yaml")
+        rows = run_again(tmp_path, folder.parent / "matrix.yaml", code=1)
         assert [row["status"] for row in rows] == ["failed"] * 3
         assert all(row["reason"].startswith(f"{type(fault).__name__}: ") for row in rows)
     assert len(tried) == 6
@@ -159,7 +159,7 @@ def test_a_checkpoint_is_timed_as_the_network_that_it_holds(
     """And measured once more when the file has changed, not when it has gone."""
     weights = Path(shutil.copy(next((folder / "trainings").rglob("last.pt")), tmp_path))
     trained: list[dict[str, Any]] = []
-    make_trainer = benchmark.make_trainer
+    make_trainer = measure.make_trainer
 
     def recorded(config: dict[str, Any], *others: Any) -> Any:
         trained.append(config)
@@ -173,7 +173,7 @@ def test_a_checkpoint_is_timed_as_the_network_that_it_holds(
         return row
 
     with monkeypatch.context() as patched:
-        patched.setattr(benchmark, "make_trainer", recorded)
+        patched.setattr(measure, "make_trainer", recorded)
         row = measured()
     known = strict(folder / "benchmark.json")["rows"][0]
     assert row["status"] == "measured" and row["parameters"] == known["parameters"]
@@ -182,7 +182,7 @@ def test_a_checkpoint_is_timed_as_the_network_that_it_holds(
     told = read_result(tmp_path / "out" / row["folder"] / "result.json")["config"]["composed"]
     assert told["input_size"] == 64 and told["backbone"] == trained[0]["backbone"]
 
-    patch("_figures_and_speed", lambda *_: {"peak_mebibytes": -1.0, "weights_hash": "another"})
+    patch("measure", lambda *_: {"peak_mebibytes": -1.0, "weights_hash": "another"})
     assert measured() == row
     content = weights.read_bytes()
     weights.unlink()
@@ -232,18 +232,72 @@ def test_a_learning_rate_that_diverges_leaves_the_choice_to_the_others(folder: P
     (tmp_path / "matrix.yaml").write_text(MATRIX[: MATRIX.index("  tags, wider")])
     common = ["benchmark", f"matrix={tmp_path}/matrix.yaml", *QUICK[:-1], "engine.steps=3", "measure.runs=null"]
 
-    def first(rates: str) -> dict[str, Any]:
+    def first(rates: str, code: int = 0) -> dict[str, Any]:
         output = tmp_path / rates
         given = [f"learning_rates={rates}", "learning_rate_steps=2", "validation.limit=1", f"output='{output}'"]
-        assert main([*common, *given, "measure.pictures=0"]) == 0
+        assert main([*common, *given, "measure.pictures=0"]) == code
         row: dict[str, Any] = strict(output / "benchmark.json")["rows"][0]
         return row
 
     one_left = first("[1e30,1e-3]")
     assert one_left["status"] == "measured"
     assert one_left["training"]["learning_rate"] == 1e-3 and one_left["training"]["steps"] == 3
-    none_left = first("[1e30,1e29]")
+    none_left = first("[1e30,1e29]", code=1)
     assert none_left["status"] == "failed" and "not finite" in none_left["reason"]
+
+
+def test_where_timing_fails_the_figures_stay_with_the_reason(folder: Path, again: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise DataError("no images to train on")
+
+    monkeypatch.setattr(measure, "_training_speed", fail)
+    (again / strict(folder / "benchmark.json")["rows"][0]["folder"] / "result.json").unlink()
+    known, row = (
+        strict(where / "benchmark.json")["rows"][0] for where in (folder, again) if run_again(again, folder.parent / "matrix.yaml")
+    )
+    assert row["status"] == "measured" and row["figures"] == known["figures"] and row["latency"].keys() == known["latency"].keys()
+    assert row["training_images_per_second"] is None and row["reason"] == "not timed whole: no images to train on"
+
+
+def test_figures_of_what_nobody_trained_say_so(tmp_path: Path) -> None:
+    command = ["benchmark", *COMMON, "backbone=hourglass_tiny", "measure.runs=null", "measure.pictures=0", "judge.limit=1"]
+
+    def reason(name: str, *options: str) -> str:
+        assert main([*command, *options, f"output={tmp_path}/{name}"]) == 0
+        (row,) = strict(tmp_path / name / "benchmark.json")["rows"]
+        return str(row["reason"])
+
+    assert reason("none") == "not trained: heatmap, tags"
+    assert reason("ideal", "oracle=[tags]") == "not trained: heatmap"
+    assert reason("heatmap", "train=true", "trained=[heatmap]", *QUICK[:3]) == "not trained: tags"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["wieghts=a.pt"], "wieghts"),
+        (["resume=true"], "remove a combination's folder"),
+        (["overwrite=true"], "remove a combination's folder"),
+        (["oracle=[heatmaps]", "train=true"], "did you mean 'heatmap'"),
+        (["weights=a.pt", "train=true"], "give one"),
+        (["seeds=2"], "give train=true"),
+        (["learning_rates=[1e-3,1e-4]"], "give train=true"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bottomup.commands.train.run", lambda *_: pytest.fail("trained"))
+    assert main(["benchmark", *COMMON, "backbone=hourglass_tiny", *options, f"output={tmp_path}"]) == 1
+    told = capsys.readouterr()
+    assert sentence in told.out + told.err
+
+
+def test_a_result_that_cannot_be_read_is_named(again: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = next(again.glob("*/result.json"))
+    damaged.write_text("[1]")
+    assert main(["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={again}"]) == 1
+    assert f"{damaged}: a benchmark's result should be an object" in capsys.readouterr().err
 
 
 def test_a_matrix_named_by_a_number_is_looked_for_and_not_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,8 @@ from bottomup.benchmark.exhibits import EXHIBITS, described
 from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
-from bottomup.commands.benchmark import measure as measure_ours
+from bottomup.commands.measure import conditions, with_weights
+from bottomup.commands.measure import measure as measure_ours
 from bottomup.commands.setting import dataset_of, device_of
 from bottomup.compose import key_of, load_config, value_of
 from bottomup.data.dataset import Dataset
@@ -162,7 +163,8 @@ def peer_row(model: nn.Module, name: str, overrides: Sequence[str], folder: Path
     model = model.to(device)
     predictions = predict(model, dataset, device)
     row = blank_row(name, {"cell": name}, overrides, PEER, device) | {
-        "figures": judge(predictions, dataset, int(config["max_people"]))
+        "judged": conditions(config, len(dataset)),
+        "figures": judge(predictions, dataset, int(config["max_people"])),
     }
     row["parameters"] = {part: sum(p.numel() for p in module.parameters()) for part, module in model.named_children()}
     if options["runs"]:
@@ -178,7 +180,7 @@ def our_row(checkpoint: str, overrides: Sequence[str], folder: Path) -> Row:
     config = load_config("benchmark", own)
     name = f"ours: {checkpoint}"
     row = blank_row(name, {"cell": name}, own, OURS, device_of(config))
-    return row | measure_ours(config, own, folder / OURS, folder / "trainings")
+    return row | measure_ours(*with_weights(config, own), folder / OURS, folder / "trainings")
 
 
 def compare(arguments: Sequence[str]) -> list[Row]:

@@ -52,7 +52,11 @@ def cells_of(matrix: str | None, overrides: Sequence[str]) -> list[Cell]:
 
 def _latest(overrides: Sequence[str]) -> tuple[str, ...]:
     """Of overrides of the same key the last; Hydra refuses two choices of one part."""
-    return tuple({key_of(override): override for override in overrides}.values())
+    latest: dict[str, str] = {}
+    for override in overrides:
+        latest.pop(key_of(override), None)  # where it stands counts, too: `heads.prn={}` replaces the options of it set before
+        latest[key_of(override)] = override
+    return tuple(latest.values())
 
 
 def _listed(matrix: str) -> list[Cell]:
@@ -61,12 +65,18 @@ def _listed(matrix: str) -> list[Cell]:
     if not path.is_file():
         known = sorted(file.stem for file in (config_folder() / "matrix").glob("*.yaml"))
         raise ConfigError(unknown("matrix", matrix, known) + "; or give a YAML file")
-    content = yaml.safe_load(path.read_text()) or {}
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    content = _named(str(path), content)
     for part in content:
         if part not in _PARTS:
             raise ConfigError(f"{path}: " + unknown("part of a matrix", part, list(_PARTS)))
-    common, axes = list(content.get("common") or []), content.get("axes") or {}
-    cells = [Cell(name, {"cell": name}, _latest([*common, *own])) for name, own in (content.get("cells") or {}).items()]
+    common = _overrides(f"{path}: common", content.get("common"))
+    single = _choices(f"{path}: cells", content.get("cells"))
+    axes = {axis: _choices(f"{path}: axes: {axis}", of) for axis, of in _named(f"{path}: axes", content.get("axes")).items()}
+    cells = [Cell(name, {"cell": name}, _latest([*common, *own])) for name, own in single.items()]
     if axes:
         cells += [_combination(common, axes, choice) for choice in itertools.product(*axes.values())]
     if not cells:
@@ -74,9 +84,32 @@ def _listed(matrix: str) -> list[Cell]:
     return cells
 
 
+def _choices(where: str, content: Any) -> dict[str, list[str]]:
+    """Named combinations, or choices on an axis: the overrides of each."""
+    return {name: _overrides(f"{where}: {name}", own) for name, own in _named(where, content).items()}
+
+
+def _named(where: str, content: Any) -> dict[str, Any]:
+    """A mapping by names, which YAML may have read as numbers; none of nothing."""
+    if not isinstance(content or {}, dict):
+        raise ConfigError(f"{where} should be `name: …` entries, got {content!r}")
+    return {str(name): value for name, value in (content or {}).items()}
+
+
+def _overrides(where: str, content: Any) -> list[str]:
+    """A list of Hydra's overrides; none of nothing."""
+    if not isinstance(content or [], list) or not all(_is_override(text) for text in content or []):
+        raise ConfigError(f"{where} should be a list of overrides such as [method=personlab, input_size=128], got {content!r}")
+    return list(content or [])
+
+
+def _is_override(text: Any) -> bool:
+    return isinstance(text, str) and ("=" in text or text.startswith("~"))
+
+
 def _combination(common: list[str], axes: Mapping[str, Mapping[str, list[str]]], choice: tuple[str, ...]) -> Cell:
     choices = dict(zip(axes, choice, strict=True))
-    own = [override for axis, chosen in choices.items() for override in axes[axis][chosen] or []]
+    own = [override for axis, chosen in choices.items() for override in axes[axis][chosen]]
     return Cell(", ".join(choice), choices, _latest([*common, *own]))
 
 

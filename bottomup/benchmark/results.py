@@ -56,8 +56,11 @@ def write_result(
 
 
 def read_result(path: str | Path) -> dict[str, Any]:
-    """Read a result and check it; one that does not say its ``schema`` is of the first."""
-    result: dict[str, Any] = {"schema": 1} | json.loads(Path(path).read_text())
+    """Read a result and check it, ValueError says what is wrong; one that does not say its ``schema`` is of the first."""
+    read = json.loads(Path(path).read_text())
+    if not isinstance(read, dict):
+        raise ValueError(f"a benchmark's result should be an object, got a {type(read).__name__}")
+    result: dict[str, Any] = {"schema": 1} | read
     check(result)
     return result
 
@@ -78,11 +81,30 @@ def check(result: Mapping[str, Any]) -> None:
 
 
 def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], folder: str, device: str = "cpu") -> Row:
-    """A row of ``bottomup benchmark`` without figures: all of its keys, measured here and now. ``folder`` is of its pictures."""
-    row: Row = {"name": name, "choices": dict(choices), "overrides": list(overrides), "folder": folder}
-    row |= {"status": "measured", "reason": "", **setting(device), "figures": {}, "spread": {}, "oracle": {}, "grouping": {}}
-    row |= {"parameters": {}, "gigamacs": None, "latency": {}, "images_per_second": {}, "peak_mebibytes": None}
-    return row | {"training": None, "weights_hash": None, "training_images_per_second": None, "matrix_share": None}
+    """A row of ``bottomup benchmark`` to be filled: all of its keys, of here and now. ``folder`` is of its pictures."""
+    return {
+        "name": name,
+        "choices": dict(choices),
+        "overrides": list(overrides),
+        "folder": folder,
+        "status": "measured",  # or refused, failed
+        "reason": "",  # why it was, or what its figures lack
+        **setting(device),
+        "judged": {},  # on which images, at which size and precision
+        "figures": {},
+        "spread": {},  # of the figures over seeds: the greatest less the least
+        "oracle": {},  # the figures with all maps that the decoder reads ideal
+        "grouping": {},  # with an ideal heatmap
+        "parameters": {},  # by block
+        "gigamacs": None,
+        "latency": {},  # by block
+        "images_per_second": {},  # by batch size
+        "peak_mebibytes": None,
+        "training": None,
+        "weights_hash": None,
+        "training_images_per_second": None,
+        "matrix_share": None,
+    }
 
 
 def setting(device: str) -> dict[str, Any]:

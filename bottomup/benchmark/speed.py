@@ -65,9 +65,11 @@ def gigamacs(model: PoseModel, side: int, given: Iterable[str] = (), stages: Lit
     """
     counter, training = FlopCounterMode(display=False), model.training
     batch = _blank(model.task.keypoints, side).to(model.get_buffer("mean").device)
-    with counter, torch.no_grad():
-        model.eval()(batch.images, given=model.ideal(batch, given), stages=stages)
-    model.train(training)
+    try:
+        with counter, torch.no_grad():
+            model.eval()(batch.images, given=model.ideal(batch, given), stages=stages)
+    finally:
+        model.train(training)
     return float(counter.get_total_flops() / 2e9)
 
 
@@ -102,9 +104,11 @@ def block_latencies(predictor: Predictor, batches: Sequence[Batch], oracle: Sequ
     return {name: {"p50_ms": statistics.median(own), "p90_ms": float(np.percentile(own, 90))} for name, own in times.items()}
 
 
-def throughput(predictor: Predictor, batch: Batch, sizes: Iterable[int], runs: int, oracle: Sequence[str] = ()) -> dict[str, float]:
+def throughput(
+    predictor: Predictor, batch: Batch, batch_sizes: Iterable[int], runs: int, oracle: Sequence[str] = ()
+) -> dict[str, float]:
     """Images a second by batch size, network and decoder together; ``batch`` is of one image, which fills the larger ones."""
-    many = {size: stacked(batch, size) for size in sizes}
+    many = {size: stacked(batch, size) for size in batch_sizes}
     times = {size: milliseconds(partial(predict, predictor, own, oracle), runs) for size, own in many.items()}
     return {str(size): 1e3 * size / statistics.median(own) for size, own in times.items()}
 

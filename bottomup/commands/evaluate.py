@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bottomup.commands.setting import dataset_of, make_predictor, output_folder, with_checkpoint, write_config
+from bottomup.commands.setting import check_oracle, dataset_of, make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels
 from bottomup.engine.checkpoint import Checkpoint
@@ -21,7 +21,6 @@ from bottomup.evaluation.records import category_id
 from bottomup.evaluation.report import format_table, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
-from bottomup.registry import unknown
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample, write_json
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
@@ -36,9 +35,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     config, checkpoint = with_checkpoint(config, overrides)
     predictor = make_predictor(config, checkpoint, dataset.task)
     oracle = tuple(config["oracle"])
-    for name in oracle:
-        if name not in predictor.model.heads:
-            raise ConfigError("oracle: " + unknown("head of this model", name, list(predictor.model.heads)))
+    check_oracle(predictor.model, oracle)
     _check_weights(predictor.model, oracle, checkpoint)
     output = output_folder(config, "evaluate")  # not before all of this was accepted
     evaluation = evaluate_dataset(

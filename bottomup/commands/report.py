@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bottomup.commands.setting import output_folder
 from bottomup.errors import ConfigError
 from bottomup.report.page import page
 from bottomup.report.plots import plots
 from bottomup.report.rows import read_results
-from bottomup.report.tables import markdown
+from bottomup.report.tables import legend, markdown, table
 from bottomup.types import write_text
 
 
@@ -20,9 +21,10 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
         raise ConfigError("results= is missing: give the output= folder of bottomup benchmark, or a list of such")
     paths = [Path(path) for path in ([config["results"]] if isinstance(config["results"], str) else config["results"])]
     results = read_results(paths)
-    output = Path(config["output"] or (paths[0].parent if paths[0].suffix == ".json" else paths[0]))
+    output = output_folder({"output": config["output"] or (paths[0].parent if paths[0].suffix == ".json" else paths[0])}, "report")
     title, setting = str(config["title"]), "  \n".join(results.setting)  # two spaces: a new line in Markdown
-    write_text(output / "report.md", f"# {title}\n\n{setting}\n\n{markdown(results.measured)}\n")
+    told = legend(table(results.measured)[0])
+    write_text(output / "report.md", f"# {title}\n\n{setting}\n\n{markdown(results.measured)}\n\n{told}\n")
     for name, svg in plots(results):
         write_text(output / f"{name.replace(' ', '_').lower()}.svg", svg)
     path = write_text(output / "report.html", page(results, title))

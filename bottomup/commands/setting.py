@@ -97,6 +97,13 @@ def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, 
     return TrainingSet(dataset, augment, model.ignores | extra, int(config["seed"]))
 
 
+def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:
+    """Raise ConfigError where ``oracle`` names a head that the model does not have."""
+    for name in oracle:
+        if name not in model.heads:
+            raise ConfigError("oracle: " + unknown("head of this model", name, list(model.heads)))
+
+
 def with_checkpoint(config: dict[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], Checkpoint | None]:
     """The checkpoint that ``weights`` names, and the configuration that holds with it: the model is the checkpoint's own,
     with the command line's options on top."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.benchmark.exhibits import EXHIBITS
+from bottomup.errors import ConfigError
 from bottomup.report.plots import plots
 from bottomup.report.rows import Measured, Results
-from bottomup.report.tables import left_out, table
+from bottomup.report.tables import left_out, meanings, table
 
 _TEMPLATE = "page.html"
 
@@ -49,7 +50,8 @@ def _data(measured: Sequence[Measured]) -> dict[str, Any]:
     columns, rows = table(measured)
     images: dict[str, dict[str, str]] = {}  # of all combinations, by content: each is in the page once
     exhibits = [_exhibits(one, images) for one in measured if one.there and (one.folder / EXHIBITS).is_file()]
-    return {"table": {"columns": columns, "rows": rows}, "images": images, "exhibits": exhibits}
+    told = {"columns": columns, "meanings": meanings(columns), "rows": rows}
+    return {"table": told, "images": images, "exhibits": exhibits}
 
 
 def _exhibits(one: Measured, images: dict[str, dict[str, str]]) -> dict[str, Any]:
@@ -77,7 +79,11 @@ def _label(image_id: str, images: dict[str, dict[str, str]]) -> str:
 
 
 def _embedded(path: Path) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: a picture that {path.parent / EXHIBITS} names, not readable ({error.strerror})") from error
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode()
 
 
 def _as_script(data: dict[str, Any]) -> str:

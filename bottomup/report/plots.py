@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import isnan
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, NullFormatter
 
-from bottomup.report.rows import Measured, Results, Row
+from bottomup.benchmark.results import Row
+from bottomup.report.rows import Measured, Results
 
 _SIZE = (7.0, 4.2)  # inches
 _BARE = 4.8  # inches of width that axes get beside names
@@ -115,15 +117,16 @@ def _legend_beside(axes: Axes) -> None:
 
 
 def _series(timed: Sequence[Measured]) -> Lines:
-    """Latency against input size, of the combinations that differ in it alone."""
-    series: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    """Latency against input size, of the combinations of one benchmark that differ in it alone."""
+    found: defaultdict[tuple[str, Path], list[tuple[float, float]]] = defaultdict(list)
     for one in timed:
         size = str(one.row["choices"].get("input_size", ""))
         if size.isdecimal():
             others = [choice for axis, choice in one.row["choices"].items() if axis != "input_size"]
-            name = ", ".join(others) or "as configured"
-            series[f"{name} ({one.origin})" if one.origin else name].append((float(size), one.milliseconds or 0.0))
-    return {name: sorted(points) for name, points in series.items() if len(points) > 1}
+            found[", ".join(others) or "as configured", one.folder.parent].append((float(size), one.milliseconds or 0.0))
+    lines = {key: sorted(points) for key, points in found.items() if len(points) > 1}
+    alike = Counter(name for name, _ in lines)
+    return {f"{name} ({where})" if alike[name] > 1 else name: points for (name, where), points in lines.items()}
 
 
 def _lines(axes: Axes, series: Lines, across: str, up: str, logarithmic: bool) -> None:

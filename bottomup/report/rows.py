@@ -8,15 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from bottomup.benchmark.results import read_result
+from bottomup.benchmark.results import Row, read_result
 from bottomup.errors import ConfigError
 from bottomup.report.provenance import Provenance, provenance, told
 
-Row = dict[str, Any]
-
 _COMBINATIONS, _PEOPLE = "benchmark", "people"  # the names of the benchmarks that a report shows
+_KEYS = {"choices", "folder", "status", "reason", "figures", "training", "latency", "parameters", "images_per_second"}  # of a row
 _WANTED = "give the output= folder of bottomup benchmark, or the people.json of benchmarks/people.py"
 
 
@@ -50,8 +48,9 @@ class Measured:
         """Why there are no figures, or why they mean little."""
         if not self.there:
             return f"{self.row['status']}: {self.row['reason']}"
-        training = self.row["training"]
-        return "not trained: its loss has not halved" if training and not training["learned"] else ""
+        training, reason = self.row["training"], self.row["reason"]
+        halved = not training or training["learned"]
+        return "; ".join(filter(None, ("" if halved else "not trained: its loss has not halved", reason)))
 
     def figure(self, name: str, part: str = "figures") -> float:
         """A figure, NaN where it is undefined or not there."""
@@ -65,7 +64,7 @@ class Results:
 
     measured: list[Measured]
     people: list[Row]
-    setting: list[str]  # a line a machine
+    setting: list[str]  # a line for what figures are of, and one a machine
 
 
 def read_results(paths: Sequence[Path]) -> Results:
@@ -83,7 +82,8 @@ def read_results(paths: Sequence[Path]) -> Results:
         raise ConfigError(f"results= has {len(by_people)} measurements of time against people; give one")
     people, where = by_people[0] if by_people else ([], "")
     counted = [one for one in measured if one.there] or measured
-    return Results(_told_apart(measured), people, told(one.provenance for one in counted) + ([where] if where else []))
+    setting = [*_judged(counted), *told(one.provenance for one in counted), *([where] if where else [])]
+    return Results(_told_apart(measured), people, setting)
 
 
 def _read(path: Path, file: Path) -> Row:
@@ -93,9 +93,23 @@ def _read(path: Path, file: Path) -> Row:
         result = read_result(file)
     except ValueError as error:
         raise ConfigError(f"results={path}: not a benchmark's result: {error}") from error
+    if result["name"] == _COMBINATIONS and (lacking := _KEYS - result["rows"][0].keys()):
+        raise ConfigError(f"results={path}: rows without {', '.join(sorted(lacking))}; {_WANTED}")
     if result["name"] not in (_COMBINATIONS, _PEOPLE):
         raise ConfigError(f"results={path}: a benchmark named {result['name']!r}, which no report shows; {_WANTED}")
     return result
+
+
+def _judged(measured: Sequence[Measured]) -> list[str]:
+    """A line for each set of images, size and precision that combinations were judged at."""
+    return list(dict.fromkeys(_conditions(one.row["judged"]) for one in measured if one.row.get("judged")))
+
+
+def _conditions(judged: Row) -> str:
+    images = f"{judged['images']} images of " if judged["images"] else ""
+    scales = "" if list(judged["scales"]) == [1.0] else f" in {len(judged['scales'])} scales"
+    flip = ", flip" if judged["flip"] else ""
+    return f"AP of {images}{judged['data']}, {judged['split']}; {judged['input_size']} px{scales}{flip}, {judged['precision']}"
 
 
 def _told_apart(measured: list[Measured]) -> list[Measured]:

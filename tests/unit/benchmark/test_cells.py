@@ -37,7 +37,7 @@ def test_a_matrix_is_every_combination_of_its_axes_and_its_single_cells(tmp_path
     cells = {cell.name: cell for cell in cells_of(str(tmp_path / "m.yaml"), ["seed=3"])}
     assert list(cells) == ["alone", "small, ae", "small, personlab", "wide, ae", "wide, personlab"]
     assert cells["wide, ae"].overrides == (
-        "data=synthetic", "input_size=128", "backbone=hourglass_small", "method=associative_embedding", "seed=3"
+        "data=synthetic", "backbone=hourglass_small", "input_size=128", "method=associative_embedding", "seed=3"
     )  # fmt: skip
     assert cells["wide, ae"].choices == {"network": "wide", "method": "ae"}
     assert len({cell.slug for cell in cells.values()}) == len(cells)
@@ -45,12 +45,35 @@ def test_a_matrix_is_every_combination_of_its_axes_and_its_single_cells(tmp_path
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("axis: {}", "did you mean 'axes'"), ("common: [seed=1]", "at least one combination")],
+    [
+        ("axis: {}", "did you mean 'axes'"),
+        ("common: [seed=1]", "at least one combination"),
+        ("common: seed=1", "m.yaml: common should be a list of overrides .* got 'seed=1'"),
+        ("common: [seed: 1]", "m.yaml: common should be a list of overrides"),
+        ("cells: {a: method=personlab}", "m.yaml: cells: a should be a list of overrides"),
+        ("cells: [a]", "m.yaml: cells should be `name: …` entries"),
+        ("axes: {size: [128]}", "m.yaml: axes: size should be `name: …` entries"),
+        ("axes: {size: {128: [personlab]}}", "m.yaml: axes: size: 128 should be a list of overrides"),
+        ("- seed=1", "m.yaml should be `name: …` entries"),
+        ("cells: {a: [", "m.yaml: not YAML"),
+    ],
 )
-def test_a_matrix_that_says_nothing_is_refused(content: str, message: str, tmp_path: Path) -> None:
+def test_a_matrix_that_says_nothing_sensible_is_refused(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(content)
     with pytest.raises(ConfigError, match=message):
         cells_of(str(tmp_path / "m.yaml"), [])
+
+
+def test_names_may_be_numbers_and_a_combination_may_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("axes: {size: {128: [input_size=128], as it is: }}\ncells: {plain: , 7: [~heads.tags]}")
+    cells = {cell.name: cell.overrides for cell in cells_of(str(tmp_path / "m.yaml"), [])}
+    assert cells == {"plain": (), "7": ("~heads.tags",), "128": ("input_size=128",), "as it is": ()}
+
+
+def test_what_is_said_last_holds_also_against_parts_of_what_was_said_before(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("cells: {a: ['heads.prn={hidden:[8]}', heads.prn.dropout=0.1, seed=1]}")
+    (cell,) = cells_of(str(tmp_path / "m.yaml"), ["heads.prn={hidden:[16]}"])
+    assert cell.overrides == ("heads.prn.dropout=0.1", "seed=1", "heads.prn={hidden:[16]}")
 
 
 def test_an_unknown_matrix_and_a_broken_override_are_refused() -> None:

@@ -45,6 +45,16 @@ def test_latency_is_drawn_against_sizes_that_are_numbers(tmp_path: Path) -> None
     assert "input size, px" in drawn(tmp_path, sized)["Latency and image size"]
 
 
+def test_sizes_of_two_benchmarks_are_two_lines(tmp_path: Path) -> None:
+    """Also where no combination of one has the name of one of the other's: their networks may differ."""
+    folders = []
+    for name, sizes in (("a", (64, 128)), ("b", (192, 256))):
+        rows = [row(f"input_size={size}", choices={"input_size": str(size)}) for size in sizes]
+        folders.append(written(tmp_path / name, rows))
+    svg = dict(plots(read_results(folders)))["Latency and image size"]
+    assert svg.count("as configured (") == 2 and f"as configured ({tmp_path / 'b'})" in svg
+
+
 def test_valid_times_against_people_have_a_line_a_decoder(tmp_path: Path) -> None:
     rows = [
         {"name": f"{name}, {count}", "decoder": name, "people": count, "median_ms": ms, "valid": name != "void"}

@@ -82,3 +82,44 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "benchmark.json").write_text("{}")
     with pytest.raises(ConfigError, match="should be a str"):
         read_results([tmp_path])
+
+
+def test_what_figures_are_of_is_told_once(tmp_path: Path) -> None:
+    judged = {
+        "data": "coco",
+        "split": "val2017",
+        "images": 300,
+        "input_size": 512,
+        "scales": [1.0],
+        "flip": False,
+        "precision": "fp32",
+    }
+    twice = judged | {"images": None, "scales": [1.0, 1.5], "flip": True, "precision": "bf16"}
+    rows = [row("1", judged=judged), row("2", judged=judged), row("3", judged=twice), row("4", judged={})]
+    assert read_results([written(tmp_path, rows)]).setting[:2] == [
+        "AP of 300 images of coco, val2017; 512 px, fp32",
+        "AP of coco, val2017; 512 px in 2 scales, flip, bf16",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[1]", "should be an object, got a list"), ("{", "not a benchmark's result"), ("{}", "'name' should be a str")],
+)
+def test_a_file_that_is_no_result_is_named(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "benchmark.json").write_text(content)
+    with pytest.raises(ConfigError, match=message) as error:
+        read_results([tmp_path])
+    assert str(tmp_path) in str(error.value)
+
+
+def test_rows_of_another_kind_are_refused(tmp_path: Path) -> None:
+    write_result(tmp_path / "benchmark.json", "benchmark", {}, [{"name": "a", "figures": {}}])
+    with pytest.raises(ConfigError, match=r"rows without choices, folder, .*status"):
+        read_results([tmp_path])
+
+
+def test_a_note_tells_all_that_figures_lack(tmp_path: Path) -> None:
+    training = {"seeds": 1, "learned": False}
+    (one,) = read_results([written(tmp_path, [row("a", training=training, reason="not timed whole: no memory")])]).measured
+    assert one.note == "not trained: its loss has not halved; not timed whole: no memory"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bottomup.report.rows import Measured, read_results
-from bottomup.report.tables import COLUMNS, left_out, markdown, table
+from bottomup.report.tables import COLUMNS, left_out, legend, markdown, table
 from tests.unit.report.results import refused, row, written
 
-ALL = [name for name, _ in COLUMNS]
+ALL = [column.name for column in COLUMNS]
 
 
 def measured(folder: Path, rows: Sequence[dict[str, Any]]) -> list[Measured]:
@@ -57,3 +57,17 @@ def test_an_undefined_spread_leaves_the_figure(tmp_path: Path) -> None:
     training = {"seeds": 2, "learned": True}
     known, unknown = row("a", spread={"AP": 0.02}, training=training), row("b", spread={"AP": None}, training=training)
     assert table(measured(tmp_path, [known, unknown]), ["AP"])[1] == [["0.500 ± 0.010"], ["0.500"]]
+
+
+def test_a_legend_says_what_its_columns_mean() -> None:
+    lines = legend(["combination", "AP", "necks ms", "note"]).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["- AP", "- necks ms"]
+    with pytest.raises(ValueError, match="no column named 'ap'"):
+        legend(["ap"])
+
+
+def test_the_times_of_blocks_add_up(tmp_path: Path) -> None:
+    blocks = {"backbone": 4.0, "necks.preset": 1.0, "necks.people": 0.5, "heads.tags": 2.0, "heads.heatmap": 1.5, "decoder": 3.0}
+    latency = {name: {"p50_ms": ms, "p90_ms": ms} for name, ms in (blocks | {"total": 12.0}).items()}
+    columns = ["backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %"]
+    assert table(measured(tmp_path, [row("a", latency=latency)]), columns)[1] == [["4.0", "1.5", "3.5", "3.0", "12 / 12"]]

@@ -1,0 +1,207 @@
+"""What a row of ``bottomup benchmark`` says of one combination: trained or loaded, judged, shown and timed.
+
+Networks are timed as `bottomup predict` runs them: channels last, at ``precision``; with ``measure.compile=true`` compiled.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bottomup.benchmark.exhibits import write_exhibits
+from bottomup.benchmark.results import Row, file_hash
+from bottomup.benchmark.speed import (
+    block_latencies,
+    compile_blocks,
+    gigamacs,
+    matrix_share,
+    peak_mebibytes,
+    predict,
+    sizes,
+    throughput,
+    training_rate,
+)
+from bottomup.commands.setting import check_oracle, dataset_of, device_of, make_predictor, with_checkpoint
+from bottomup.commands.train import make_trainer
+from bottomup.commands.trials import Trial, trained_predictor, trials
+from bottomup.compose import compose_model, without_pretraining
+from bottomup.data.dataset import Dataset
+from bottomup.data.loader import collate
+from bottomup.engine.checkpoint import Checkpoint
+from bottomup.engine.distributed import ranks
+from bottomup.errors import BottomupError, ConfigError
+from bottomup.evaluation.run import evaluate_dataset
+from bottomup.predictor import Predictor
+
+_KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+_INSTANCES = tuple(f"{kind}_AP{which}" for kind in ("mask", "box") for which in ("", "50", "75", "S", "M", "L"))
+_FIGURES = (*_KEYPOINTS, *_INSTANCES, "segmentation_IoU")
+
+Figures = dict[str, float | None]  # None: undefined, as AP of large people where there are none
+
+
+def with_weights(config: dict[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], Checkpoint | None]:
+    """The configuration that holds, and the checkpoint of ``weights``; none where combinations are trained instead.
+
+    ConfigError where a configuration asks for both, or has options of trainings without one.
+    """
+    if not config["train"]:
+        if int(config["seeds"]) != 1 or config["learning_rates"] or config["learning_rate_steps"]:
+            raise ConfigError("seeds=, learning_rates= and learning_rate_steps= are of trainings; give train=true with them")
+        return with_checkpoint(config, overrides)
+    if config["weights"]:
+        raise ConfigError(
+            "train=true trains each combination, weights= names one that is; give one, or init= to start from another"
+        )
+    return config, None
+
+
+def measure(config: dict[str, Any], checkpoint: Checkpoint | None, place: Path, trainings: Path) -> Row:
+    """What a row says of a combination that composes; pictures go to ``place``, or were there, and so do ``trainings``.
+
+    Where timing it fails it is a row still, with the reason.
+    """
+    dataset = _judged(config)
+    found = _trained(config, dataset, trainings) if config["train"] else []
+    predictors = [trained_predictor(config, trial, dataset) for trial in found]
+    predictors = predictors or [make_predictor(config, checkpoint, dataset.task)]
+    check_oracle(predictors[0].model, config["oracle"])
+    row: Row = {
+        "judged": conditions(config, len(dataset)),
+        "training": _training(found),
+        "weights_hash": None if found else file_hash(config["weights"]),
+        "reason": _untaught(config, predictors[0], checkpoint is not None),
+        **_accuracy(config, predictors, dataset),
+    }
+    if config["measure"]["pictures"]:
+        write_exhibits(place, predictors[0], dataset, config["measure"]["pictures"], tuple(config["oracle"]))
+    try:
+        for part in _speed(config, predictors[0], dataset) if config["measure"]["runs"] else ():
+            row |= part
+    except Exception as error:  # no memory left for a batch, no images to train on: what was measured stays
+        traceback.print_exc()
+        row["reason"] = "; ".join(filter(None, (row["reason"], f"not timed whole: {reason_of(error)}")))
+    return row
+
+
+def _trained(config: dict[str, Any], dataset: Dataset, trainings: Path) -> list[Trial]:
+    """The trainings of what composes and has the heads that are to be ideal, which is known before hours of training."""
+    check_oracle(compose_model(without_pretraining(config), dataset.task)[0], config["oracle"])
+    return trials(config, trainings)
+
+
+def reason_of(error: Exception) -> str:
+    """An error of ours as it says itself, any other by its kind and first line."""
+    if isinstance(error, BottomupError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def conditions(config: Mapping[str, Any], images: int | None = None) -> dict[str, Any]:
+    """What figures are of: the data set, its split, how many images of it, and how they are run."""
+    data, judge = config["data"], config["judge"]
+    split = judge["split"] or data.get("split") or data.get("val_split") or "val"
+    names = ("input_size", "scales", "flip", "precision")
+    return {"data": data["name"], "split": split, "images": images} | {name: config[name] for name in names}
+
+
+def _judged(config: dict[str, Any]) -> Dataset:
+    split, limit = config["judge"]["split"], config["judge"]["limit"]
+    data = config["data"] | ({"split": split} if split else {})
+    return dataset_of({**config, "data": data}, "val", limit)
+
+
+def _untaught(config: Mapping[str, Any], predictor: Predictor, loaded: bool) -> str:
+    """Which heads decode, but with weights that nobody trained."""
+    if loaded or (config["train"] and config["init"]):
+        return ""
+    model = predictor.model
+    running = model.running(model.decoded, model.keys_of(config["oracle"]))
+    taught = model.trained if config["train"] else ()
+    untaught = [name for name in running if name not in taught and list(model.stack(name).parameters())]
+    return f"not trained: {', '.join(untaught)}" if untaught else ""
+
+
+def _accuracy(config: dict[str, Any], predictors: Sequence[Predictor], dataset: Dataset) -> Row:
+    """The figures, the mean over predictors, each of a seed; with ideal outputs those of the first."""
+    first, oracle = predictors[0], config["oracle"]
+    judged = [_figures(config, predictor, dataset, oracle) for predictor in predictors]
+    heatmap = ["heatmap"] if "heatmap" in first.model.heads else []
+    return {
+        "figures": _joined(judged, fmean),
+        "spread": _joined(judged, lambda values: max(values) - min(values)),
+        "oracle": _figures(config, first, dataset, _decoded_heads(first)),
+        "grouping": _figures(config, first, dataset, [*heatmap, *oracle]) if heatmap else {},
+        "parameters": sizes(first.model, oracle),
+    }
+
+
+def _figures(config: dict[str, Any], predictor: Predictor, dataset: Dataset, oracle: Sequence[str]) -> Figures:
+    """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as the method finds such."""
+    workers, max_people = int(config["workers"]), int(config["max_people"])
+    metrics = evaluate_dataset(predictor, dataset, oracle=oracle, workers=workers, max_people=max_people).metrics
+    return {name: None if math.isnan(metrics[name]) else metrics[name] for name in _FIGURES if name in metrics}
+
+
+def _joined(judged: Sequence[Figures], join: Callable[[list[float]], float]) -> Figures:
+    """The figures of several seeds as one each; undefined where one seed's is."""
+    names = [name for name in _FIGURES if any(name in figures for figures in judged)]
+    values = {name: [value for figures in judged if (value := figures.get(name)) is not None] for name in names}
+    return {name: join(own) if len(own) == len(judged) else None for name, own in values.items()}
+
+
+def _decoded_heads(predictor: Predictor) -> list[str]:
+    """The heads whose outputs the decoder reads: with all of them ideal, what is missing is the decoder's."""
+    return [name for name, stack in predictor.model.stacks() if predictor.model.decoded & stack.last.provides.keys()]
+
+
+def _training(found: list[Trial]) -> Row | None:
+    if not found:
+        return None
+    return {
+        "learning_rate": found[0].learning_rate,
+        "steps": found[0].steps,
+        "images": found[0].images,
+        "first_loss": fmean(trial.first_loss for trial in found),
+        "last_loss": fmean(trial.last_loss for trial in found),
+        "seeds": len(found),
+        "learned": all(trial.last_loss <= trial.first_loss / 2 for trial in found),  # else the cell counts as not trained
+    }
+
+
+def _speed(config: dict[str, Any], predictor: Predictor, dataset: Dataset) -> Iterator[Row]:
+    """Times, memory and multiply-adds, each as soon as it is known; of the first images, each by itself."""
+    options, oracle, model = config["measure"], config["oracle"], predictor.model
+    batches = [collate([sample]) for _, sample in islice(predictor.samples(dataset, oracle), options["runs"])]
+    if model.backbone is not None:
+        yield {"gigamacs": gigamacs(model, model.side(predictor.input_size), oracle)}
+    if options["compile"]:
+        compile_blocks(model)
+    yield {"latency": block_latencies(predictor, batches, oracle)}
+    yield {"peak_mebibytes": peak_mebibytes(lambda: predict(predictor, batches[0], oracle), predictor.device)}
+    if options["batch_sizes"]:
+        runs = max(3, options["runs"] // max(options["batch_sizes"]))
+        yield {"images_per_second": throughput(predictor, batches[0], options["batch_sizes"], runs, oracle)}
+    if options["training_steps"]:
+        yield _training_speed(config)
+
+
+def _training_speed(config: dict[str, Any]) -> Row:
+    """Images a second of the engine on a batch that is already there, and its share of the device's matrix rate."""
+    steps = {"steps": int(config["measure"]["training_steps"]), "accumulate": 1}
+    engine = config["engine"] | steps | {"validate_every": 0, "tensorboard": False}
+    own = without_pretraining({**config, "engine": engine, "workers": 0})
+    with ranks(device_of(config)) as place:
+        trainer = make_trainer(own, Path(), place)
+        model, precision = trainer.model, trainer.settings.precision
+        rate = training_rate(model, trainer.settings, next(trainer.batches(0)), trainer.given, place.device)
+        row: Row = {"training_images_per_second": rate}
+        if model.backbone is not None:
+            forward = gigamacs(model, model.side(int(config["input_size"]), "all"), trainer.given, "all")
+            row["matrix_share"] = matrix_share(forward, rate, place.device, precision)
+    return row
