@@ -259,6 +259,23 @@ def test_where_timing_fails_the_figures_stay_with_the_reason(folder: Path, again
     assert row["training_images_per_second"] is None and row["reason"] == "not timed whole: no images to train on"
 
 
+def test_times_are_taken_anew_where_that_is_asked_for(again: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained or judged for that, and of a checkpoint it is the same network."""
+    for name in ("train.run", "measure.evaluate_dataset", "trials.evaluate_dataset"):
+        monkeypatch.setattr(f"bottomup.commands.{name}", lambda *_, **__: pytest.fail("not only timed"))
+    monkeypatch.setattr(measure, "block_latencies", lambda *_: {"total": {"p50_ms": -1.0, "p90_ms": -1.0}})
+    known, row = (strict(where / "benchmark.json")["rows"][1] for where in (folder, again) if retimed(again, folder))
+    assert row["latency"]["total"]["p50_ms"] == -1.0 and row["gigamacs"] == known["gigamacs"]
+    unchanged = ("figures", "spread", "oracle", "grouping", "training", "parameters", "judged", "overrides")
+    assert {key: row[key] for key in unchanged} == {key: known[key] for key in unchanged}
+    assert read_result(again / row["folder"] / "result.json")["rows"] == [row]
+    assert main(["benchmark", "retime=perhaps", f"output={again}"]) == 1
+
+
+def retimed(again: Path, folder: Path) -> bool:
+    return main(["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={again}", "retime=true"]) == 0
+
+
 def test_figures_of_what_nobody_trained_say_so(tmp_path: Path) -> None:
     command = ["benchmark", *COMMON, "backbone=hourglass_tiny", "measure.runs=null", "measure.pictures=0", "judge.limit=1"]
 

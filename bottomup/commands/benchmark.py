@@ -9,7 +9,7 @@ from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
 from bottomup.benchmark.results import Row, blank_row, file_hash, read_result, setting, setting_of, write_result
-from bottomup.commands.measure import conditions, measure, reason_of, with_weights
+from bottomup.commands.measure import conditions, measure, reason_of, time_again, with_weights
 from bottomup.commands.setting import device_of, output_folder
 from bottomup.compose import key_of, load_config, value_of
 from bottomup.data.kept import sharing
@@ -18,22 +18,28 @@ from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataErr
 RESULT = "result.json"
 TABLE = "benchmark.json"
 
+_OF_ALL = ("matrix", "output", "retime")  # all other options are of each combination
+
 
 @sharing()
 def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Measure every cell that is not there yet; returns the rows, which ``benchmark.json`` holds too.
 
-    BottomupError, once all is written, where no cell could be measured at all.
+    With ``retime=true`` the times of those that are there are taken anew, as on a machine that has come to rest. BottomupError,
+    once all is written, where no cell could be measured at all.
     """
-    of_all = {key_of(text): value_of(text) for text in overrides if key_of(text) in ("matrix", "output")}
+    of_all = {key_of(text): value_of(text) for text in overrides if key_of(text) in _OF_ALL}
     cells = cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
     _check(cells, overrides)
+    retime = _truth("retime", of_all.get("retime") or "false")
     folder = output_folder(of_all, "benchmark")
     rows: list[Row] = []
     for number, cell in enumerate(cells, 1):
         place = folder / cell.slug
         known = _known(cell, place)
         row = known or _measured(cell, place, folder / "trainings")
+        if known and retime:
+            row = _timed_again(known, cell, place, folder / "trainings")
         rows.append(row)
         print(f"{number}/{len(cells)} {cell.name}: {_told(row)}{' (was there)' if known else ''}", flush=True)
         latest = max(rows, key=lambda row: str(row["date"]))
@@ -59,6 +65,12 @@ def _check(cells: Sequence[Cell], overrides: Sequence[str]) -> None:
         except ConfigError as error:
             faults.append(error)
     raise faults[0]
+
+
+def _truth(key: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ConfigError(f"{key} should be true or false, got {text!r}")
+    return text.lower() == "true"
 
 
 def _told(row: Row) -> str:
@@ -87,6 +99,13 @@ def _known(cell: Cell, place: Path) -> Row | None:
         return None
     composed = result["config"].get("composed")  # of which rows themselves did not always say enough
     return _blank(cell, place) | ({"judged": conditions(composed)} if composed else {}) | row | setting_of(result)
+
+
+def _timed_again(row: Row, cell: Cell, place: Path, trainings: Path) -> Row:
+    """A row that was there with its times taken anew, and with where, when and with which code that was; written, too."""
+    config, checkpoint = with_weights(load_config("benchmark", cell.overrides), cell.overrides)
+    row = row | setting(device_of(config)) | time_again(row, config, checkpoint, trainings)
+    return _written(row, config, place)
 
 
 def _same_weights(result: Row) -> bool:
@@ -118,6 +137,11 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
         if not isinstance(error, BottomupError):
             traceback.print_exc()
         row |= {"status": "failed", "reason": reason_of(error)}
-    written = {"overrides": list(cell.overrides), "composed": config}
+    return _written(row, config, place)
+
+
+def _written(row: Row, config: dict[str, Any], place: Path) -> Row:
+    """A row as it is, which the cell's folder then holds with the configuration that it is of."""
+    written = {"overrides": row["overrides"], "composed": config}
     write_result(place / RESULT, "benchmark", written, [row], measured=setting_of(row))
     return row

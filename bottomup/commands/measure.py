@@ -62,10 +62,7 @@ def with_weights(config: dict[str, Any], overrides: Sequence[str]) -> tuple[dict
 
 
 def measure(config: dict[str, Any], checkpoint: Checkpoint | None, place: Path, trainings: Path) -> Row:
-    """What a row says of a combination that composes; pictures go to ``place``, or were there, and so do ``trainings``.
-
-    Where timing it fails it is a row still, with the reason.
-    """
+    """What a row says of a combination that composes; its pictures go to ``place``, trainings are or will be in ``trainings``."""
     dataset = _judged(config)
     found = _trained(config, dataset, trainings) if config["train"] else []
     predictors = [trained_predictor(config, trial, dataset) for trial in found]
@@ -75,18 +72,22 @@ def measure(config: dict[str, Any], checkpoint: Checkpoint | None, place: Path, 
         "judged": conditions(config, len(dataset)),
         "training": _training(found),
         "weights_hash": None if found else file_hash(config["weights"]),
-        "reason": _untaught(config, predictors[0], checkpoint is not None),
         **_accuracy(config, predictors, dataset),
     }
     if config["measure"]["pictures"]:
         write_exhibits(place, predictors[0], dataset, config["measure"]["pictures"], tuple(config["oracle"]))
-    try:
-        for part in _speed(config, predictors[0], dataset) if config["measure"]["runs"] else ():
-            row |= part
-    except Exception as error:  # no memory left for a batch, no images to train on: what was measured stays
-        traceback.print_exc()
-        row["reason"] = "; ".join(filter(None, (row["reason"], f"not timed whole: {reason_of(error)}")))
-    return row
+    return row | _timed(config, predictors[0], dataset, checkpoint is not None)
+
+
+def time_again(row: Row, config: dict[str, Any], checkpoint: Checkpoint | None, trainings: Path) -> Row:
+    """What a row says of the time of a combination that was measured before, of the weights that it has figures of."""
+    dataset = _judged(config)
+    if row["training"]:
+        chosen = {"learning_rates": [row["training"]["learning_rate"]], "seeds": 1}
+        predictor = trained_predictor(config, trials(config | chosen, trainings)[0], dataset)
+    else:
+        predictor = make_predictor(config, checkpoint, dataset.task)
+    return _timed(config, predictor, dataset, checkpoint is not None)
 
 
 def _trained(config: dict[str, Any], dataset: Dataset, trainings: Path) -> list[Trial]:
@@ -158,6 +159,19 @@ def _joined(judged: Sequence[Figures], join: Callable[[list[float]], float]) -> 
 def _decoded_heads(predictor: Predictor) -> list[str]:
     """The heads whose outputs the decoder reads: with all of them ideal, what is missing is the decoder's."""
     return [name for name, stack in predictor.model.stacks() if predictor.model.decoded & stack.last.provides.keys()]
+
+
+def _timed(config: dict[str, Any], predictor: Predictor, dataset: Dataset, loaded: bool) -> Row:
+    """Times, memory and sizes as far as they can be had, and the reason where that is not far enough."""
+    row: Row = {"reason": _untaught(config, predictor, loaded)}
+    try:
+        for part in _speed(config, predictor, dataset) if config["measure"]["runs"] else ():
+            row |= part
+    except Exception as error:  # no memory left for a batch, no images to train on: what was measured stays
+        if not isinstance(error, BottomupError):
+            traceback.print_exc()
+        row["reason"] = "; ".join(filter(None, (row["reason"], f"not timed whole: {reason_of(error)}")))
+    return row
 
 
 def _training(found: list[Trial]) -> Row | None:
