@@ -12,9 +12,19 @@ sys.path.insert(0, str(ROOT))
 
 from bottomup.benchmark.results import Row, read_result  # noqa: E402
 from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E402
+from bottomup.report.rows import read_results  # noqa: E402
+from bottomup.report.tables import markdown  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+_ACCURACY = ("combination", "AP", "AP, ideal maps", "AP, ideal heatmap", "mask AP", "box AP")
+_COST = ("backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %", "parameters")
+
+
+def matrix_table(name: str, *more: str) -> str:
+    """One row a combination of benchmarks/results/``name``.json, with columns ``more``, and why others have none."""
+    results = read_results([RESULTS / f"{name}.json"])
+    return "\n\n".join([*results.setting, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
 
 
 def decode_table() -> str:
@@ -130,6 +140,8 @@ def render(text: str) -> str:
         "ideal": ideal_table(),
         "peers": peers_table(),
         "prn": prn_table(),
+        "matrix": matrix_table("matrix", "learning rate"),
+        "bench": matrix_table("bench"),
         "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),
         "associative_embedding_prn": weights_table("associative_embedding_prn", _KEYPOINTS),
         "prn_faults": weights_table("prn_faults", _KEYPOINTS),

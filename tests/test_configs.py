@@ -230,6 +230,15 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     assert prediction.size == (96, 64)
 
 
+def test_the_matrix_of_the_readme_composes(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "m.yaml").write_text(block)
+    cells = cells_of(str(tmp_path / "m.yaml"), [])
+    assert [cell.name for cell in cells] == ["tags", "tags, flip", "PersonLab, 513", "PersonLab, 801"]
+    for cell in cells:
+        load_config("benchmark", cell.overrides)
+
+
 def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
     from benchmarks.render import render
 
