@@ -11,9 +11,9 @@ Stages are aligned at the end: the last stage of every part is the prediction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -110,6 +110,13 @@ class Source:
         return grid
 
 
+class Least(NamedTuple):
+    """What a figure of a head must reach for it to have learned, and what to do where it does not."""
+
+    value: float
+    advice: str
+
+
 class Head(nn.Module, ABC):
     """Maps of one kind: predicted, made from annotations, judged, joined.
 
@@ -127,6 +134,7 @@ class Head(nn.Module, ABC):
     feedback: int = 0  # channels of its maps that a backbone which feeds predictions back may take in
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)
     beside: frozenset[str] = frozenset()  # keys whose ideal outputs its own are of, row by row: both are given, or neither
+    least: ClassVar[Mapping[str, Least]] = {}  # of its ``metrics`` those that training warns of while they are lower
     refined: frozenset[str] = frozenset()  # those of its offsets that its option ``refine`` has continued
 
     def __init__(self, source: Source, task: Task) -> None:

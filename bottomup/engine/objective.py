@@ -21,6 +21,7 @@ class Losses:
     total: Tensor  # (B,) weighted
     terms: dict[str, Tensor]  # "head/term" -> (B,) unweighted, joined over stages, detached
     metrics: dict[str, Tensor]  # "head/figure" -> (B,), NaN where an image has none; of the last stage
+    heads: dict[str, Tensor]  # "head" -> (B,) its part of the total
 
 
 def forward_losses(
@@ -60,23 +61,24 @@ def mean_figures(parts: Sequence[Losses]) -> dict[str, Tensor]:
 
 def compute_losses(model: PoseModel, outputs: list[Outputs], batch: Batch, heads: Iterable[str] | None = None) -> Losses:
     """Judge the outputs of all stages (``model(..., stages="all")``) against a batch's annotations."""
-    total = torch.zeros(len(batch), device=batch.keypoints.device)
-    terms, metrics = dict[str, Tensor](), dict[str, Tensor]()
+    nothing = torch.zeros(len(batch), device=batch.keypoints.device)
+    parts, terms, metrics = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
     for name in model.trained if heads is None else heads:
         stack = model.stack(name)
         per_stage = []
         for stage, targets in _targets(stack, outputs, batch):
             per_stage.append(stack.at(stage).loss(outputs[stage], targets))
         weights = stack.loss_weights(name, per_stage[0])
+        parts[name] = nothing
         for term in per_stage[0]:
             joined = torch.stack([losses[term] for losses in per_stage])
             joined = joined.sum(0) if stack.reduction == "sum" else joined.mean(0)
-            total = total + weights[term] * joined
+            parts[name] = parts[name] + weights[term] * joined
             terms[f"{name}/{term}"] = joined.detach()
         with torch.no_grad():
             figures = stack.last.metrics(outputs[-1], targets)
         metrics |= {f"{name}/{figure}": value for figure, value in figures.items()}
-    return Losses(total, terms, metrics)
+    return Losses(sum(parts.values(), nothing), terms, metrics, parts)
 
 
 def _targets(stack: HeadStack, outputs: list[Outputs], batch: Batch) -> list[tuple[int, Targets]]:

@@ -15,6 +15,8 @@ from torch import nn
 
 from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
 from bottomup.engine.distributed import Ranks
+from bottomup.engine.figures import FigureWatch
+from bottomup.engine.gradients import features_of, gradient_shares
 from bottomup.engine.interruption import Interruption, LossWatch
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
@@ -66,6 +68,7 @@ class Trainer:
         self.last_metrics: dict[str, float] = {}
         self.interruption = Interruption()
         self.watch = LossWatch(self.output, self.ranks.rank)
+        self.figures = FigureWatch(self.model, settings.steps)
         self.forward = self._forward()
 
     def _forward(self) -> nn.Module:
@@ -139,10 +142,24 @@ class Trainer:
             batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
         waits = isinstance(self.forward, nn.parallel.DistributedDataParallel) and not last
         with self.forward.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
-            losses = forward_losses(self.model, batch, self.given, PRECISIONS[self.settings.precision], self.forward)
+            losses = self._losses(batch)
             self.watch(losses, batch, self.step)
             self.scaler.scale(losses.total.mean() / self.settings.accumulate).backward()
         return losses
+
+    def _losses(self, batch: Batch) -> Losses:
+        """The losses of a batch; in a step that is reported with each head's share of the gradient among its figures.
+
+        Not of a compiled model, whose features and heads are one piece.
+        """
+        precision, backbone = PRECISIONS[self.settings.precision], self.model.backbone
+        if backbone is None or self.settings.compile or not self._reported(self.step + 1):
+            return forward_losses(self.model, batch, self.given, precision, self.forward)
+        with features_of(backbone) as features:
+            losses = forward_losses(self.model, batch, self.given, precision, self.forward)
+        shares = gradient_shares(losses.heads, features)
+        told = {f"{name}/gradient_share": share.expand(len(batch)) for name, share in shares.items()}
+        return replace(losses, metrics=losses.metrics | told)
 
     def _report(self, parts: list[Losses], began: float, log: Log | None) -> None:
         reported = self._reported(self.step)
@@ -154,6 +171,7 @@ class Trainer:
             log.advance(rate, figures["loss"] if figures else None)
             if figures:
                 log.scalars(self.step, figures)
+                self.figures(self.step, figures)
                 if self.on_step:
                     self.on_step(self, figures)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from bottomup.ops.sampling import gather_maps
 from bottomup.ops.targets import nearest_keypoints
 from bottomup.options import Options
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
+from bottomup.stages import HEADS, Head, Least, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 Push = Literal["n2", "n2_minus_n", "pairs"]
@@ -22,6 +22,7 @@ Distance = Literal["l2", "rms"]
 Cells = Literal["nearest", "around"]
 
 _IDEAL_SPACING = 10.0  # between the tags of two people; far beyond any threshold on tag distance
+_APART = 0.1  # between the mean tags of two people; equal ones push each other apart too little to come so far
 
 # The push term of one image from the similarities (B, N, N) of all ordered pairs, and how many people (B,) there are.
 _PUSH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -63,6 +64,10 @@ class Tags(Head):
     as heavy as it is near. The peak of a keypoint between two cells falls on either, so that the decoder may read a tag that
     "nearest" has not trained.
     """
+
+    least: ClassVar[Mapping[str, Least]] = {
+        "between": Least(_APART, "the tags of different people stay together; let heads.tags.pull be mean, or weigh push more")
+    }
 
     def __init__(
         self,

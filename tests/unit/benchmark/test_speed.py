@@ -168,7 +168,7 @@ def test_a_step_is_timed_to_the_devices_end_where_it_is_reported(
     def backward(*_: object, **__: object) -> Losses:
         queued[0] += 1 - 1 / 64
         Slow.now += 1 / 64
-        return Losses(torch.zeros(2), {}, {})
+        return Losses(torch.zeros(2), {}, {}, {})
 
     settings = Settings(steps=6, batch_size=2, log_every=3, tensorboard=False)
     report = lambda _, figures: rates.append(figures["images_per_second"])  # noqa: E731

@@ -1,0 +1,54 @@
+"""Whose gradient the backbone gets: how heads that are trained at once weigh against each other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@contextlib.contextmanager
+def features_of(backbone: nn.Module) -> Iterator[list[Tensor]]:
+    """The features of the last stage of every forward of a backbone inside this context, as its readers get them.
+
+    They are views of their own, so that a gradient with respect to them ends there: not even a coarser level's passes on
+    through the backbone to a finer one.
+    """
+    features: list[Tensor] = []
+
+    def watch(module: nn.Module, inputs: Any, stages: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        last = {level: maps.view_as(maps) for level, maps in stages[-1].items()}
+        features[:] = last.values()
+        return [*stages[:-1], last]
+
+    handle = backbone.register_forward_hook(watch)
+    try:
+        yield features
+    finally:
+        handle.remove()
+
+
+def gradient_shares(losses: Mapping[str, Tensor], features: list[Tensor]) -> dict[str, Tensor]:
+    """Each head's share of the gradient that enters the backbone: its norm over the sum of all heads' norms, a scalar each.
+
+    ``losses`` are the heads' weighted losses (B,). One backward pass a head, through heads and necks alone. Empty where no two
+    heads meet in the features, or where nothing there is trained.
+    """
+    shared = [maps for maps in features if maps.requires_grad]
+    taught = {name: loss for name, loss in losses.items() if loss.requires_grad}
+    if not shared or len(taught) < 2:
+        return {}
+    norms = {
+        name: _norm(torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True)) for name, loss in taught.items()
+    }
+    total = torch.stack(list(norms.values())).sum()
+    return {name: norm / total for name, norm in norms.items()}
+
+
+def _norm(gradients: tuple[Tensor | None, ...]) -> Tensor:
+    """The norm of several gradients together, a scalar; 0 where a loss has none."""
+    squares = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
+    return torch.stack(squares).sum().sqrt() if squares else torch.zeros(())
