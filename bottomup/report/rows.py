@@ -48,9 +48,7 @@ class Measured:
         """Why there are no figures, or why they mean little."""
         if not self.there:
             return f"{self.row['status']}: {self.row['reason']}"
-        training, reason = self.row["training"], self.row["reason"]
-        halved = not training or training["learned"]
-        return "; ".join(filter(None, ("" if halved else "not trained: its loss has not halved", reason)))
+        return str(self.row["reason"])
 
     def figure(self, name: str, part: str = "figures") -> float:
         """A figure, NaN where it is undefined or not there."""

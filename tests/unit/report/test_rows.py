@@ -120,6 +120,12 @@ def test_rows_of_another_kind_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_note_tells_all_that_figures_lack(tmp_path: Path) -> None:
-    training = {"seeds": 1, "learned": False}
-    (one,) = read_results([written(tmp_path, [row("a", training=training, reason="not timed whole: no memory")])]).measured
-    assert one.note == "not trained: its loss has not halved; not timed whole: no memory"
+    (one,) = read_results([written(tmp_path, [row("a", reason="not trained: prn; not timed whole: no memory")])]).measured
+    assert one.note == "not trained: prn; not timed whole: no memory"
+
+
+def test_poses_are_not_called_untrained_because_a_loss_fell_by_little(tmp_path: Path) -> None:
+    """A mean square error of nearly empty maps hardly falls where poses become good; only heads that nobody trained are told of."""
+    training = {"seeds": 1, "first_loss": 1.0, "last_loss": 0.9}
+    (one,) = read_results([written(tmp_path, [row("a", training=training)])]).measured
+    assert one.note == ""

@@ -49,12 +49,12 @@ def test_what_is_undefined_is_a_dash_in_every_column(tmp_path: Path, undefined: 
     blocks = {name: {"p50_ms": undefined, "p90_ms": undefined} for name in ("backbone", "heads.tags", "decoder", "total")}
     numbers = dict.fromkeys(("gigamacs", "peak_mebibytes", "training_images_per_second"), undefined)
     one = row("a", figures, latency=blocks, oracle=figures, grouping=figures, spread=figures, parameters={}, **numbers)
-    one |= {"images_per_second": {"1": undefined}, "training": {"seeds": 2, "learned": True}}
+    one |= {"images_per_second": {"1": undefined}, "training": {"seeds": 2}}
     assert table(measured(tmp_path, [one]), ALL)[1] == [["a", *["—"] * (len(ALL) - 1)]]
 
 
 def test_an_undefined_spread_leaves_the_figure(tmp_path: Path) -> None:
-    training = {"seeds": 2, "learned": True}
+    training = {"seeds": 2}
     known, unknown = row("a", spread={"AP": 0.02}, training=training), row("b", spread={"AP": None}, training=training)
     assert table(measured(tmp_path, [known, unknown]), ["AP"])[1] == [["0.500 ± 0.010"], ["0.500"]]
 
