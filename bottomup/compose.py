@@ -38,6 +38,7 @@ _COMPONENTS = (
     "data",
     "augment",
     "engine",
+    "head_scales",
 )  # their options are checked when built
 MODEL_KEYS = (
     "method",
@@ -49,6 +50,7 @@ MODEL_KEYS = (
     "freeze",
     "input_size",
     "side",
+    "head_scales",
 )  # what a checkpoint carries
 
 

@@ -52,8 +52,9 @@ class Configuration(TypedDict, total=False):
     results: str | Sequence[str] | None
     title: str | int
     input_size: Count
-    side: Literal["long", "short", "square"]
+    side: Literal["long", "short", "square", "native"]
     scales: Sequence[float]
+    head_scales: Mapping[str, Sequence[float]]
     flip: bool
     batch_size: Count
     precision: Literal["fp32", "bf16", "fp16"]

@@ -26,5 +26,5 @@ def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), dev
     config = merge_overrides(checkpoint.config, composed, [f"method={method}", *overrides])
     model, decoder = compose_model(without_pretraining(config), checkpoint.task)
     load_needed(model, checkpoint.weights, str(weights))
-    options = {"input_size": config["input_size"], "side": config["side"]} | options
-    return Predictor(model, decoder, device=device, **options)
+    of_the_model = {key: config[key] for key in ("input_size", "side", "head_scales") if key in config}
+    return Predictor(model, decoder, device=device, **of_the_model | options)

@@ -109,15 +109,16 @@ class PoseModel(nn.Module):
         given: Outputs | None = None,
         stages: Literal["all", "last"] = "last",
         trim: bool = False,
+        wanted: Collection[str] | None = None,
     ) -> list[Outputs]:
         """Outputs of every supervised stage ("all": for the losses) or of the last alone ("last": for the decoder).
 
         ``images`` are (B, 3, H, W) uint8 RGB, or None where all running heads work on ``given`` alone. ``given`` are outputs
         of the last stage that are known already: oracles, teacher forcing, merged views. ``trim`` spares heads the padding of
-        earlier ones' outputs, whose shapes then depend on the images.
+        earlier ones' outputs, whose shapes then depend on the images. ``wanted`` are other keys to give than ``wanted(stages)``.
         """
         given = given or {}
-        running = self.running(self.wanted(stages), given)
+        running = self.running(self.wanted(stages) if wanted is None else wanted, given)
         outputs: list[Outputs] = [{} for _ in range(self.depth)]
         outputs[-1].update(given)
         done: set[tuple[str, int]] = set()
@@ -192,6 +193,11 @@ class PoseModel(nn.Module):
     def reads_images(self, wanted: Iterable[str], given: Iterable[str] = ()) -> bool:
         """Whether a head that must run for the wanted keys reads features."""
         return any(self.stack(name).reads for name in self.running(wanted, given))
+
+    def looking(self, given: Collection[str] = ()) -> list[str]:
+        """The heads with features from which all that the decoder reads comes, or is ``given``: those whose views are merged."""
+        running = self.running(self.decoded, self.keys_of(given))
+        return [name for name, stack in self.stacks() if stack.reads and (name in running or name in given)]
 
     def keys_of(self, names: Iterable[str]) -> set[str]:
         """The keys that heads of these names provide."""
@@ -271,20 +277,20 @@ class PoseModel(nn.Module):
 
     def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Undo the horizontal flip of the outputs of all heads that have features; ``frame`` is the flipped one."""
-        return {key: maps for stack in self._mergeable(outputs) for key, maps in stack.last.flip(outputs, frame).items()}
+        seen = [stack.last for _, stack in self.stacks() if stack.reads and _holds(outputs, stack.last)]
+        return {key: maps for head in seen for key, maps in head.flip(outputs, frame).items()}
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame, given: Iterable[str] = ()) -> Outputs:
         """Join views, then run the heads without features on what was merged; of those that were ``given`` the first view's stand.
 
-        The first view's frame is ``onto``.
+        Each head's outputs are joined of those views that hold them, onto the frame ``onto``.
         """
         merged: Outputs = {key: views[0][key] for name in given if not self.stack(name).reads for key in self.keys_of([name])}
-        for stack in self._mergeable(views[0]):
-            merged |= stack.last.merge(views, frames, onto)
+        for head in (stack.last for _, stack in self.stacks() if stack.reads):
+            own = [view for view in zip(views, frames, strict=True) if _holds(view[0], head)]
+            if own:
+                merged |= head.merge([outputs for outputs, _ in own], [frame for _, frame in own], onto)
         return self(None, given=merged, trim=True)[0] if self.decoded - merged.keys() else merged
-
-    def _mergeable(self, outputs: Outputs) -> list[HeadStack]:
-        return [stack for _, stack in self.stacks() if stack.reads and outputs.keys() >= stack.last.provides.keys()]
 
     # ---- freezing ------------------------------------------------------------------------------------------------------
 
@@ -308,6 +314,10 @@ class PoseModel(nn.Module):
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
+
+
+def _holds(outputs: Outputs, head: Head) -> bool:
+    return outputs.keys() >= head.provides.keys()
 
 
 def _statistics(backbone: Backbone | None) -> tuple[Tensor, Tensor]:

@@ -1,16 +1,14 @@
-"""Images to predictions in image px: reading, letterboxing, views (flip, scales), batches of equal shapes, input order."""
+"""Images to predictions in image px: letterboxing, views (flip, scales), batches of equal shapes, input order."""
 
 from __future__ import annotations
 
 import contextlib
-import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,38 +17,30 @@ from torch import Tensor
 
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels
-from bottomup.data.letterbox import letterbox
+from bottomup.data.letterbox import Side, letterbox
 from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.engine.settings import PRECISIONS
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError
 from bottomup.geometry import invert
+from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
+from bottomup.registry import unknown
 from bottomup.stages import Decoder
-from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample
-from bottomup.views import make_view
+from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
+from bottomup.views import growth, make_view
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-
-
-@runtime_checkable
-class PillowImage(Protocol):
-    """An image of Pillow, known by what it can do: nothing here needs that library."""
-
-    mode: str
-
-    def convert(self, mode: str) -> Any:
-        """The image in another mode, as "RGB"."""
-
-
-Image = str | Path | NDArray[np.uint8] | PillowImage
+Seen = tuple[Outputs, Frame]  # what heads make of a view, or of several that are merged, and where it lies
 
 
 class Predictor:
     """Runs a model and its decoder on images.
 
     ``input_size`` is the length in px to which the ``side`` ("long", "short" or "square": padded to a square) of an image is
-    resized. ``scales`` are factors of it: maps of all scales are merged onto the first, so the finest first keeps most, and what is
-    coarser than the first blurs people who are close together. ``flip`` adds the mirrored view of each.
+    resized; "native" leaves an image as it is whose long side is between that and twice as much, and resizes others to the
+    nearer end, so that a photo of any size fits into memory. ``scales`` are factors of it: maps of all scales are merged onto
+    the first, so the finest first keeps most, and what is coarser than the first blurs people who are close together. Heads that
+    ``head_scales`` names are run at scales of their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and joined
+    onto the first of ``scales``, too. ``flip`` adds the mirrored view of each.
 
     Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it; an array or a Pillow image
     as its pixels lie. Data sets read a file's stored pixels instead, which COCO's annotations refer to.
@@ -62,20 +52,21 @@ class Predictor:
         decoder: Decoder,
         *,
         input_size: int = 512,
-        side: Literal["long", "short", "square"] = "long",
+        side: Side = "long",
         scales: Sequence[float] = (1.0,),
+        head_scales: Mapping[str, Sequence[float]] | None = None,
         flip: bool = False,
         batch_size: int = 8,
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         device: str | torch.device = "cpu",
     ) -> None:
-        if not scales or min(scales) <= 0:
-            raise ConfigError(f"scales should be positive factors of input_size, got {list(scales)}")
-        if precision not in PRECISIONS or side not in ("long", "short", "square"):
-            raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of long, short, square; got {precision!r}, {side!r}")
+        if precision not in PRECISIONS or side not in get_args(Side):
+            sides = ", ".join(get_args(Side))
+            raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of {sides}; got {precision!r}, {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
-        self.input_size, self.side, self.scales, self.flip = input_size, side, tuple(scales), flip
+        self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip
+        self.head_scales = _own_scales(model, head_scales or {})
         self.batch_size, self.precision = batch_size, PRECISIONS[precision]
 
     def __call__(self, images: Image | Sequence[Image]) -> Any:
@@ -83,9 +74,9 @@ class Predictor:
 
         An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none.
         """
-        if isinstance(images, (np.ndarray, PillowImage)) or (isinstance(images, (str, Path)) and Path(images).is_file()):
-            return self.predict([images])[0]
-        return self.predict(find_images(images) if isinstance(images, (str, Path)) else images)
+        if is_one(images):
+            return self.predict([images])[0]  # type: ignore[list-item]
+        return self.predict(find_images(images) if isinstance(images, (str, Path)) else images)  # type: ignore[arg-type]
 
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
         """Predict on several images, in order."""
@@ -109,9 +100,15 @@ class Predictor:
         return prepared_samples(dataset, self._letterbox(), frozenset(maps), workers)
 
     def _letterbox(self) -> Any:
-        side_length = round(self.input_size * max(self.scales))
         fill = self.model.fill.tolist()
-        return partial(letterbox, side_length=side_length, accept=self.model.side, fill=fill, side=self.side)
+        return partial(
+            letterbox,
+            side_length=round(self.input_size * self.largest),
+            accept=self.model.side,
+            fill=fill,
+            side=self.side,
+            enlarged=self.largest,
+        )
 
     def _run(self, samples: Iterable[tuple[int, Sample]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
         for indices, batch in buckets(samples, self.batch_size):
@@ -125,12 +122,10 @@ class Predictor:
     @torch.inference_mode()
     def decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
-        largest = max(self.scales)
         per_image = zip(self.decoder(outputs, frame), batch.to_input.numpy(), batch.sizes, batch.image_ids, strict=True)
-        scale = self.scales[0] / largest
-        rounded = (round(batch.size[0] * scale) / batch.size[0], round(batch.size[1] * scale) / batch.size[1])
+        grown = np.array(growth(batch.size, frame.scale / self.largest))[:, None]
         return [
-            to_image(prediction, _scaled(to_input, rounded), size, image_id, frame, row)
+            to_image(prediction, to_input * grown, size, image_id, frame, row)
             for row, (prediction, to_input, size, image_id) in enumerate(per_image)
         ]
 
@@ -139,42 +134,76 @@ class Predictor:
         """One image as the network sees it, (3, H, W) in input px, with the merged outputs and where they lie."""
         sample = self._letterbox()(sample_of(image, 0, self.model.task.keypoints))
         batch = collate([sample]).to(self.device)
-        view = self._view(batch, self.scales[0] / max(self.scales), flipped=False)
+        view = self._view(batch, self.scales[0], flipped=False)
         outputs, frame = self.outputs(batch)
         assert view.images is not None
         return view.images[0].cpu().numpy(), outputs, frame
 
-    def outputs(self, batch: Batch, oracle: Sequence[str] = ()) -> tuple[Outputs, Frame]:
+    # ---- views ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def largest(self) -> float:
+        """The largest scale in use, in which images are letterboxed; views of the others are made of that."""
+        read = self.model.looking()
+        return max(*self.scales, *(scale for name in read for scale in self.head_scales.get(name, ())), 0.0)
+
+    def outputs(self, batch: Batch, oracle: Sequence[str] = ()) -> Seen:
         """The merged outputs of all views and the frame they lie in: the first scale's."""
-        views: list[Outputs] = []
-        frames: list[Frame] = []
-        for scale in self.scales:
-            for flipped in (False, True) if self.flip else (False,):
-                view = self._view(batch, scale / max(self.scales), flipped)
-                outputs, frame = self._forward(view, oracle), self.model.frame(view)
-                views.append(self.model.unflip(outputs, frame) if flipped else outputs)
-                frames.append(frame.flipped() if flipped else frame)
-        if len(views) == 1:
-            return views[0], frames[0]
-        return self.model.merge(views, frames, frames[0], oracle), frames[0]
+        heads_at = self._heads_at(self.model.looking(oracle))
+        if len(heads_at) == 1 and not self.flip:
+            view = self._view(batch, self.scales[0], flipped=False)
+            return self._forward(view, oracle, None), self._frame(view, self.scales[0])
+        flips = (False, True) if self.flip else (False,)
+        views = [self._see(batch, scale, flipped, heads, oracle) for scale, heads in heads_at.items() for flipped in flips]
+        frames = [frame for _, frame in views]
+        return self.model.merge([outputs for outputs, _ in views], frames, frames[0], oracle), frames[0]
+
+    def _heads_at(self, looking: Sequence[str]) -> dict[float, list[str]]:
+        """Which of the heads that look at the image do so in each scale; those of ``scales`` stand first."""
+        used = dict.fromkeys((*self.scales, *(scale for name in looking for scale in self.head_scales.get(name, ()))))
+        return {scale: [name for name in looking if scale in self.head_scales.get(name, self.scales)] for scale in used}
+
+    def _see(self, batch: Batch, scale: float, flipped: bool, heads: Collection[str], oracle: Sequence[str]) -> Seen:
+        """What ``heads`` make of one view, and what is given of those that do not look at it; a flip is undone."""
+        view = self._view(batch, scale, flipped)
+        frame = self._frame(view, scale)
+        keys = self.model.keys_of(heads)
+        outputs = self._forward(view, oracle, keys)
+        kept = keys | self.model.keys_of(name for name in oracle if not self.model.stack(name).reads)
+        outputs = {key: maps for key, maps in outputs.items() if key in kept}
+        return (self.model.unflip(outputs, frame), frame.flipped()) if flipped else (outputs, frame)
 
     def _view(self, batch: Batch, scale: float, flipped: bool) -> Batch:
+        scale = scale / self.largest
         size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))
         skeleton = self.model.task.skeleton
         return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
 
-    def _forward(self, batch: Batch, oracle: Sequence[str]) -> Outputs:
+    def _frame(self, view: Batch, scale: float) -> Frame:
+        return replace(self.model.frame(view), scale=scale)
+
+    def _forward(self, batch: Batch, oracle: Sequence[str], wanted: Collection[str] | None) -> Outputs:
         given = self.model.ideal(batch, oracle) if oracle else None
         images = None if batch.images is None else batch.images.contiguous(memory_format=torch.channels_last)
         lower = self.precision is not torch.float32
         with torch.autocast(self.device.type, self.precision) if lower else contextlib.nullcontext():
-            result: Outputs = self.model(images, given=given, trim=True)[0]
+            result: Outputs = self.model(images, given=given, trim=True, wanted=wanted)[0]
         return result
 
 
-def _scaled(to_input: NDArray[np.float64], scale: tuple[float, float]) -> NDArray[np.float64]:
-    scaled: NDArray[np.float64] = to_input * np.array([[scale[1]], [scale[0]]])
-    return scaled
+def _factors(where: str, scales: Sequence[float]) -> tuple[float, ...]:
+    if not scales or min(scales) <= 0:
+        raise ConfigError(f"{where} should be positive factors of input_size, got {list(scales)}")
+    return tuple(scales)
+
+
+def _own_scales(model: PoseModel, scales: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+    """The scales of heads that have their own; ConfigError where one is no head of the model that looks at the image."""
+    known = [name for name, stack in model.stacks() if stack.reads]
+    for name in scales:
+        if name not in known:
+            raise ConfigError("head_scales: " + unknown("head of this model with features", name, known))
+    return {name: _factors(f"head_scales.{name}", own) for name, own in scales.items()}
 
 
 def to_image(
@@ -192,67 +221,3 @@ def _to_image_size(segmentation: Tensor, content: Tensor, size: tuple[int, int])
     x1, y1, x2, y2 = (round(value) for value in content.tolist())
     inner = segmentation[None, None, y1:y2, x1:x2]
     return F.interpolate(inner, size, mode="bilinear", align_corners=False)[0, 0]
-
-
-def find_images(where: str | Path) -> list[Path]:
-    """The image that ``where`` is, or those of a folder or a glob, sorted; DataError where there is none.
-
-    In a glob ``*`` stands for any part of a name, ``**`` for any depth of folders.
-    """
-    path = Path(where)
-    if path.is_file():
-        return [path]
-    # not Path.glob, which refuses absolute patterns
-    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
-    images = sorted(entry for entry in found if entry.suffix.lower() in _SUFFIXES and entry.is_file())
-    if not images:
-        raise DataError(f"{where}: no such image, folder or glob with images ({', '.join(sorted(_SUFFIXES))})")
-    return images
-
-
-def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """An image file as (H, W, 3) uint8 RGB; DataError where it is none.
-
-    It is turned upright by its EXIF, as viewers show it. ``data.coco.read_image`` does not: annotations refer to stored pixels.
-    """
-    if not Path(path).is_file():
-        raise DataError(f"{path}: {'a folder, no image' if Path(path).is_dir() else 'no such file'}")
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # more pixels than OpenCV reads
-        image = None
-    if image is None:
-        raise DataError(f"{path}: not readable as an image; was it copied or downloaded whole?")
-    return np.ascontiguousarray(image[..., ::-1])
-
-
-def _pixels(image: Image) -> NDArray[np.uint8]:
-    """The pixels (H, W, 3) RGB of an image in whatever form; DataError where it is none."""
-    if isinstance(image, (str, Path)):
-        return read_image(image)
-    if isinstance(image, PillowImage):
-        if image.mode.startswith(("I", "F")):  # Pillow would cut them off at 255 and call it RGB
-            raise DataError(f"a Pillow image should have 8 bits a channel, got mode {image.mode}; scale it to 0-255 first")
-        image = np.array(image.convert("RGB"))
-    if not isinstance(image, np.ndarray):
-        expected = "a path, an (H, W, 3) uint8 RGB array or a Pillow image"
-        raise DataError(f"an image should be {expected}, got {type(image).__name__}; convert it")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; convert it")
-    if not image.size:
-        raise DataError(f"an image array should be (H, W, 3) with at least one pixel, got {image.shape}; leave it out")
-    return image
-
-
-def sample_of(image: Image, index: int, keypoints: int) -> Sample:
-    """An image in its own frame, of whose people nothing is known."""
-    pixels = _pixels(image)
-    return Sample(
-        image=pixels.transpose(2, 0, 1),
-        people=People.empty(keypoints),
-        ignore={},
-        instances=None,
-        image_id=index,
-        size=(pixels.shape[0], pixels.shape[1]),
-        to_input=np.eye(2, 3),
-    )

@@ -203,6 +203,7 @@ class Frame:
     grids: Mapping[str, Grid]  # of each output key that is a map
     size: tuple[int, int]  # (H, W) input px
     content: Tensor  # (B, 4) xyxy input px: the image without its padding
+    scale: float = 1.0  # of the predictor's input_size, at which this view is seen
 
     def flipped(self) -> Frame:
         """The frame of the mirrored input."""

@@ -24,7 +24,7 @@ def _scaled(batch: Batch, size: tuple[int, int], scale: float, fill: Tensor) -> 
     if scale == 1 and size == batch.size:
         return batch
     inner = (max(1, round(batch.size[0] * scale)), max(1, round(batch.size[1] * scale)))
-    per_axis = batch.content.new_tensor((inner[1] / batch.size[1], inner[0] / batch.size[0]))  # (x, y)
+    per_axis = batch.content.new_tensor(growth(batch.size, scale))
     both = torch.cat((per_axis, per_axis))
     return replace(
         batch,
@@ -38,6 +38,11 @@ def _scaled(batch: Batch, size: tuple[int, int], scale: float, fill: Tensor) -> 
         ignore={name: _nearest(maps, inner, size, fill=name == "padding") for name, maps in batch.ignore.items()},
         instances=None if batch.instances is None else _nearest(batch.instances, inner, size, fill=0),
     )
+
+
+def growth(size: tuple[int, int], scale: float) -> tuple[float, float]:
+    """By how much a view of a batch of ``size`` (H, W) at ``scale`` is larger, along x and y: its sides are whole px."""
+    return max(1, round(size[1] * scale)) / size[1], max(1, round(size[0] * scale)) / size[0]
 
 
 def _shrink(images: Tensor, size: tuple[int, int]) -> Tensor:

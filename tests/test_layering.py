@@ -21,7 +21,7 @@ PACKAGE = "bottomup"
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
     ("version",), ("errors",), ("shapes",), ("registry",), ("options",), ("configuration",),
-    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views"),
+    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("model",), ("assembly",), ("compose",),

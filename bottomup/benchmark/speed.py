@@ -27,8 +27,9 @@ from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import PRECISIONS, Settings
 from bottomup.engine.trainer import Trainer
+from bottomup.images import sample_of
 from bottomup.model import BACKBONE, PoseModel
-from bottomup.predictor import Predictor, sample_of
+from bottomup.predictor import Predictor
 from bottomup.types import Batch, Prediction
 
 DECODER, TOTAL = "decoder", "total"

@@ -17,8 +17,9 @@ from torch import Tensor
 from bottomup.commands.setting import make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
+from bottomup.images import find_images, read_image
 from bottomup.ops.sampling import gather_maps
-from bottomup.predictor import Predictor, find_images, read_image
+from bottomup.predictor import Predictor
 from bottomup.types import Instances, write_json
 from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
 

@@ -126,6 +126,7 @@ def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, tas
         input_size=config["input_size"],
         side=config["side"],
         scales=config["scales"],
+        head_scales=config["head_scales"],
         flip=config["flip"],
         batch_size=config["batch_size"],
         precision=config["precision"],

@@ -120,6 +120,7 @@ class Judge:
             decoder,
             input_size=self.config["input_size"],
             side=self.config["side"],
+            head_scales=self.config["head_scales"],
             flip=self.config["validation"]["flip"],
             precision=self.config["engine"]["precision"],
             device=self.place.device,

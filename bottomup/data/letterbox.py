@@ -13,20 +13,29 @@ from bottomup.data.warps import PADDING, pack_flags, shrink_image, unpack_flags,
 from bottomup.geometry import transform_points
 from bottomup.types import Sample
 
+Side = Literal["long", "short", "square", "native"]
+
+_LONGEST = 2  # times side_length, of an image that is left as it is
+
 
 def letterbox(
     sample: Sample,
     side_length: int,
     accept: Callable[[int], int],
     fill: Sequence[int],
-    side: Literal["long", "short", "square"] = "long",
+    side: Side = "long",
+    enlarged: float = 1.0,
 ) -> Sample:
     """Resize the ``side`` of a sample to ``side_length`` px and pad right and below to sides that the model accepts.
 
-    The padded shape depends on the image alone; "square" resizes the long side and pads to a square.
+    The padded shape depends on the image alone. "square" resizes the long side and pads to a square; "native" only enlarges an
+    image by the factor ``enlarged``, where its long side then is between ``side_length`` and twice that; others come to the
+    nearer end.
     """
     h, w = sample.shape
-    scale = side_length / (min(h, w) if side == "short" else max(h, w))
+    long, short = max(h, w), min(h, w)
+    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
+    scale = length / (short if side == "short" else long)
     inner = (max(1, round(h * scale)), max(1, round(w * scale)))
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
     if sample.image is None:

@@ -20,7 +20,7 @@ from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.errors import DataError
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.tags import Tags
-from bottomup.predictor import find_images, read_image
+from bottomup.images import find_images, read_image
 from bottomup.skeletons import COCO
 from bottomup.types import Prediction, Task
 
