@@ -42,6 +42,8 @@ class Heatmap(Head):
     Deviates from Associative Embedding: its code ignores crowds only; set ``ignore: [crowd]`` for that.
     """
 
+    pointwise = True
+
     def __init__(
         self,
         source: Source,

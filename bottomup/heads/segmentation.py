@@ -33,6 +33,7 @@ class Segmentation(Head):
     cells where the map crosses 1/2 keeps its outline.
     """
 
+    pointwise = True
     reads_instances = True
 
     def __init__(
