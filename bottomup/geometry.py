@@ -49,6 +49,15 @@ class Grid:
         """The map size (h, w) for an input size (H, W)."""
         return self.cells(size[0]), self.cells(size[1])
 
+    def side(self, cells: int) -> int:
+        """The input side that a number of cells fits exactly."""
+        return round(2 * self.origin + (cells - 1) * self.stride)
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the cells tile the image."""
+        return self == Grid.centred(self.stride)
+
     def accepts(self, side: int) -> bool:
         """Whether a flip maps the cell centres of an input side onto themselves."""
         return side >= 2 * self.origin and (side - 2 * self.origin) % self.stride == 0
@@ -107,6 +116,18 @@ def resample(
     where = torch.stack((u[:, None, :].expand(-1, shape[0], -1), v[:, :, None].expand(-1, -1, shape[1])), dim=-1)
     sampled = F.grid_sample(maps.float(), where, mode=mode, padding_mode="border", align_corners=False)
     return sampled.to(maps.dtype)
+
+
+def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]) -> Tensor:
+    """Maps (B, C, h, w) on ``shape`` cells of a finer grid, each taking the nearest; of two equally near the latter."""
+    if from_grid == to_grid:
+        return maps
+    if from_grid.tiles:
+        return F.interpolate(maps, shape, mode="nearest")
+    for dim, cells in ((2, shape[0]), (3, shape[1])):
+        nearest = from_grid.nearest(to_grid.centres(cells, maps)).clamp(max=maps.shape[dim] - 1)
+        maps = maps.index_select(dim, nearest)
+    return maps
 
 
 def any_at_cells(pixels: Tensor, grid: Grid) -> Tensor:

@@ -53,7 +53,12 @@ class HeadStack(nn.Module):
 
     def run(self, stage: int, features: Features, outputs: Outputs) -> Outputs:
         """Run the head of a stage (counted from the end) on its levels of that stage's features."""
-        result: Outputs = self.heads[stage]({level: features[level] for level in self.levels[stage]}, outputs)
+        head = self.at(stage)
+        read = {name: features[name] for name in self.levels[stage]}
+        if head.pointwise:  # the same numbers from a fraction of the memory
+            return {key: head.source.level.enlarge(maps) for key, maps in head(read, outputs).items()}
+        levels = head.source.features or {}
+        result: Outputs = head({name: levels[name].enlarge(maps) for name, maps in read.items()}, outputs)
         return result
 
     def loss_weights(self, name: str, terms: Collection[str]) -> dict[str, float]:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, resample
+from bottomup.geometry import Grid, enlarge, resample
 from bottomup.registry import Registry
 from bottomup.types import Batch, Features, Frame, Outputs, Prediction, Targets, Task
 
@@ -28,10 +28,22 @@ Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -
 
 
 class Level(NamedTuple):
-    """One feature map that a backbone or neck offers."""
+    """One feature map that a backbone or neck offers; heads' maps of it lie on ``grid``.
+
+    Where the features themselves lie on a ``coarse`` one they are enlarged by the nearest cell, or what ``pointwise`` heads make of
+    them is.
+    """
 
     channels: int
     grid: Grid
+    coarse: Grid | None = None
+
+    def enlarge(self, maps: Tensor) -> Tensor:
+        """Maps (B, C, h, w) on ``grid``, of the grid that the features lie on."""
+        if self.coarse is None:
+            return maps
+        h, w = maps.shape[-2:]
+        return enlarge(maps, self.coarse, self.grid, self.grid.shape((self.coarse.side(h), self.coarse.side(w))))
 
 
 FeatureSpec = dict[str, Level]  # of one stage, finest level first
@@ -130,6 +142,7 @@ class Head(nn.Module, ABC):
     grids: dict[str, Grid]  # of the maps it provides
     ignores: frozenset[str] = frozenset()  # which ignore maps its loss reads
     reads_features: bool = True  # False: it reads earlier heads' outputs only, and exists on the last stage only
+    pointwise: bool = False  # whether its maps, (B, C, h, w), are of each cell's features alone: then enlarging them may follow
     reads_instances: bool = False  # whether encode or ideal reads Batch.instances
     feedback: int = 0  # channels of its maps that a backbone which feeds predictions back may take in
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
+from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import counted_mean, keypoint_distance
 from bottomup.options import Options
 from bottomup.shapes import check_shape
@@ -20,10 +20,8 @@ from bottomup.types import Batch, Features, Outputs, Targets, Task, ignore_maps
 
 Shape = Literal["gaussian", "disk"]
 Criterion = Literal["mse", "logistic"]
-Start = Literal["torch", "background"]
 
 _CUT = 4.0  # sigmas; a gaussian is 3e-4 there, and 0 beyond, so that no denormal number slows the loss
-_QUIET, _PRIOR = 1e-3, 0.01  # of weights that start as background, and the probability that they give
 _SURE = 1e-6  # ideal logits are of probabilities at least this far from 0 and 1
 
 
@@ -43,6 +41,8 @@ class Heatmap(Head):
 
     Deviates from Associative Embedding: its code ignores crowds only; set ``ignore: [crowd]`` for that.
     """
+
+    pointwise = True
 
     def __init__(
         self,
@@ -68,8 +68,7 @@ class Heatmap(Head):
         self.shape, self.sigma, self.radius = shape, sigma, radius
         self.key = "heatmap" if criterion == "mse" else "heatmap_logits"
         self.conv = nn.Conv2d(source.level.channels, task.keypoints, 1)
-        if start == "background":
-            _quieten(self.conv, 0.0 if criterion == "mse" else math.log(_PRIOR / (1 - _PRIOR)))
+        start_as(self.conv, start, logits=criterion == "logistic")
         self.provides = {self.key: "B K h w"}
         self.grids = {self.key: source.level.grid}
         self.ignores = ignore_maps("head heatmap", ignore)
@@ -109,10 +108,3 @@ class Heatmap(Head):
         """The gaussians or disks themselves, or their logits."""
         shapes = self._shapes(batch)
         return {self.key: shapes if self.key == "heatmap" else shapes.logit(_SURE)}
-
-
-def _quieten(conv: nn.Conv2d, value: float) -> None:
-    """Let a convolution give about ``value`` everywhere, whatever the features."""
-    assert conv.bias is not None
-    nn.init.normal_(conv.weight, std=_QUIET)
-    nn.init.constant_(conv.bias, value)

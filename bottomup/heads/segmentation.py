@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.geometry import any_at_cells, share_of_cells
+from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import counted_mean
 from bottomup.options import Options
 from bottomup.shapes import check_shape
@@ -25,12 +26,14 @@ class Segmentation(Head):
 
     ``criterion`` is "mse" on linear maps (Associative Embedding §3.4, the heatmap of foreground) or "logistic" on logits
     (PersonLab §3.2). ``ignore`` names the ignore maps whose cells the loss leaves out ("unmasked" are people without a mask); it
-    also leaves out, of several categories', what lies inside several instances.
+    also leaves out, of several categories', what lies inside several instances. ``start`` says how the weights begin: as "torch"
+    draws them, or so that all is "background", as a heatmap's may.
 
     What the papers leave open: the target is the share of a cell's square that the masks cover, so that a mask drawn between the
     cells where the map crosses 1/2 keeps its outline.
     """
 
+    pointwise = True
     reads_instances = True
 
     def __init__(
@@ -39,14 +42,18 @@ class Segmentation(Head):
         task: Task,
         *,
         criterion: Criterion = "logistic",
+        start: Start = "torch",
         ignore: Sequence[str] = ("crowd", "unmasked", "padding"),
     ) -> None:
         super().__init__(source, task)
-        Options("head segmentation").choice("criterion", criterion, Criterion)
+        options = Options("head segmentation")
+        options.choice("criterion", criterion, Criterion)
+        options.choice("start", start, Start)
         self.ignores = ignore_maps("head segmentation", ignore)
         self.key = "segmentation" if criterion == "mse" else "segmentation_logits"
         channels = len(task.categories)
         self.conv = nn.Conv2d(source.level.channels, channels, 1)
+        start_as(self.conv, start, logits=criterion == "logistic")
         self.provides = {self.key: "B C h w"}
         self.grids = {self.key: source.level.grid}
         self.feedback = channels

@@ -6,13 +6,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, enlarge
 from bottomup.stages import FeatureSpec, Level
 
 
@@ -42,18 +41,6 @@ class AlignedPyramid(FeaturePyramidNetwork):  # type: ignore[misc]  # torchvisio
         return OrderedDict(zip(names, levels, strict=True))
 
 
-def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]) -> Tensor:
-    """Maps (B, C, h, w) on ``shape`` cells of a finer grid, each taking the nearest; of two equally near the latter."""
-    if from_grid == to_grid:
-        return maps
-    if _tiles(from_grid):
-        return F.interpolate(maps, shape, mode="nearest")
-    for dim, cells in ((2, shape[0]), (3, shape[1])):
-        nearest = from_grid.nearest(to_grid.centres(cells, maps)).clamp(max=maps.shape[dim] - 1)
-        maps = maps.index_select(dim, nearest)
-    return maps
-
-
 def convolution(channels: int, out: int, batch_norm: bool = False) -> nn.Sequential:
     """A 3x3 convolution, batch norm where asked for, and ReLU."""
     norm = nn.BatchNorm2d if batch_norm else None
@@ -63,7 +50,7 @@ def convolution(channels: int, out: int, batch_norm: bool = False) -> nn.Sequent
 
 def coarser(grid: Grid) -> Grid:
     """The grid of a convolution of stride 2."""
-    return Grid.centred(2 * grid.stride) if _tiles(grid) else Grid.cornered(2 * grid.stride)
+    return Grid.centred(2 * grid.stride) if grid.tiles else Grid.cornered(2 * grid.stride)
 
 
 def pyramid_levels(neck: str, reads: Sequence[str], offered: FeatureSpec) -> list[Level]:
@@ -76,12 +63,8 @@ def pyramid_levels(neck: str, reads: Sequence[str], offered: FeatureSpec) -> lis
             )
     for finer, name in pairwise(reads):
         grid, below = offered[name].grid, offered[finer].grid
-        if grid.stride % below.stride or _tiles(grid) != _tiles(below):
+        if grid.stride % below.stride or grid.tiles != below.tiles:
             raise ConfigError(
                 f"neck {neck} expects nested grids, got {name} on {grid} above {finer} on {below}; use backbone pyramid"
             )
     return [offered[name] for name in reads]
-
-
-def _tiles(grid: Grid) -> bool:
-    return grid == Grid.centred(grid.stride)

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bottomup.necks.aligned_pyramid import AlignedPyramid, convolution, enlarge, pyramid_levels
+from bottomup.geometry import enlarge
+from bottomup.necks.aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
 from bottomup.options import Options
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
@@ -24,7 +25,8 @@ class KeypointPyramid(Neck):
 
     The last stage, "D", is a 3x3 convolution with ReLU over the concatenated D-levels, of ``channels``; without ``concat`` over D2
     alone (Table 2). Before it stands a stage for each K-level, whose losses are the intermediate supervision: on maps
-    enlarged to the "finest" stride or on its "own"; None has none (Table 2).
+    enlarged to the "finest" stride (features stay on their own grids, as 1x1 convolutions of them may be enlarged as well) or on
+    its "own"; None has none (Table 2).
 
     ``batch_norm`` after every convolution is not in the paper. What it leaves open: the convolutions of D have ReLUs, maps are
     enlarged by the nearest cell, the last convolution keeps ``channels``.
@@ -58,8 +60,9 @@ class KeypointPyramid(Neck):
         self.reductions = nn.ModuleDict({f"D{name}": _reduction(channels, reduced, batch_norm) for name in joined})
         self.smooth = convolution(reduced * len(joined), channels, batch_norm)
         finest = self.levels[0]
-        supervised = [finest if intermediate == "finest" else grid for grid in self.levels] if intermediate else []
-        self.stages = [{f"K{name}": Level(channels, grid)} for name, grid in zip(_NAMES, supervised, strict=False)]
+        own = [Level(channels, grid) for grid in self.levels]
+        supervised = own if intermediate == "own" else [own[0], *(Level(channels, finest, grid) for grid in self.levels[1:])]
+        self.stages = [{f"K{name}": level} for name, level in zip(_NAMES, supervised, strict=True) if intermediate]
         self.stages.append({"D": Level(channels, finest)})
 
     def forward(self, stages: list[Features]) -> list[Features]:
@@ -68,20 +71,9 @@ class KeypointPyramid(Neck):
         pyramid = list(self.fpn(read).values())
         shape = (pyramid[0].shape[-2], pyramid[0].shape[-1])
         reduced = [reduce(maps) for reduce, maps in zip(self.reductions.values(), pyramid, strict=False)]
-        joined = self.smooth(torch.cat([self._finest(maps, index, shape) for index, maps in enumerate(reduced)], dim=1))
-        return [*self._supervised(pyramid, shape), {"D": joined}]
-
-    def _supervised(self, pyramid: list[Tensor], shape: tuple[int, int]) -> list[Features]:
-        if self.intermediate is None:
-            return []
-        maps = (
-            [self._finest(level, index, shape) for index, level in enumerate(pyramid)] if self.intermediate == "finest" else pyramid
-        )
-        return [{f"K{name}": level} for name, level in zip(_NAMES, maps, strict=True)]
-
-    def _finest(self, maps: Tensor, index: int, shape: tuple[int, int]) -> Tensor:
-        """A level's maps on the finest grid."""
-        return enlarge(maps, self.levels[index], self.levels[0], shape)
+        finest = [enlarge(maps, grid, self.levels[0], shape) for grid, maps in zip(self.levels, reduced, strict=False)]
+        supervised = zip(_NAMES, pyramid, strict=True) if self.intermediate else ()
+        return [*({f"K{name}": maps} for name, maps in supervised), {"D": self.smooth(torch.cat(finest, dim=1))}]
 
 
 def _reduction(channels: int, reduced: int, batch_norm: bool) -> nn.Sequential:

@@ -10,12 +10,15 @@ import torch
 from torchvision.ops import FeaturePyramidNetwork
 
 from bottomup.backbones.dilated import Dilated
-from bottomup.geometry import Grid
-from bottomup.necks.aligned_pyramid import AlignedPyramid, enlarge
+from bottomup.geometry import Grid, enlarge
+from bottomup.heads.heatmap import Heatmap
+from bottomup.model import HeadStack
+from bottomup.necks.aligned_pyramid import AlignedPyramid
 from bottomup.necks.fpn import Fpn
 from bottomup.necks.keypoint_pyramid import KeypointPyramid
-from bottomup.stages import NECKS, FeatureSpec, Level, Neck
-from bottomup.types import Features
+from bottomup.skeletons import COCO
+from bottomup.stages import NECKS, FeatureSpec, Level, Neck, Source
+from bottomup.types import Features, Task
 
 SIZE = (128, 256)  # a multiple of the stride of P7
 CHANNELS = {"C2": 4, "C3": 6, "C4": 8, "C5": 10}
@@ -56,7 +59,9 @@ def test_features_have_the_declared_levels_channels_and_cells(name: str) -> None
         assert list(features) == list(spec)
         assert [level.grid.stride for level in spec.values()] == sorted(level.grid.stride for level in spec.values())
         for level, maps in features.items():
-            assert maps.shape[1:] == (spec[level].channels, *spec[level].grid.shape(SIZE))
+            channels, grid, coarse = spec[level]
+            assert maps.shape[1:] == (channels, *(coarse or grid).shape(SIZE))
+            assert spec[level].enlarge(maps).shape[1:] == (channels, *grid.shape(SIZE))
 
 
 @necks
@@ -169,4 +174,38 @@ def test_pyramids_stand_on_a_dilated_network_at_any_stride() -> None:
         for neck in (people, keypoints):
             for stage, found in zip(neck.stages, neck(features), strict=True):
                 for name, level in stage.items():
-                    assert found[name].shape[-2:] == level.grid.shape((257, 257)), (stride, name)
+                    assert level.enlarge(found[name]).shape[-2:] == level.grid.shape((257, 257)), (stride, name)
+
+
+@pytest.mark.parametrize("grid", [Grid.centred, Grid.cornered])
+def test_what_heads_make_of_coarse_levels_is_enlarged_instead_of_the_levels(grid: Callable[[int], Grid]) -> None:
+    """A 1x1 convolution commutes with enlarging: the same maps and gradients, of features that stay as small as they are."""
+    source: list[FeatureSpec] = [{name: Level(level.channels, grid(level.grid.stride)) for name, level in SOURCE[0].items()}]
+    neck = KeypointPyramid(source, channels=8, reduced=4)
+    size = (128, 256) if grid == Grid.centred else (129, 257)
+    read = [{name: torch.randn(1, level.channels, *level.grid.shape(size)) for name, level in source[0].items()}]
+    stages = neck(read)
+    assert sum(maps.numel() for stage in stages[1:-1] for maps in stage.values()) < stages[0]["K2"].numel() / 2
+    for features, spec in zip(stages, neck.stages, strict=True):
+        head = Heatmap(Source(spec), Task(COCO), criterion="mse")
+        stack = HeadStack([head], [tuple(spec)], "keypoints")
+        (level,), (maps,) = spec.values(), features.values()
+        made, plain = stack.run(-1, features, {})["heatmap"], head.conv(level.enlarge(maps))
+        torch.testing.assert_close(made, plain, atol=1e-6, rtol=0)
+        assert made.shape[-2:] == head.grids["heatmap"].shape(size)
+        wanted = torch.rand_like(made)
+        gradients = [torch.autograd.grad((it - wanted).square().mean(), maps, retain_graph=True)[0] for it in (made, plain)]
+        torch.testing.assert_close(*gradients, atol=1e-6, rtol=0)
+
+
+def test_heads_that_look_around_get_enlarged_features() -> None:
+    neck = make_neck("keypoint_pyramid")
+    features, spec = neck(make_features())[1], neck.stages[1]
+
+    class Wide(Heatmap):
+        pointwise = False
+
+    head = Wide(Source(spec), Task(COCO))
+    stack = HeadStack([head], [tuple(spec)], "keypoints")
+    maps = spec["K3"].enlarge(features["K3"])
+    torch.testing.assert_close(stack.run(-1, features, {})["heatmap"], head.conv(maps))

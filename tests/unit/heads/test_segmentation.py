@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from bottomup.geometry import Grid, share_of_cells
-from bottomup.heads.segmentation import Segmentation
+from bottomup.heads.segmentation import Criterion, Segmentation
 from bottomup.masks import Masks
+from bottomup.ops.start import Start
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
+from bottomup.stages import Level, Source, probability
 from bottomup.types import Task
 from tests.scenes import make_batch
 
@@ -58,3 +59,15 @@ def test_the_ideal_map_is_the_target(criterion: str) -> None:
     shares = ideal if criterion == "mse" else ideal.sigmoid()
     torch.testing.assert_close(shares, head.encode(batch, {})["mask"], atol=1e-6, rtol=0)
     assert 0 < float(shares.mean()) < 1
+
+
+@pytest.mark.parametrize("criterion", ["mse", "logistic"])
+def test_started_as_background_it_sees_next_to_nothing_in_large_features(criterion: Criterion) -> None:
+    torch.manual_seed(0)
+    features = {"stack": torch.randn(2, 128, 8, 8)}
+
+    def most(start: Start) -> float:
+        head = Segmentation(Source({"stack": Level(128, Grid.centred(4))}), Task(COCO), criterion=criterion, start=start)
+        return float(probability(head(features, {}), "segmentation").detach().amax())
+
+    assert most("background") < 0.06 < 0.4 < most("torch")
