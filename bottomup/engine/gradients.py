@@ -34,21 +34,19 @@ def features_of(backbone: nn.Module) -> Iterator[list[Tensor]]:
 def gradient_shares(losses: Mapping[str, Tensor], features: list[Tensor]) -> dict[str, Tensor]:
     """Each head's share of the gradient that enters the backbone: its norm over the sum of all heads' norms, a scalar each.
 
-    ``losses`` are the heads' weighted losses (B,). One backward pass a head, through heads and necks alone. Empty where no two
-    heads meet in the features, or where nothing there is trained.
+    ``losses`` are the heads' weighted losses (B,). One backward pass a head, through heads and necks alone. Heads that teach the
+    features nothing have none; empty where no two meet there.
     """
     shared = [maps for maps in features if maps.requires_grad]
-    taught = {name: loss for name, loss in losses.items() if loss.requires_grad}
-    if not shared or len(taught) < 2:
+    taught = {name: loss for name, loss in losses.items() if loss.requires_grad} if shared else {}
+    found = {name: torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True) for name, loss in taught.items()}
+    norms = {name: _norm(gradients) for name, gradients in found.items() if any(own is not None for own in gradients)}
+    if len(norms) < 2:
         return {}
-    norms = {
-        name: _norm(torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True)) for name, loss in taught.items()
-    }
     total = torch.stack(list(norms.values())).sum()
     return {name: norm / total for name, norm in norms.items()}
 
 
 def _norm(gradients: tuple[Tensor | None, ...]) -> Tensor:
-    """The norm of several gradients together, a scalar; 0 where a loss has none."""
-    squares = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
-    return torch.stack(squares).sum().sqrt() if squares else torch.zeros(())
+    """The norm of several gradients together, a scalar."""
+    return torch.stack([own.float().square().sum() for own in gradients if own is not None]).sum().sqrt()
