@@ -108,7 +108,8 @@ def _sampled(places: Tensor, sides: Tensor, cells: int, sigma: float, grid: Grid
     at = grid.to_cells(sides[..., :1] + share * (sides[..., 1:] - sides[..., :1]))[:, :, None, None]  # (B, R, 1, 1, samples)
     before = at.floor()
     low, high = (_bell((grid.to_input(before + step) - places[..., None]) / sigma) for step in (0, 1))
-    return torch.lerp(low, high, (at - before).expand_as(low)).unflatten(-1, (cells, _SAMPLES)).mean(-1)
+    samples: Tensor = torch.lerp(low, high, (at - before).expand_as(low)).unflatten(-1, (cells, _SAMPLES))
+    return samples.mean(-1)
 
 
 def window_sums(maps: Tensor, points: Tensor, window: int) -> Tensor:
