@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import box_iou, roi_align
+from torchvision.ops import box_iou
 
 from bottomup.errors import ConfigError
-from bottomup.ops.crops import CROP, gaussians, inside, most_central, to_crop, within_margin
+from bottomup.geometry import Grid
+from bottomup.ops.crops import CROP, cropped, cropped_gaussians, gaussians, inside, most_central, to_crop, within_margin
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source, probability, probability_grid
@@ -37,9 +38,11 @@ class Prn(Head):
     ``input`` "peaks" are gaussians of ``input_sigma`` crop cells, times ``input_mass``, about the candidates in the box; those at
     most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score, as it
     does by default for "ucr" and "max", which say nothing of several that count alike.
-    "crop" is the heatmap, cropped and resized. Targets are gaussians of ``target_sigma`` crop cells about the keypoints of the
-    annotated person whose box overlaps the proposal most, if by an IoU of ``match_iou`` or more and if that person has
-    ``min_keypoints`` or more.
+    "crop" is the heatmap, cropped and resized; where no head gives one, as in training on labels alone, one that is drawn about
+    the candidates: gaussians of ``heatmap_sigma`` input px, as high as their scores, on cells of ``heatmap_stride``.
+
+    Targets are gaussians of ``target_sigma`` crop cells about the keypoints of the annotated person whose box overlaps the
+    proposal most, if by an IoU of ``match_iou`` or more and if that person has ``min_keypoints`` or more.
 
     Where the paper is silent the defaults are those of the authors' code: peaks of σ = 1, targets of σ = 2, both of mass 1, a
     margin of 0.21, the softmax over all cells and a ReLU on the output. Deviates from it: candidates keep their place between
@@ -66,6 +69,8 @@ class Prn(Head):
         input_mass: float = 1.0,
         input_scores: bool | None = None,
         margin: float = 0.21,
+        heatmap_sigma: float = 7.0,
+        heatmap_stride: int = 4,
         target_sigma: float = 2.0,
         match_iou: float = 0.5,
         min_keypoints: int = 2,
@@ -83,6 +88,8 @@ class Prn(Head):
         options.check("input_mass", input_mass, input_mass > 0, "positive")
         options.check("margin", margin, margin >= 0, "a fraction of the box's sides, from 0")
         options.check("match_iou", match_iou, 0 < match_iou <= 1, "in (0, 1]")
+        options.check("heatmap_sigma", heatmap_sigma, heatmap_sigma > 0, "positive input px")
+        options.whole("heatmap_stride", heatmap_stride)
         options.whole("min_keypoints", min_keypoints)
         if not task.keypoints:
             raise ConfigError("head prn needs a skeleton; the task has none")
@@ -96,9 +103,11 @@ class Prn(Head):
             self.relate = Highest(target_sigma)
         else:
             self.relate = Perceptron(task.keypoints, hidden, dropout, output_relu, relation == "prn", softmax)
+        no_heatmap = source.grids.keys().isdisjoint(("heatmap", "heatmap_logits"))
+        self.heatmap_sigma, self.drawn = heatmap_sigma, Grid.centred(heatmap_stride) if no_heatmap else None
         peaks, crop = {"candidates": "B K M 3"}, {"heatmap | heatmap_logits": "B K h w"}
         boxes = {"proposals": "B R 4", "proposal_scores": "B R"}
-        self.requires = (peaks if input == "peaks" else crop) | boxes
+        self.requires = (peaks if input == "peaks" or no_heatmap else crop) | boxes
         self.provides = {"assignment_logits": "B R K 56 36"}
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
@@ -119,12 +128,11 @@ class Prn(Head):
 
     def _crops(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) of the heatmap in each box."""
+        if self.drawn:
+            points, scores = outputs["candidates"].split((2, 1), dim=-1)
+            return cropped_gaussians(points, scores[..., 0], outputs["proposals"], self.heatmap_sigma, self.drawn)
         heatmap = probability(outputs, "heatmap").float().detach()  # maps learn from their own loss alone
-        boxes = outputs["proposals"]
-        grid = probability_grid(self.source, "heatmap")
-        cells = (grid.to_cells(boxes.unflatten(-1, (2, 2))) + 0.5).flatten(-2)  # roi_align counts from the cells' edges
-        crops: Tensor = roi_align(heatmap, list(cells), CROP, aligned=True)
-        return crops.view(*boxes.shape[:2], -1, *CROP)
+        return cropped(heatmap, outputs["proposals"], probability_grid(self.source, "heatmap"))
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """The gaussians of each proposal's person, and which proposals count."""

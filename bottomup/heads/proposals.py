@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from bottomup.ops.anchors import decode_boxes
+from bottomup.ops.anchors import decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
 from bottomup.options import Options
 from bottomup.stages import HEADS, Head, Source
@@ -24,7 +24,8 @@ class Proposals(Head):
 
     Of the thousand best anchors those that score ``threshold`` or more are decoded; a box whose IoU with a better one is above
     ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; in training
-    ``first`` of them where it is set, as for data in units of a person, whose neighbours are there to be told apart only.
+    ``first`` of them where it is set, as for data in units of a person, whose neighbours are there to be told apart only, moved and
+    resized by normal deviates of ``jitter`` of their sides, as a detector's are (not in the paper), to an IoU of ``least_iou``.
     """
 
     reads_features = False
@@ -39,6 +40,8 @@ class Proposals(Head):
         nms: float = 0.3,
         who: Who = "all",
         first: int | None = None,
+        jitter: float = 0.0,
+        least_iou: float = 0.5,
     ) -> None:
         super().__init__(source, task)
         options = Options("head proposals")
@@ -48,7 +51,10 @@ class Proposals(Head):
         options.choice("who", who, Who)
         if first is not None:
             options.whole("first", first)
+        options.check("jitter", jitter, jitter >= 0, "a share of a box's sides, from 0")
+        options.check("least_iou", least_iou, 0 < least_iou <= 1, "in (0, 1]")
         self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
+        self.jitter, self.least_iou = jitter, least_iou
         self.requires = {"class_logits": "B A C", "box_deltas": "B A 4", "anchors": "B A 4"}
         self.provides = {"proposals": "B R 4", "proposal_scores": "B R"}
 
@@ -70,10 +76,14 @@ class Proposals(Head):
         return {key: maps[:, :most] for key, maps in outputs.items()}
 
     def ideal(self, batch: Batch) -> Outputs:
-        """The true boxes, score 1, in the people's order; in training the ``first`` of those that are wanted."""
+        """The true boxes, score 1, in the people's order; in training jittered, the ``first`` of those that are wanted."""
         wanted = batch.labelled.any(-1) if self.who == "annotated" else batch.present  # (B, N)
         boxes = batch.boxes * wanted[..., None]
-        if self.first is None or not self.training:
+        if not self.training:
+            return {"proposals": boxes, "proposal_scores": wanted.float()}
+        if self.jitter:
+            boxes = jittered(boxes, self.jitter, self.least_iou)
+        if self.first is None:
             return {"proposals": boxes, "proposal_scores": wanted.float()}
         order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, : self.first]
         boxes, there = boxes.gather(1, order[..., None].expand(-1, -1, 4)), wanted.gather(1, order)

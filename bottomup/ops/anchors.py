@@ -45,6 +45,23 @@ def decode_boxes(anchors: Tensor, deltas: Tensor) -> Tensor:
     return torch.cat((centre - half, centre + half), dim=-1)
 
 
+def jittered(boxes: Tensor, deviation: float, least_iou: float) -> Tensor:
+    """Boxes (..., 4) xyxy moved by a normal deviate of ``deviation`` times their sides, each side times the exponential of one.
+
+    A box whose IoU with the given one would be less than ``least_iou`` stays as it is. The random numbers are torch's.
+    """
+    deltas = torch.randn_like(boxes) * deviation * boxes.new_tensor(_WEIGHTS)
+    moved = decode_boxes(boxes, deltas)
+    return torch.where((_paired_iou(moved, boxes) >= least_iou)[..., None], moved, boxes)
+
+
+def _paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """The IoU (...) of each box (..., 4) xyxy with its other; NaN of two without area."""
+    shared = (torch.minimum(boxes[..., 2:], others[..., 2:]) - torch.maximum(boxes[..., :2], others[..., :2])).clamp(min=0).prod(-1)
+    own, theirs = (_middle(both)[1].prod(-1) for both in (boxes, others))
+    return shared / (own + theirs - shared)
+
+
 def _middle(boxes: Tensor) -> tuple[Tensor, Tensor]:
     """The centres and the sizes (..., 2) of boxes."""
     return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]

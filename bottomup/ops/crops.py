@@ -6,9 +6,13 @@ import math
 
 import torch
 from torch import Tensor
+from torchvision.ops import roi_align
+
+from bottomup.geometry import Grid
 
 CROP = (56, 36)  # cells, height x width
 _MOST = 16  # candidates of a kind in one box; more are other people's, and a hundred in each of a hundred boxes would take seconds
+_SAMPLES = 2  # along each side of a crop's cell, as region networks take from maps
 _FARTHEST = 6.0  # σ, where a gaussian has fallen to 1.5e-8: products of less become numbers that a CPU is 40 times as slow with
 
 
@@ -62,8 +66,50 @@ def gaussians(points: Tensor, weights: Tensor, sigma: float) -> Tensor:
 def _profile(places: Tensor, cells: int, sigma: float) -> Tensor:
     """A gaussian of mass 1 about each place (...), at the centres of ``cells`` cells: (..., cells)."""
     centres = torch.arange(cells, device=places.device, dtype=places.dtype) + 0.5
-    apart = ((places[..., None] - centres) / sigma).clamp(-_FARTHEST, _FARTHEST)
-    return torch.exp(-apart.square() / 2) / (math.sqrt(2 * math.pi) * sigma)
+    return _bell((places[..., None] - centres) / sigma) / (math.sqrt(2 * math.pi) * sigma)
+
+
+def _bell(apart: Tensor) -> Tensor:
+    """A gaussian of height 1, at distances in σ."""
+    return torch.exp(-apart.clamp(-_FARTHEST, _FARTHEST).square() / 2)
+
+
+def cropped(maps: Tensor, boxes: Tensor, grid: Grid) -> Tensor:
+    """Maps (B, K, h, w) in each of the boxes (B, R, 4) xyxy input px: (B, R, K, 56, 36)."""
+    cells = (grid.to_cells(boxes.unflatten(-1, (2, 2))) + 0.5).flatten(-2)  # roi_align counts from the cells' edges
+    crops: Tensor = roi_align(maps, list(cells), CROP, sampling_ratio=_SAMPLES, aligned=True)
+    return crops.view(*boxes.shape[:2], -1, *CROP)
+
+
+def cropped_gaussians(points: Tensor, heights: Tensor, boxes: Tensor, sigma: float, grid: Grid) -> Tensor:
+    """What ``cropped`` makes of maps of gaussians that nobody drew: (B, R, K, 56, 36).
+
+    ``points`` (B, K, M, 2) and ``sigma`` in input px, gaussians as high as ``heights`` (B, K, M), of several the highest. They lie
+    on the cells of ``grid``, whose maps here have no border. The M are gone through one by one: all at once would take M times the
+    memory.
+    """
+    width, height = (
+        _sampled(points[:, None, ..., axis], boxes[..., axis::2], CROP[1 - axis], sigma, grid) for axis in (0, 1)
+    )  # (B, R, K, M, 36) and (B, R, K, M, 56)
+    height = height * heights[:, None, ..., None]
+    highest = points.new_zeros((*width.shape[:3], *CROP))
+    for m in range(points.shape[2]):
+        highest = torch.maximum(highest, height[..., m, :, None] * width[..., m, None, :])
+    return highest
+
+
+def _sampled(places: Tensor, sides: Tensor, cells: int, sigma: float, grid: Grid) -> Tensor:
+    """Gaussians about places (B, 1, K, M) as ``cells`` cells of a crop along one axis: (B, R, K, M, ``cells``).
+
+    ``sides`` (B, R, 2) are where the boxes begin and end. Each cell is the mean of its samples, which lie between two cells of
+    the map.
+    """
+    share = (torch.arange(cells * _SAMPLES, device=places.device, dtype=places.dtype) + 0.5) / (cells * _SAMPLES)
+    at = grid.to_cells(sides[..., :1] + share * (sides[..., 1:] - sides[..., :1]))[:, :, None, None]  # (B, R, 1, 1, samples)
+    before = at.floor()
+    low, high = (_bell((grid.to_input(before + step) - places[..., None]) / sigma) for step in (0, 1))
+    samples: Tensor = torch.lerp(low, high, (at - before).expand_as(low)).unflatten(-1, (cells, _SAMPLES))
+    return samples.mean(-1)
 
 
 def window_sums(maps: Tensor, points: Tensor, window: int) -> Tensor:

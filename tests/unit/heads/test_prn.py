@@ -12,11 +12,12 @@ from torch import Tensor
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads.candidates import Candidates
+from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.prn import Prn
 from bottomup.heads.proposals import Proposals
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import COCO
-from bottomup.stages import Source
+from bottomup.stages import Level, Source
 from bottomup.types import Outputs, Task
 from tests.scenes import make_batch
 
@@ -181,6 +182,31 @@ def test_the_heatmap_is_cropped_where_the_box_is(grid: Grid) -> None:
     rows, columns = torch.meshgrid(torch.arange(56) + 0.5, torch.arange(36) + 0.5, indexing="ij")
     centre = torch.stack(((crop * columns).sum(), (crop * rows).sum())) / crop.sum()
     torch.testing.assert_close(centre, (place - box[:2]) / 72 * torch.tensor((36.0, 56.0)), atol=0.3, rtol=0)
+
+
+@pytest.mark.parametrize("people", [1, 3])
+def test_from_labels_the_crops_are_those_of_the_ideal_heatmap(people: int) -> None:
+    """Drawn in the box alone, as maps of a batch of hundreds of people would take gigabytes; people that meet differ by little."""
+    torch.manual_seed(0)
+    batch, grid = make_batch([people, people]), Grid.centred(4)
+    batch.keypoints[:] = 24 + torch.rand_like(batch.keypoints) * torch.tensor((80.0, 48.0))
+    given = Candidates(Source(None, {}), Task(COCO)).ideal(batch)
+    boxes = torch.tensor(((10.0, 14.0, 90.0, 84.0), (40.0, 20.0, 61.0, 79.0))).expand(2, 2, 4)
+    given |= {"proposals": boxes, "proposal_scores": torch.ones(2, 2)}
+    heatmap = Heatmap(Source({"D": Level(8, grid)}), Task(COCO), sigma=7.0).ideal(batch)
+    read = make_head({"heatmap": grid}, input="crop")._crops(given | heatmap)
+    drawn = make_head(input="crop", heatmap_sigma=7.0)._crops(given)
+    apart = (drawn - read).abs()
+    assert apart.max() < (1e-3 if people == 1 else 0.2) and apart.mean() < read.mean() / 20
+
+
+def test_crops_from_labels_need_no_heatmap_and_are_as_high_as_the_candidates_score() -> None:
+    head, outputs = make_head(input="crop"), make_outputs()
+    assert "candidates" in head.requires and "heatmap | heatmap_logits" not in head.requires
+    half = outputs | {"candidates": outputs["candidates"] * torch.tensor((1.0, 1.0, 0.5))}
+    torch.testing.assert_close(head._crops(half), head._crops(outputs) / 2)
+    head({}, outputs)["assignment_logits"].sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
 
 
 def test_wrong_options_are_refused() -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.ops import box_iou
 
 from bottomup.geometry import Grid
 from bottomup.heads.proposals import Proposals
 from bottomup.heads.retinanet import Retinanet
-from bottomup.ops.anchors import decode_boxes
+from bottomup.ops.anchors import decode_boxes, jittered
 from bottomup.skeletons import COCO
 from bottomup.stages import Level, Source
 from bottomup.types import Batch, Frame, Outputs, Task
@@ -140,6 +141,26 @@ def test_only_training_may_be_about_the_first_people_alone() -> None:
     assert proposals.ideal(batch)["proposal_scores"].tolist() == [[1, 1]]
     assert make_proposals(first=5).ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
     assert proposals.eval().ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1]]
+
+
+def test_in_training_true_boxes_may_be_as_inexact_as_detected_ones() -> None:
+    torch.manual_seed(0)
+    batch = people([3] * 200 + [1])
+    exact, inexact = (make_proposals(jitter=jitter, least_iou=0.6).ideal(batch)["proposals"] for jitter in (0.0, 0.1))
+    sides = (exact[:200, :, 2:] - exact[:200, :, :2]).repeat(1, 1, 2)
+    shift = (inexact - exact)[:200] / sides
+    assert 0.05 < shift.std() < 0.15 and shift.mean().abs() < 0.02
+    iou = torch.stack([box_iou(*pair).diagonal() for pair in zip(inexact[:200], exact[:200], strict=True)])
+    assert iou.min() >= 0.6 - 1e-4 and iou.mean() < 0.95
+    assert not inexact[200, 1:].any()  # nobody is nowhere
+    torch.testing.assert_close(make_proposals(jitter=0.1).eval().ideal(batch)["proposals"], exact)
+
+
+def test_a_box_that_would_come_to_lie_elsewhere_stays() -> None:
+    boxes = BOXES.expand(100, 3, 4)
+    moved = jittered(boxes, 2.0, 0.9)
+    unmoved = (moved == boxes).all(-1)
+    assert unmoved.any() and unmoved.float().mean() > 0.9
 
 
 @pytest.mark.parametrize("counts", [[3, 1], [0, 0]])
