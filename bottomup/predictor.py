@@ -151,7 +151,7 @@ class Predictor:
         for scale in self.scales:
             for flipped in (False, True) if self.flip else (False,):
                 view = self._view(batch, scale / max(self.scales), flipped)
-                outputs, frame = self._forward(view, oracle), self.model.frame(view)
+                outputs, frame = self._forward(view, oracle), replace(self.model.frame(view), scale=scale)
                 views.append(self.model.unflip(outputs, frame) if flipped else outputs)
                 frames.append(frame.flipped() if flipped else frame)
         if len(views) == 1:

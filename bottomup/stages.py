@@ -180,13 +180,13 @@ class Head(nn.Module, ABC):
 
     def aligned(self, key: str, views: list[Outputs], frames: list[Frame], onto: Frame, mode: str = "bilinear") -> list[Tensor]:
         """Every view's map ``key`` resampled so that its content lies on that of ``onto``; offsets grow with the content."""
-        shape = views[0][key].shape[-2:]
         grid = onto.grids[key]
+        shape = grid.shape(onto.size)
         is_offset = self.provides[key].split()[-3] == "2"
 
         def moved(maps: Tensor, frame: Frame) -> Tensor:
             flat = maps.flatten(1, -3)
-            there = resample(flat, frame.grids[key], frame.content, grid, onto.content, (shape[0], shape[1]), mode)
+            there = resample(flat, frame.grids[key], frame.content, grid, onto.content, shape, mode)
             there = there.view(*maps.shape[:-2], *shape)
             return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
 

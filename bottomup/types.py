@@ -203,6 +203,7 @@ class Frame:
     grids: Mapping[str, Grid]  # of each output key that is a map
     size: tuple[int, int]  # (H, W) input px
     content: Tensor  # (B, 4) xyxy input px: the image without its padding
+    scale: float = 1.0  # of input_size, that this view has
 
     def flipped(self) -> Frame:
         """The frame of the mirrored input."""
