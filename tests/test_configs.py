@@ -195,11 +195,11 @@ def test_every_key_of_a_command_has_its_kind(command: str) -> None:
 
 def test_a_decoders_options_by_name_hold_with_a_checkpoint_and_without() -> None:
     """For the decoder that is chosen, below what is said of ``decoder`` itself; a command line counts more than a YAML."""
-    named = ["decoders.associative_embedding.window=7", "decoders.associative_embedding.distance=rms", "decoders.prn.window=9"]
+    named = ["decoders.associative_embedding.window=7", "decoders.associative_embedding.refine=quarter", "decoders.prn.window=9"]
     alone = load_config("evaluate", named)
-    assert (alone["decoder"]["window"], alone["decoder"]["distance"], alone["heads"]["tags"]["distance"]) == (7, "rms", "rms")
-    saved = {"method": "associative_embedding", "decoder": {"name": "associative_embedding", "window": 3, "distance": "l2"}}
-    assert merge_overrides(saved, alone, named)["decoder"] == saved["decoder"] | {"window": 7, "distance": "rms"}
+    assert (alone["decoder"]["window"], alone["decoder"]["refine"]) == (7, "quarter")
+    saved = {"method": "associative_embedding", "decoder": {"name": "associative_embedding", "window": 3, "refine": "none"}}
+    assert merge_overrides(saved, alone, named)["decoder"] == saved["decoder"] | {"window": 7, "refine": "quarter"}
     both = [*named, "decoder.window=5"]
     assert merge_overrides(saved, load_config("evaluate", both), both)["decoder"]["window"] == 5
     other = {"method": "multiposenet", "decoder": {"name": "prn", "window": 15}}

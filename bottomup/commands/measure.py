@@ -184,7 +184,14 @@ def _training(found: list[Trial]) -> Row | None:
         "first_loss": fmean(trial.first_loss for trial in found),
         "last_loss": fmean(trial.last_loss for trial in found),
         "seeds": len(found),
+        "figures": _mean_figures(found),
     }
+
+
+def _mean_figures(found: Sequence[Trial]) -> dict[str, float]:
+    """What heads logged beside their losses at the end, the mean over seeds; what one seed lacks is left out."""
+    names = [name for name in found[0].figures if all(name in trial.figures for trial in found)]
+    return {name: fmean(trial.figures[name] for trial in found) for name in names}
 
 
 def _speed(config: dict[str, Any], predictor: Predictor, dataset: Dataset) -> Iterator[Row]:

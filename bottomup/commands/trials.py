@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -38,6 +38,7 @@ class Trial:
     images: int  # drawn, all steps together
     first_loss: float
     last_loss: float
+    figures: dict[str, float]  # heads' own beside the losses, as tags/between, of the last steps
 
 
 def trials(config: dict[str, Any], folder: Path) -> list[Trial]:
@@ -72,9 +73,17 @@ def _trained(config: dict[str, Any], rate: float, seed: int, folder: Path) -> Tr
     last = output / "last.pt"
     if not (output / "metrics.json").is_file():
         train.run({**own, "output": str(output), "resume": last.is_file()})
-    losses = [entry["loss"] for entry in map(json.loads, (output / "log.jsonl").read_text().splitlines()) if "loss" in entry]
-    steps = int(engine["steps"])
-    return Trial(last, rate, steps, steps * int(engine["batch_size"]), losses[0], fmean(losses[-_LAST:]))
+    logged = [entry for entry in map(json.loads, (output / "log.jsonl").read_text().splitlines()) if "loss" in entry]
+    losses, steps = [entry["loss"] for entry in logged], int(engine["steps"])
+    images = steps * int(engine["batch_size"])
+    return Trial(last, rate, steps, images, losses[0], fmean(losses[-_LAST:]), _figures(logged[-_LAST:]))
+
+
+def _figures(logged: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """The mean of each figure that heads log beside their losses; of those that no logged step has, none."""
+    names = {name: None for entry in logged for name in entry if "/" in name and not name.startswith("loss/")}
+    values = {name: [value for entry in logged if (value := entry.get(name)) is not None] for name in names}
+    return {name: fmean(own) for name, own in values.items() if own}
 
 
 def _validated(config: dict[str, Any], trial: Trial) -> float:

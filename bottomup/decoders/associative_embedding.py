@@ -14,15 +14,16 @@ from torch import Tensor
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.matching import assign
-from bottomup.ops.peaks import Peaks, Refinement, find_peaks, refine_peaks
+from bottomup.ops.peaks import Peaks, Refinement, find_peaks, refine_peaks, touching
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.suppression import oks_nms
+from bottomup.ops.tag_maps import best_cells
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
-Distance = Literal["l2", "rms"]
+FillFrom = Literal["peaks", "map"]
 InstanceScore = Literal["all", "found"]
 Floats = NDArray[np.float32]
 
@@ -43,6 +44,27 @@ class Candidates:
         """Those of keypoint ``k`` with low <= score < high, without the axis K."""
         chosen = (self.scores[k] >= low) & (self.scores[k] < high) & (self.scores[k] > 0)
         return Candidates(self.scores[k][chosen], self.points[k][chosen], self.tags[k][chosen])
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The whole maps of one image."""
+
+    heatmap: Tensor  # (K, h, w), 0 in the padding
+    tags: Tensor  # (K, D, h, w)
+    grid: Grid  # of both
+    content: Tensor  # (4,) xyxy input px
+
+    def best(self, lacking: NDArray[np.bool_], means: Floats, least: float, refine: Refinement) -> tuple[Floats, Floats]:
+        """Where in input px (P, K, 2) people of mean tags (P, D) have keypoints that they are ``lacking`` (P, K), and the heatmap
+        there (P, K); NaN and 0 where they lack none or there is none."""
+        people, kinds = torch.from_numpy(lacking).nonzero().T
+        scores, cells = torch.zeros(lacking.shape), torch.zeros(*lacking.shape, 2)
+        found, values = best_cells(self.heatmap, self.tags, kinds, torch.from_numpy(means)[people], least)
+        scores[people, kinds], cells[people, kinds] = values.clamp(max=1.0), found.float()
+        placed = refine_peaks(self.heatmap[None], cells.transpose(0, 1)[None], refine)[0].transpose(0, 1)
+        points = self.grid.to_input(placed).clamp(self.content[:2], self.content[2:])
+        return torch.where(scores[..., None] > 0, points, torch.nan).numpy(), scores.numpy()
 
 
 class Pool:
@@ -80,20 +102,25 @@ class AssociativeEmbedding(Decoder):
     """Grouping by tags, Associative Embedding §3.3; what the paper leaves open is as in its reference, pose-ae-train.
 
     Keypoint by keypoint, head and torso first, the peaks of at least ``detection_threshold`` are matched to the people so
-    far, whose tag is the mean of their keypoints' tags. Tags match if nearer than ``tag_threshold``; ``distance`` is "l2", their
-    euclidean distance, or "rms", that divided by √D (the reference). Who matches no one starts a new person, up to
-    ``max_people``, which is also how many peaks of each keypoint are read. ``window`` is the side of a peak's neighbourhood
-    in cells (reference 3, HigherHRNet 5); ``refine`` says where between the cells it lies, see ``ops.peaks.refine_peaks``.
-    ``instance_score`` is the mean keypoint score over "all" keypoints, a missing one counting 0, or over the "found".
+    far, whose tag is the mean of their keypoints' tags. Tags match if nearer than ``tag_threshold``, by their euclidean distance
+    (``heads.tags.distance`` says what that is). Who matches no one starts a new person, up to ``max_people``, which is also how
+    many peaks of each keypoint are read; those in the padding are none. ``window`` is the side of a peak's neighbourhood in cells
+    (reference 3, HigherHRNet 5); ``refine`` says where between the cells it lies, see ``ops.peaks.refine_peaks``: of a gaussian
+    "log_parabola" finds it exactly, "quarter", the reference's, within a quarter cell. ``instance_score`` is the mean keypoint
+    score over "all" keypoints, a missing one counting 0, or over the "found".
 
     Where two people's keypoints lie a cell apart they share one peak; with ``shared_peaks`` its neighbour that carries
     another tag completes, after the grouping, who matches it and lacks that keypoint, but starts no one (not in the paper; the
     reference gives both people that peak when it fills them).
 
+    ``fill_threshold``, below ``detection_threshold``, lets all that scores as much complete people after the grouping, without
+    changing their score; None, as the paper, completes nobody. ``fill_from`` says what: weaker "peaks", by the same matching, or of
+    the whole "map" the cell of the greatest score less whole units of tag distance, whoever else has it; with 0 as the reference,
+    where nearly everybody is whole. What fills keeps its own score (HigherHRNet); with the reference's 1 nobody could tell a guess
+    from a find.
+
     Deviates from the reference: pairs of tags beyond the threshold take no part in the matching, and its ties go to the nearer
-    tag. It fills every missing keypoint with the best of the whole map; here ``fill_threshold`` lets weaker peaks, down to that
-    score, complete people after the grouping by the same matching, without changing their score; None, the default, as the
-    paper, fills nothing. ``nms_threshold`` drops instances with an OKS above it to a better one; the paper has none, None.
+    tag. ``nms_threshold`` drops instances with an OKS above it to a better one; the paper has none, None.
     """
 
     def __init__(
@@ -104,9 +131,9 @@ class AssociativeEmbedding(Decoder):
         window: int = 3,
         detection_threshold: float = 0.1,
         tag_threshold: float = 1.0,
-        refine: Refinement = "quarter",
-        distance: Distance = "l2",
+        refine: Refinement = "log_parabola",
         fill_threshold: float | None = None,
+        fill_from: FillFrom = "peaks",
         instance_score: InstanceScore = "all",
         nms_threshold: float | None = None,
         shared_peaks: bool = True,
@@ -122,19 +149,21 @@ class AssociativeEmbedding(Decoder):
         options.check("fill_threshold", fill_threshold, below, f"null or in [0, detection_threshold), [0, {detection_threshold})")
         options.check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
         options.choice("refine", refine, Refinement)
-        options.choice("distance", distance, Distance)
+        options.choice("fill_from", fill_from, FillFrom)
         options.choice("instance_score", instance_score, InstanceScore)
         self.skeleton = task.skeleton
         self.max_people, self.window, self.refine = max_people, window, refine
         self.detection_threshold, self.tag_threshold, self.fill_threshold = detection_threshold, tag_threshold, fill_threshold
-        self.distance, self.instance_score, self.nms_threshold = distance, instance_score, nms_threshold
+        self.instance_score, self.nms_threshold = instance_score, nms_threshold
+        self.whole_map = fill_from == "map" and fill_threshold is not None
         self.shared_peaks = shared_peaks
         self.requires = {"heatmap | heatmap_logits": "B K h w", "tags": "B K D h w"}
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``scores`` (B, K, M), ``points`` (B, K, M, 2) input px and ``tags`` (B, K, M, D) of the best peaks, float32.
 
-        With ``shared_peaks`` also ``shared_scores``, … of the keypoint that each peak hides, score 0 where it hides none.
+        With ``shared_peaks`` also ``shared_scores``, … of the keypoint that each peak hides, score 0 where it hides none; to fill
+        from the map also ``heatmap`` (B, K, h, w), 0 in the padding, and ``tag_maps`` (B, K, D, h, w).
         ValueError where heatmap and tags do not lie on one grid.
         """
         heatmap, tags = probability(outputs, "heatmap").float(), outputs["tags"]
@@ -144,20 +173,23 @@ class AssociativeEmbedding(Decoder):
         check_shape("tags", tags, "B K D h w", {"B": b, "K": k, "h": h, "w": w})
         if frame.grids.get("tags", grid) != grid:
             raise ValueError(f"heatmap and tags should lie on one grid, got {grid} and {frame.grids['tags']}")
-        peaks = find_peaks(heatmap, self.max_people, self.window)
+        inside = touching(frame.content.to(heatmap.device), grid, (h, w))
+        peaks = find_peaks(heatmap, self.max_people, self.window, inside)
         found = {
             "scores": peaks.scores,
             "points": grid.to_input(refine_peaks(heatmap, peaks.cells, self.refine)),
             "tags": gather_maps(tags, peaks.cells).float(),
         }
-        return found | self._shared(heatmap, tags, peaks, grid) if self.shared_peaks else found
+        heatmap = torch.where(inside[:, None], heatmap, 0.0)
+        if self.shared_peaks:
+            found |= self._shared(heatmap, tags, peaks, grid)
+        return found | {"heatmap": heatmap, "tag_maps": tags.float()} if self.whole_map else found
 
     def _shared(self, heatmap: Tensor, tags: Tensor, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
         """Of each peak the highest neighbour that nearly ties with it and carries somebody else's tag; score 0 where none does."""
         beside = peaks.cells[..., None, :] + peaks.cells.new_tensor(((-1, 0), (1, 0), (0, -1), (0, 1)))  # (B, K, M, 4, 2)
         scores, their_tags = gather_maps(heatmap, beside), gather_maps(tags, beside).float()
-        squares = (their_tags - gather_maps(tags, peaks.cells).float()[..., None, :]).square()
-        apart = (squares.sum(-1) if self.distance == "l2" else squares.mean(-1)).sqrt()  # (B, K, M, 4)
+        apart = (their_tags - gather_maps(tags, peaks.cells).float()[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)
         other = (apart >= self.tag_threshold) & (scores >= _NEARLY * peaks.scores[..., None]) & (peaks.scores[..., None] > 0)
         highest, which = torch.where(other, scores, 0.0).max(-1)
         pick = which[..., None, None]
@@ -169,18 +201,22 @@ class AssociativeEmbedding(Decoder):
         }
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
-        """Group each image's peaks; a peak whose cell does not touch the content is dropped, points are kept inside it."""
-        prefixes = ("", "shared_") if self.shared_peaks else ("",)
-        sets = [_inside_content(tensors, prefix, frame) for prefix in prefixes]
-        return [Prediction(self._instances(*image), frame.size) for image in zip(*sets, strict=True)]
+        """Group each image's peaks; points are kept inside the content."""
+        peaks = _candidates(tensors, "", frame)
+        shared = _candidates(tensors, "shared_", frame) if self.shared_peaks else [None] * len(peaks)
+        maps = _maps(tensors, frame) if self.whole_map else [None] * len(peaks)
+        return [Prediction(self._instances(*image), frame.size) for image in zip(peaks, shared, maps, strict=True)]
 
-    def _instances(self, candidates: Candidates, shared: Candidates | None = None) -> Instances:
+    def _instances(self, candidates: Candidates, shared: Candidates | None, maps: Maps | None) -> Instances:
         pool = self._group(candidates)
         if shared is not None:
             self._complete(pool, shared, self.detection_threshold)
         scores = self._instance_scores(pool.scores[: pool.count])  # before filling, as in the reference
         if self.fill_threshold is not None:
-            self._complete(pool, candidates, self.fill_threshold, self.detection_threshold)
+            if maps is not None:
+                self._fill(pool, maps, self.fill_threshold)
+            else:
+                self._complete(pool, candidates, self.fill_threshold, self.detection_threshold)
         order = np.argsort(-scores, kind="stable")
         instances = Instances.of_keypoints(*(torch.from_numpy(part[order]) for part in (pool.points, pool.scores, scores)))
         if self.nms_threshold is None:
@@ -208,6 +244,14 @@ class AssociativeEmbedding(Decoder):
             chosen, people = self._match(found, tags[lacking])
             pool.add(k, lacking[people], found, chosen)
 
+    def _fill(self, pool: Pool, maps: Maps, least: float) -> None:
+        """Give who lacks a keypoint the cell of the whole map that suits best; all at once, as nobody takes it from another."""
+        points, scores = pool.points[: pool.count], pool.scores[: pool.count]
+        lacking = scores == 0
+        if lacking.any():
+            filled = maps.best(lacking, pool.mean_tags(slice(pool.count)), least, self.refine)
+            points[lacking], scores[lacking] = (part[lacking] for part in filled)
+
     def _match(self, found: Candidates, tags: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Pair candidates (C,) with people of ``tags`` (P, D): indices of both, the best total of tag distance and score.
 
@@ -215,8 +259,6 @@ class AssociativeEmbedding(Decoder):
         Candidates are the rows, along which their score is constant: the solver is then several times as fast.
         """
         apart = cdist(found.tags, tags)  # (C, P); NaN for a diverged network's tags, which match no one
-        if self.distance == "rms":
-            apart /= np.sqrt(tags.shape[1])
         cost = np.round(apart) * _PER_UNIT - found.scores[:, None] + apart * _NEARER
         return assign(cost, apart < self.tag_threshold)
 
@@ -227,13 +269,16 @@ class AssociativeEmbedding(Decoder):
         return means
 
 
-def _inside_content(tensors: dict[str, Tensor], prefix: str, frame: Frame) -> list[Candidates]:
-    """The candidates of each image, without those whose cell does not touch its content."""
+def _candidates(tensors: dict[str, Tensor], prefix: str, frame: Frame) -> list[Candidates]:
+    """The candidates of each image, kept inside its content."""
     content = frame.content.cpu()[:, None, None]  # (B, 1, 1, 4)
-    reach = probability_grid(frame, "heatmap").stride / 2
-    points = tensors[prefix + "points"]
-    inside = ((points >= content[..., :2] - reach) & (points <= content[..., 2:] + reach)).all(-1)
-    scores = torch.where(inside, tensors[prefix + "scores"], 0.0).clamp(max=1.0).numpy(force=True)
-    placed = points.clamp(content[..., :2], content[..., 2:]).numpy(force=True)
-    images = zip(scores, placed, tensors[prefix + "tags"].numpy(force=True), strict=True)
-    return [Candidates(*image) for image in images]
+    points = tensors[prefix + "points"].clamp(content[..., :2], content[..., 2:])
+    parts = (tensors[prefix + "scores"].clamp(max=1.0), points, tensors[prefix + "tags"])
+    return [Candidates(*image) for image in zip(*(part.numpy(force=True) for part in parts), strict=True)]
+
+
+def _maps(tensors: dict[str, Tensor], frame: Frame) -> list[Maps]:
+    """The whole maps of each image."""
+    grid = probability_grid(frame, "heatmap")
+    images = zip(tensors["heatmap"], tensors["tag_maps"], frame.content.cpu(), strict=True)
+    return [Maps(heatmap, tags, grid, content) for heatmap, tags, content in images]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
@@ -20,6 +21,7 @@ Push = Literal["n2", "n2_minus_n", "pairs"]
 Pull = Literal["sum", "mean"]
 Distance = Literal["l2", "rms"]
 Cells = Literal["nearest", "around"]
+Scales = Literal["nearest", "all"]
 
 _IDEAL_SPACING = 10.0  # between the tags of two people; far beyond any threshold on tag distance
 _APART = 0.1  # between the mean tags of two people; equal ones push each other apart too little to come so far
@@ -56,13 +58,19 @@ class Tags(Head):
 
     ``dim`` is D, the tag size (the paper: 1). ``push`` is the normaliser of the push term: "n2" as published, over all N²
     pairs with n = n' among them; "n2_minus_n" without; "pairs" half of that, as pose-ae-train. The paper leaves sigma open:
-    2 sigma² = 1, as pose-ae-train. ``pull`` is "sum" over a person's keypoints as published, or their "mean" as
-    pose-ae-train. ``distance`` says what the distance of two tag vectors is: "l2" their euclidean distance, "rms" that
-    divided by √D; it judges here and, of concatenated views, must be the decoder's.
+    2 sigma² = 1, as pose-ae-train. ``pull`` is the "mean" over a person's keypoints as pose-ae-train, or their "sum", the
+    paper's text, under which tags stay equal: at equal weights and push "n2" they come apart only where their variance between
+    people exceeds K / 2 times that within them; with the mean, half of it.
+
+    The euclidean distance of two vectors as they leave here is the tag distance, for the loss and for every reader. ``distance``
+    says what it is of the convolution's: "l2" the same, "rms" that divided by √D, as the reference groups views.
 
     ``cells`` says where training reads a keypoint's tag: at the "nearest" cell as published, or at the four "around" it, each
     as heavy as it is near. The peak of a keypoint between two cells falls on either, so that the decoder may read a tag that
     "nearest" has not trained.
+
+    ``scales`` says which of several views give tags: those whose scale is "nearest" to 1, the one that is trained at, with their
+    mirror images, as the reference; or "all", as published. The tags of coarse views are those of many people at once.
     """
 
     least: ClassVar[Mapping[str, Least]] = {
@@ -76,9 +84,10 @@ class Tags(Head):
         *,
         dim: int = 1,
         push: Push = "n2",
-        pull: Pull = "sum",
+        pull: Pull = "mean",
         distance: Distance = "l2",
         cells: Cells = "nearest",
+        scales: Scales = "nearest",
     ) -> None:
         super().__init__(source, task)
         options = Options("head tags")
@@ -86,9 +95,11 @@ class Tags(Head):
         options.choice("pull", pull, Pull)
         options.choice("distance", distance, Distance)
         options.choice("cells", cells, Cells)
+        options.choice("scales", scales, Scales)
         if dim < 1 or not task.keypoints:
             raise ConfigError(f"head tags needs dim >= 1 and a skeleton, got dim {dim} and {task.keypoints} keypoints")
-        self.dim, self.push, self.pull, self.distance, self.cells = dim, push, pull, distance, cells
+        self.dim, self.push, self.pull, self.cells, self.scales = dim, push, pull, cells, scales
+        self.unit = 1.0 if distance == "l2" else dim**-0.5  # of tag distance, in what the convolution gives
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * dim, 1)
         self.provides = {"tags": "B K D h w"}
         self.grids = {"tags": source.level.grid}
@@ -97,7 +108,7 @@ class Tags(Head):
     def forward(self, features: Features, outputs: Outputs) -> Outputs:
         """(B, K, D, h, w) tags, float32."""
         (maps,) = features.values()
-        return {"tags": self.conv(maps).float().unflatten(1, (-1, self.dim))}
+        return {"tags": self.conv(maps).float().unflatten(1, (-1, self.dim)) * self.unit}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """Where the tags are read: S cells of every labelled keypoint, and their weights, which sum to 1 where it is read."""
@@ -113,22 +124,22 @@ class Tags(Head):
         """``pull``: squared distance of tags to their person's mean; ``push``: exp(-squared distance) between means."""
         tags, weights, read = self._read(outputs, targets)
         mean = _mean(tags, weights)  # (B, N, D)
-        spread = (self._squared(tags - mean[:, :, None, None]) * weights).sum(3)  # (B, N, K)
+        spread = (_squared(tags - mean[:, :, None, None]) * weights).sum(3)  # (B, N, K)
         if self.pull == "mean":
             spread = spread / read.sum(2, keepdim=True).clamp(min=1)
         someone = read.any(2)  # (B, N)
         people = someone.sum(1).float()
         pull = spread.sum((1, 2)) / people.clamp(min=1)
         both = someone[:, :, None] & someone[:, None, :]
-        similar = torch.exp(-self._squared(mean[:, :, None] - mean[:, None, :])) * both  # (B, N, N)
+        similar = torch.exp(-_squared(mean[:, :, None] - mean[:, None, :])) * both  # (B, N, N)
         return {"pull": pull, "push": _PUSH[self.push](similar, people)}
 
     def metrics(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Mean tag distance ``within`` people (to their mean) and ``between`` people's means; a collapse shows at once."""
         tags, weights, read = self._read(outputs, targets)
         mean = _mean(tags, weights)
-        within = (self._squared(tags - mean[:, :, None, None]).sqrt() * weights).sum(3)
-        between = self._squared(mean[:, :, None] - mean[:, None, :]).sqrt()
+        within = (_squared(tags - mean[:, :, None, None]).sqrt() * weights).sum(3)
+        between = _squared(mean[:, :, None] - mean[:, None, :]).sqrt()
         someone = read.any(2)
         pairs = (someone[:, :, None] & someone[:, None, :]).triu(diagonal=1)
         return {"within": _masked_mean(within, read), "between": _masked_mean(between, pairs)}
@@ -139,23 +150,26 @@ class Tags(Head):
         tags = gather_maps(outputs["tags"], targets["cells"].transpose(1, 2)).transpose(1, 2)
         return tags, targets["weights"], targets["weights"].any(3)
 
-    def _squared(self, difference: Tensor) -> Tensor:
-        squares = difference.square()
-        return squares.sum(-1) if self.distance == "l2" else squares.mean(-1)
-
     def ideal(self, batch: Batch) -> Outputs:
         """Every cell holds the tag of the person whose keypoint is nearest."""
-        person = nearest_keypoints(batch, self.grids["tags"]).person.float() * _IDEAL_SPACING
+        person = nearest_keypoints(batch, self.grids["tags"]).person.float() * (_IDEAL_SPACING * self.dim**-0.5)
         return {"tags": person[:, :, None].expand(-1, -1, self.dim, -1, -1)}
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
-        """Concatenate the views' tags (§3.3); they are never averaged, as each view counts people anew.
+        """Concatenate the tags of the views of ``scales`` (§3.3); they are never averaged, as each view counts people anew.
 
-        With "l2" they are divided by √views, so that equal views are as far apart as one.
+        They are divided by √views, so that equal views are as far apart as one.
         """
-        tags = self.aligned("tags", views, frames, onto, mode="nearest")
-        scale = len(tags) ** -0.5 if self.distance == "l2" else 1.0
-        return {"tags": torch.cat(tags, dim=2) * scale}
+        scales = {frame.scale for frame in frames}
+        chosen = scales if self.scales == "all" else {min(scales, key=lambda scale: (abs(math.log(scale)), scale))}
+        giving = [index for index, frame in enumerate(frames) if frame.scale in chosen]
+        tags = self.aligned("tags", [views[index] for index in giving], [frames[index] for index in giving], onto, mode="nearest")
+        return {"tags": torch.cat(tags, dim=2) * len(tags) ** -0.5}
+
+
+def _squared(difference: Tensor) -> Tensor:
+    """The squared tag distance (...) of a difference of tags (..., D)."""
+    return difference.square().sum(-1)
 
 
 def _mean(tags: Tensor, weights: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.geometry import Grid
 from bottomup.ops.sampling import gather_maps
 
 Refinement = Literal["none", "quarter", "log_parabola"]
@@ -25,17 +26,29 @@ class Peaks(NamedTuple):
     cells: Tensor  # (B, K, M, 2) float32 x, y cell indices; 0, 0 where padding
 
 
-def find_peaks(heatmap: Tensor, count: int, window: int = 5) -> Peaks:
+def touching(content: Tensor, grid: Grid, shape: tuple[int, int]) -> Tensor:
+    """Which cells (B, h, w) of a map of ``shape`` touch the content (B, 4) xyxy input px: all but the padding's."""
+    reach = grid.stride / 2
+    x1, y1, x2, y2 = content[..., None].unbind(1)  # (B, 1) each
+    across, down = grid.centres(shape[1], content), grid.centres(shape[0], content)
+    columns = (across > x1 - reach) & (across < x2 + reach)  # (B, w)
+    rows = (down > y1 - reach) & (down < y2 + reach)  # (B, h)
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def find_peaks(heatmap: Tensor, count: int, window: int = 5, where: Tensor | None = None) -> Peaks:
     """The ``count`` = M highest local maxima of each map of a heatmap (B, K, h, w).
 
     A cell is a peak if it is greater than every cell before it, in reading order, in the ``window`` x ``window`` cells around
     it, and not less than any after it. On a plateau several cells may be: each moves to the middle of its row of the plateau,
     then of the column, then of the row, and those that meet are one peak. So disks and rectangles up to 17 cells across give one
     peak, in the middle or half a cell before it; a plateau of another shape, larger, or cut by a corner of the map may give
-    several. Scores that are not positive or not finite are no peaks. ``window`` is odd. Static shapes throughout.
+    several. Scores that are not positive or not finite are no peaks, nor are cells that are not in ``where`` (B, h, w), if it is
+    given. ``window`` is odd. Static shapes throughout.
     """
     heatmap = heatmap.float().nan_to_num(0.0, 0.0, 0.0).contiguous()
-    scores, index = _highest(_only_peaks(heatmap, window // 2), count)
+    peaks = _only_peaks(heatmap, window // 2)
+    scores, index = _highest(peaks if where is None else peaks * where[:, None], count)
     scores, index = _one_a_plateau(heatmap, scores.clamp(min=0.0), index)
     cells = torch.stack((index % heatmap.shape[-1], index // heatmap.shape[-1]), dim=-1)
     return Peaks(scores, torch.where(scores[..., None] > 0, cells.float(), 0.0))

@@ -35,7 +35,7 @@ BUILD: dict[str, Callable[[Source, Task], Head]] = {
     "long_offsets raw": partial(LongOffsets, refine=0),
     "tags": Tags,
     "tags around": partial(Tags, cells="around"),
-    "tags 3-D": partial(Tags, dim=3, distance="rms", push="pairs", pull="mean"),
+    "tags 3-D": partial(Tags, dim=3, distance="rms", push="pairs", pull="sum"),
     "segmentation": Segmentation,
     "segmentation mse": partial(Segmentation, criterion="mse"),
 }
@@ -213,6 +213,40 @@ def test_a_cell_around_two_keypoints_belongs_to_the_nearer() -> None:
     targets = make_tags(cells="around").encode(batch, {})
     used = [set(map(tuple, targets["cells"][0, n, 0][targets["weights"][0, n, 0] > 0].tolist())) for n in range(2)]
     assert used == [{(10, 7)}, {(11, 7), (12, 7)}]
+
+
+def test_tags_of_rms_are_judged_as_the_mean_square_of_what_the_convolution_gives() -> None:
+    """Whatever the distance, what leaves the head is as far apart as it says, and its ideal and its loss know no other."""
+    l2, rms = (make_tags(dim=8, distance=distance) for distance in ("l2", "rms"))
+    rms.load_state_dict(l2.state_dict())
+    batch = make_batch([2])
+    features = {"stack": torch.randn(1, 8, *GRIDS["centred"].shape(batch.size))}
+    plain, scaled = l2(features, {})["tags"], rms(features, {})["tags"]
+    torch.testing.assert_close(scaled.square().sum(2), plain.square().mean(2))
+    for head in (l2, rms):
+        assert head.metrics(head.ideal(batch), head.encode(batch, {}))["between"].item() == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("dim", [1, 8])
+@pytest.mark.parametrize("distance", ["l2", "rms"])
+def test_equal_views_are_as_far_apart_as_one(distance: str, dim: int) -> None:
+    head = make_tags(dim=dim, distance=distance)
+    batch = make_batch([3])
+    frame, targets = Frame(head.grids, batch.size, batch.content), head.encode(batch, {})
+    view = {"tags": head.ideal(batch)["tags"] + torch.randn(1, 17, dim, *GRIDS["centred"].shape(batch.size))}
+    merged = make_tags(dim=2 * dim)
+    twice, once = merged.metrics(head.merge([view, view], [frame, frame], frame), targets), head.metrics(view, targets)
+    torch.testing.assert_close(twice, once)
+
+
+def test_tags_are_of_the_scale_nearest_to_one_with_its_mirror_image_or_of_all() -> None:
+    batch = make_batch([2])
+    views = [{"tags": torch.full((1, 17, 1, 24, 32), float(n))} for n in range(4)]
+    frames = [Frame({"tags": GRIDS["centred"]}, batch.size, batch.content, scale) for scale in (2.0, 1.0, 1.0, 0.5)]
+    tags = make_tags().merge(views, frames, frames[0])["tags"]
+    assert (tags[0, 0, :, 0, 0] * 2**0.5).tolist() == pytest.approx([1, 2])
+    assert make_tags(scales="all").merge(views, frames, frames[0])["tags"].shape[2] == 4
+    assert make_tags().merge(views[3:], frames[3:], frames[0])["tags"].unique().tolist() == [3]
 
 
 def make_tags(**options: object) -> Tags:

@@ -25,7 +25,7 @@ def make_predictor(tag_size: int = 1, distance: str = "l2", sigma: float = 4.0, 
     config = {
         "backbone": {"name": "hourglass", "stacks": 1, "levels": 2, "channels": 8, "growth": 4},
         "heads": {"heatmap": {"sigma": sigma}, "tags": {"dim": tag_size, "distance": distance}},
-        "decoder": {"name": "associative_embedding", "refine": "log_parabola", "distance": distance, **options.pop("decoder", {})},  # type: ignore[dict-item]
+        "decoder": {"name": "associative_embedding", **options.pop("decoder", {})},  # type: ignore[dict-item]
     }
     model, decoder = compose_model(config, Task(COCO))
     return Predictor(model, decoder, **options)  # type: ignore[arg-type]

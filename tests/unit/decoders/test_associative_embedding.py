@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
+from bottomup.ops.tag_maps import best_cells
 from bottomup.skeletons import COCO
 from bottomup.stages import DECODERS, requirements
 from bottomup.types import Frame, Instances, Outputs, Task
@@ -145,13 +146,6 @@ def test_batched_is_single() -> None:
         assert_same(together.instances, decode(alone))
 
 
-def test_distance_rms_is_l2_at_one_view_and_the_same_at_many() -> None:
-    keypoints, tags = scatter(3), torch.tensor([[0.0], [1.3], [3.0]])
-    once = decode(maps(keypoints, tags), distance="rms")
-    assert_same(once, decode(maps(keypoints, tags), distance="l2"))
-    assert_same(once, decode(maps(keypoints, tags.expand(-1, 4)), distance="rms"))
-
-
 # ---- tags --------------------------------------------------------------------------------------------------------------
 
 
@@ -188,15 +182,16 @@ def test_a_stronger_peak_wins_among_near_tags() -> None:
 # ---- options -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("fill_from", ["peaks", "map"])
 @pytest.mark.parametrize("below", [True, False])
-def test_filling_completes_people_and_starts_none(below: bool) -> None:
+def test_filling_completes_people_and_starts_none(below: bool, fill_from: str) -> None:
     keypoints = scatter(3)
     heights = torch.ones(3, K)
     heights[:2, 4:9] = 0.07
     heights[2] = 0.07
     outputs = maps(keypoints, heights=heights)
     plain = decode(outputs)
-    filled = decode(outputs, fill_threshold=0.05 if below else 0.08)
+    filled = decode(outputs, fill_threshold=0.05 if below else 0.08, fill_from=fill_from)
     assert len(plain) == len(filled) == 2
     assert (plain.keypoint_scores[:, 4:9] == 0).all()
     assert ((filled.keypoint_scores[:, 4:9] > 0) == below).all()
@@ -211,6 +206,42 @@ def test_filling_respects_tags() -> None:
     heights[1, 4] = 0.07
     instances = decode(maps(keypoints, heights=heights), fill_threshold=0.05)
     assert_found(instances, keypoints, STRIDE / 4 + 1e-3)
+
+
+def test_the_whole_map_makes_everybody_whole_where_peaks_do_not() -> None:
+    """Whoever lacks a keypoint gets the best cell of their own tag, though no peak is there."""
+    keypoints, heights = scatter(2), torch.ones(2, K)
+    keypoints[1, 4] = keypoints[0, 4] + STRIDE * torch.tensor([2.0, 0.0])  # on the slope of another's gaussian
+    heights[1, 4] = 0.3
+    outputs, options = maps(keypoints, heights=heights), {"fill_threshold": 0.0, "shared_peaks": False}
+    assert decode(outputs, **options).keypoints.isnan().any()
+    whole = decode(outputs, fill_from="map", **options)
+    assert_found(whole, keypoints, 1.5 * STRIDE)
+    assert 0.3 < whole.keypoint_scores.min() < 1.0  # the heatmap's own
+    assert_same(decode(outputs, fill_from="map", **options | {"fill_threshold": None}), decode(outputs, shared_peaks=False))
+
+
+def test_the_best_cell_of_a_map_is_the_one_that_a_loop_finds() -> None:
+    heatmap, tags = torch.rand(K, 9, 11), 3 * torch.randn(K, 2, 9, 11)
+    kinds, means = torch.randint(K, (40,)), 3 * torch.randn(40, 2)
+    cells, values = best_cells(heatmap, tags, kinds, means, least=0.2)
+    for k, mean, (x, y), value in zip(kinds, means, cells.tolist(), values, strict=True):
+        fit = heatmap[k] - (tags[k] - mean[:, None, None]).norm(dim=0).round()
+        best = torch.where(heatmap[k] >= 0.2, fit, -torch.inf)
+        assert best[y, x] == best.max() and value == heatmap[k, y, x]
+    assert (best_cells(heatmap, tags, kinds, means, least=1.0)[1] == 0).all()
+    some = slice(0, 7)
+    assert torch.equal(best_cells(heatmap, tags, kinds[some], means[some], least=0.2)[0], cells[some])
+
+
+def test_what_fills_from_the_map_lies_in_the_content() -> None:
+    content = (0.0, 0.0, 120.0, 100.0)
+    outputs = maps(scatter(1, margin=20.0))
+    outputs["heatmap"] = (outputs["heatmap"] + 0.05).clamp(max=1.0)
+    outputs["heatmap"][..., 26:, :] = outputs["heatmap"][..., 31:] = 0.09
+    instances = decode(outputs, frame(content=content), fill_threshold=0.01, fill_from="map")
+    assert len(instances) == 1 and instances.keypoints.isfinite().all()
+    assert (instances.keypoints <= torch.tensor(content[2:])).all()
 
 
 def test_a_keypoint_hidden_in_anothers_peak_completes_its_person() -> None:
@@ -257,11 +288,22 @@ def test_nothing_outside_the_content_is_found() -> None:
     assert len(found) == pytest.approx(int(((keypoints >= low) & (keypoints <= high)).all(-1).sum()), abs=3)
 
 
+def test_what_padding_holds_takes_nobodys_place() -> None:
+    """As many bright peaks in it as people are read at all change nothing."""
+    keypoints, content = scatter(3, margin=30.0), (0.0, 0.0, SIZE[1] - 60.0, SIZE[0] - 40.0)
+    keypoints = keypoints.clamp(max=torch.tensor(content[2:]) - 3 * STRIDE)
+    clean = maps(keypoints)
+    bright = {**clean, "heatmap": clean["heatmap"].clone()}
+    bright["heatmap"][..., 39::2, ::2] = bright["heatmap"][..., ::2, 50::2] = 5.0
+    options = {"max_people": 3, "fill_threshold": 0.05}
+    assert_same(decode(bright, frame(content=content), **options), decode(clean, frame(content=content), **options))
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("max_people", 0), ("max_people", 2.5), ("window", 4), ("window", 1), ("detection_threshold", 1.0),
      ("detection_threshold", -0.1),
-     ("tag_threshold", 0), ("refine", "quarters"), ("distance", "l1"), ("fill_threshold", 0.2), ("fill_threshold", -1),
+     ("tag_threshold", 0), ("refine", "quarters"), ("fill_from", "maps"), ("fill_threshold", 0.2), ("fill_threshold", -1),
      ("instance_score", "mean"), ("nms_threshold", 0), ("nms_threshold", 1.5)],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_by_name(option: str, value: Any) -> None:
@@ -290,14 +332,16 @@ def test_maps_that_do_not_fit_are_refused() -> None:
 
 
 def test_an_empty_image_has_no_instances() -> None:
-    assert_same(decode(maps(scatter(0)), fill_threshold=0.05, nms_threshold=0.5), Instances.empty(K))
+    for fill_from in ("peaks", "map"):
+        found = decode(maps(scatter(0)), fill_threshold=0.05, nms_threshold=0.5, fill_from=fill_from)
+        assert_same(found, Instances.empty(K))
 
 
 @pytest.mark.parametrize("max_people", [1, 30, 100])
-@pytest.mark.parametrize("tag_size", [1, 3])
-def test_noise_is_bounded(max_people: int, tag_size: int) -> None:
+@pytest.mark.parametrize(("tag_size", "fill_from"), [(1, "peaks"), (3, "peaks"), (3, "map")])
+def test_noise_is_bounded(max_people: int, tag_size: int, fill_from: str) -> None:
     outputs = {"heatmap": torch.rand(1, K, *SHAPE), "tags": 5 * torch.randn(1, K, tag_size, *SHAPE)}
-    instances = decode(outputs, max_people=max_people, fill_threshold=0.01, nms_threshold=0.9)
+    instances = decode(outputs, max_people=max_people, fill_threshold=0.01, fill_from=fill_from, nms_threshold=0.9)
     assert 0 < len(instances) <= max_people
     assert (instances.scores.diff() <= 0).all()
     assert (instances.keypoint_scores > 0).any(1).all()
@@ -308,10 +352,11 @@ def test_noise_is_bounded(max_people: int, tag_size: int) -> None:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30, -1e30])
 @pytest.mark.parametrize("key", ["heatmap", "tags"])
 @pytest.mark.parametrize("share", [0.2, 1.0])
-def test_values_that_diverged_crash_nothing(key: str, value: float, share: float) -> None:
+@pytest.mark.parametrize("fill_from", ["peaks", "map"])
+def test_values_that_diverged_crash_nothing(key: str, value: float, share: float, fill_from: str) -> None:
     outputs = maps(scatter(3))
     outputs[key] = torch.where(torch.rand(outputs[key].shape) < share, value, outputs[key])
-    instances = decode(outputs, fill_threshold=0.01, nms_threshold=0.5)
+    instances = decode(outputs, fill_threshold=0.01, fill_from=fill_from, nms_threshold=0.5)
     assert len(instances) <= 30
     assert instances.scores.isfinite().all()
     assert ((instances.keypoint_scores >= 0) & (instances.keypoint_scores <= 1)).all()
