@@ -2,7 +2,8 @@
 
 ``python benchmarks/assignment.py data.annotations=FILE prn=best.pt [ucr=best.pt] [NAME=best.pt …] [OVERRIDE …]`` evaluates "max",
 which has no weights, and every checkpoint of ``experiment=prn`` that is named, with people matched one to one and each alone, on
-the boxes of annotated people and on everybody's; it writes ``benchmarks/results/assignment.json``. ``AP`` is over all people,
+the boxes of annotated people and on everybody's; it writes ``benchmarks/results/assignment.json``, with the options of the decoder,
+which OVERRIDEs may change (``decoder.missing=none`` leaves out what "maximum" places). ``AP`` is over all people,
 ``AP_overlapping`` over those whose box overlaps another's by an IoU above 0.3, ``AP_true_areas`` over those whose area is
 no estimate (``area_is_estimate`` in the file): the others are neither right nor wrong.
 """
@@ -21,13 +22,17 @@ from torchvision.ops import box_iou
 from bottomup.benchmark.results import Row, write_result
 from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
 from bottomup.compose import load_config
+from bottomup.decoders.prn import Prn
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.records import by_image
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.skeletons import COCO
+from bottomup.types import Task
 
 RESULT = Path(__file__).parent / "results" / "assignment.json"
 ORACLE = ("candidates", "proposals")
 _OVERLAP = 0.3
+_OPTIONS = ("window", "margin", "value", "missing", "score", "unposed", "nms_threshold")  # of the decoder, the same for all rows
 _COMMON = ("experiment=prn", "data.min_people=1", "batch_size=8", "workers=0")
 
 Annotation = dict[str, Any]
@@ -45,7 +50,18 @@ def main(arguments: Sequence[str]) -> None:
         chosen = [f"decoder.assignment={assignment}", f"heads.proposals.who={who}"]
         rows.append({"name": name, "assignment": assignment, "boxes": who} | measure([*_COMMON, *overrides, *own, *chosen]))
         print(rows[-1], flush=True)
-        write_result(RESULT, "assignment", {"overlap": _OVERLAP}, rows)
+        write_result(RESULT, "assignment", {"overlap": _OVERLAP, "decoder": decoding([*_COMMON, *overrides])}, rows)
+
+
+def decoding(overrides: list[str]) -> dict[str, Any]:
+    """The options of the decoder, given or by default."""
+    decoder = Prn(Task(COCO), **without_name(load_config("evaluate", overrides)["decoder"]))
+    return {name: getattr(decoder, name) for name in _OPTIONS}
+
+
+def without_name(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's own options."""
+    return {key: value for key, value in options.items() if key != "name"}
 
 
 def measure(overrides: list[str]) -> dict[str, float]:

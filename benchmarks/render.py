@@ -105,6 +105,13 @@ def assignment_table() -> str:
     )
 
 
+def spurious_boxes_table() -> str:
+    """One row a kind of keypoints and a number of boxes of benchmarks/results/spurious_boxes.json."""
+    rows = read_result(RESULTS / "spurious_boxes.json")["rows"]
+    cells = [[row["keypoints"], str(row["spurious"]), *_shares(row, ("plain", "default"))] for row in rows]
+    return markdown_table(["keypoints", "spurious boxes a person", "AP, plain rules", "AP, decoder `prn`"], cells)
+
+
 def ideal_table() -> str:
     """One row a kind of fields of benchmarks/results/ideal.json."""
     rows = read_result(RESULTS / "ideal.json")["rows"]
@@ -140,6 +147,7 @@ def render(text: str) -> str:
         "ideal": ideal_table(),
         "peers": peers_table(),
         "prn": prn_table(),
+        "spurious_boxes": spurious_boxes_table(),
         "matrix": matrix_table("matrix", "learning rate"),
         "bench": matrix_table("bench"),
         "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
-from bottomup.ops.crops import CROP, inside, most_central, to_crop, window_sums, within_margin
+from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
+from bottomup.ops.suppression import oks_nms
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability_grid
@@ -21,7 +22,9 @@ from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Assignment = Literal["one_to_one", "independent"]
 Missing = Literal["none", "maximum"]
-Score = Literal["fraction", "keypoints_and_box"]
+Value = Literal["candidate", "candidate_and_box"]
+Score = Literal["fraction", "found_and_box", "keypoints_and_box"]
+Unposed = Literal["drop", "keep"]
 
 _PIXELS = Grid.centred(1)
 
@@ -31,14 +34,21 @@ class Prn(Decoder):
     """For each keypoint, candidates and people are matched by the network's activation about the candidate.
 
     A pair's value is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times the candidate's
-    score (the authors' code). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
+    score ("candidate", the authors' code), times the box's too ("candidate_and_box", the default: boxes of nobody take no
+    keypoints from people). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
-    outside it are nobody's; of more than 16 of a kind in one box the 16 nearest its middle count, as in the head. A keypoint
-    without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest; its score is the
-    share that the window there holds of the keypoint's whole activation, and poses' scores leave it out.
+    outside it are nobody's; of more than 16 of a kind in one box the 16 best count, as in the head. So are candidates whose cell
+    does not touch the image, and boxes whose middle lies in the padding.
 
-    An instance's ``score`` is the "fraction" of keypoints that were found (the authors' code), or "keypoints_and_box", their
-    mean score times that of the box. The paper says neither how candidates are given out nor how poses are scored.
+    A keypoint without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest (§3.5,
+    "only one keypoint selected in each layer"); its score is the share that the window there holds of the keypoint's whole
+    activation, and poses' scores leave it out. Where the activation is the same everywhere nothing is placed.
+
+    An instance's ``score`` is the "fraction" of keypoints that were found (the authors' code), "found_and_box", their mean score
+    times that of the box, or "keypoints_and_box", the sum of their scores over the number of keypoints, times that of the box.
+    ``unposed`` says whether to "drop" people for whom no candidate was found or to "keep" them, whose boxes may be all that is
+    wanted. ``nms_threshold`` drops instances with an OKS above it to a better one; None drops none. The paper says neither how
+    candidates are given out nor how poses are scored.
     """
 
     def __init__(
@@ -48,8 +58,11 @@ class Prn(Decoder):
         window: int = 15,
         margin: float = 0.21,
         assignment: Assignment = "one_to_one",
-        missing: Missing = "none",
-        score: Score = "fraction",
+        value: Value = "candidate_and_box",
+        missing: Missing = "maximum",
+        score: Score = "keypoints_and_box",
+        unposed: Unposed = "drop",
+        nms_threshold: float | None = None,
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder prn needs a skeleton; the task has none")
@@ -57,10 +70,14 @@ class Prn(Decoder):
         options.window("window", window)
         options.check("margin", margin, margin >= 0, "a fraction of the box's sides, from 0")
         options.choice("assignment", assignment, Assignment)
+        options.choice("value", value, Value)
         options.choice("missing", missing, Missing)
         options.choice("score", score, Score)
+        options.choice("unposed", unposed, Unposed)
+        options.check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
         self.skeleton = task.skeleton
-        self.window, self.margin, self.assignment, self.missing, self.score = window, margin, assignment, missing, score
+        self.window, self.margin, self.assignment, self.value, self.missing = window, margin, assignment, value, missing
+        self.score, self.unposed, self.nms_threshold = score, unposed, nms_threshold
         self.requires = {
             "candidates": "B K M 3",
             "proposals": "B R 4",
@@ -79,12 +96,16 @@ class Prn(Decoder):
         logits = outputs["assignment_logits"].float()
         b, r = box_scores.shape
         check_shape("assignment_logits", logits, "B R K 56 36", {"B": b, "R": r, "K": len(self.skeleton)})
+        box_scores = torch.where(_within(boxes.unflatten(-1, (2, 2)).mean(-2), frame.content, 0.0), box_scores, 0.0)
         points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
         activation = logits.exp()
-        allowed = within_margin(points, self.margin) & (box_scores > 0)[..., None, None]
-        scores = torch.where(allowed, candidates[:, None, ..., 2], 0.0)
-        central, theirs, which = most_central(inside(points), scores)
-        values = torch.zeros_like(scores).scatter(-1, which, theirs * window_sums(activation, central, self.window))
+        shown = _within(candidates[..., :2], frame.content, _reach(frame))[:, None]
+        allowed = shown & within_margin(points, self.margin) & (box_scores > 0)[..., None, None]
+        best, theirs, which = best_scored(inside(points), torch.where(allowed, candidates[:, None, ..., 2], 0.0))
+        worth = theirs * window_sums(activation, best, self.window)
+        if self.value == "candidate_and_box":
+            worth = worth * box_scores[..., None, None]
+        values = torch.zeros_like(points[..., 0]).scatter(-1, which, worth)
         found = {"values": values, "candidates": candidates, "boxes": boxes, "box_scores": box_scores}
         if self.missing == "maximum":
             found["highest"] = _highest(activation, boxes, self.window)
@@ -114,15 +135,19 @@ class Prn(Decoder):
             scores[people, k] = image["candidates"][k, chosen, 2]
         low, high = np.tile(content[:2], 2), np.tile(content[2:], 2)
         boxes = image["boxes"][there].clip(low, high)
-        own = self._scores(scores, image["box_scores"][there])
+        own, posed = self._scores(scores, image["box_scores"][there]), np.asarray(scores > 0).any(axis=1)
         if self.missing == "maximum":
-            lacking, highest = scores == 0, image["highest"][there]
+            highest = image["highest"][there]
+            lacking = (scores == 0) & (highest[..., 2] > 0)
             points[lacking], scores[lacking] = highest[lacking][:, :2], highest[lacking][:, 2]
         order = np.argsort(-own, kind="stable")
+        if self.unposed == "drop":
+            order = order[np.take(posed, order)]
         parts = (points.clip(content[:2], content[2:]), scores, own, boxes, image["box_scores"][there])
         keypoints, keypoint_scores, own_scores, own_boxes, box_scores = (torch.from_numpy(part[order]) for part in parts)
         labels = torch.zeros(len(order), dtype=torch.int64)
-        return Instances(keypoints, keypoint_scores, own_scores, own_boxes, labels, box_scores=box_scores)
+        found = Instances(keypoints, keypoint_scores, own_scores, own_boxes, labels, box_scores=box_scores)
+        return found if self.nms_threshold is None else found[oks_nms(found, self.skeleton.sigmas, self.nms_threshold)]
 
     def _match(self, values: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Pair people (rows) with candidates (columns) of values (P, M)."""
@@ -135,16 +160,31 @@ class Prn(Decoder):
 
     def _scores(self, keypoint_scores: NDArray[np.float32], box_scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """(P,) of instances with keypoint scores (P, K)."""
-        found = (keypoint_scores > 0).sum(1)
+        found, keypoints = (keypoint_scores > 0).sum(1), keypoint_scores.shape[1]
         if self.score == "fraction":
-            return np.asarray(found / keypoint_scores.shape[1], np.float32)
-        return np.asarray(keypoint_scores.sum(1) / np.maximum(found, 1) * box_scores, np.float32)
+            return np.asarray(found / keypoints, np.float32)
+        counted = np.maximum(found, 1) if self.score == "found_and_box" else keypoints
+        return np.asarray(keypoint_scores.sum(1) / counted * box_scores, np.float32)
+
+
+def _reach(frame: Frame) -> float:
+    """How far outside the image, in input px, a peak may lie whose cell touches it; 0 where no heatmap says it."""
+    grids = [frame.grids[key] for key in ("heatmap", "heatmap_logits") if key in frame.grids]
+    return grids[0].stride / 2 if grids else 0.0
+
+
+def _within(points: Tensor, content: Tensor, reach: float) -> Tensor:
+    """Which points (B, ..., 2) lie in their image's content (B, 4) xyxy or at most ``reach`` outside it: bool (B, ...)."""
+    low, high = (corner.view(-1, *[1] * (points.ndim - 2), 2) for corner in content.to(points.device).split(2, dim=1))
+    shown: Tensor = (points >= low - reach) & (points <= high + reach)
+    return shown.all(-1)
 
 
 def _highest(activation: Tensor, boxes: Tensor, window: int) -> Tensor:
-    """Where each map (B, R, K, 56, 36) is highest, in input px, and the window's share of it there: (B, R, K, 3)."""
-    cell = activation.flatten(3).argmax(-1)
+    """Where maps (B, R, K, 56, 36) are highest, in input px, and the window's share of them, 0 of flat ones: (B, R, K, 3)."""
+    most, cell = activation.flatten(3).max(-1)
     place = torch.stack((cell % CROP[1], cell // CROP[1]), dim=-1) + 0.5
     share = window_sums(activation, place[..., None, :], window) / activation.sum((-2, -1))[..., None]
+    share = share.clamp(max=1.0) * (most > activation.flatten(3).amin(-1))[..., None]
     sides = (boxes[..., 2:] - boxes[..., :2])[:, :, None]
-    return torch.cat((boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides, share.clamp(max=1.0)), dim=-1)
+    return torch.cat((boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides, share), dim=-1)

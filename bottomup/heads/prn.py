@@ -12,7 +12,7 @@ from torchvision.ops import box_iou
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.ops.crops import CROP, cropped, cropped_gaussians, gaussians, inside, most_central, to_crop, within_margin
+from bottomup.ops.crops import CROP, best_scored, cropped, cropped_gaussians, gaussians, inside, to_crop, within_margin
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source, probability, probability_grid
@@ -46,7 +46,7 @@ class Prn(Head):
 
     Where the paper is silent the defaults are those of the authors' code: peaks of σ = 1, targets of σ = 2, both of mass 1, a
     margin of 0.21, the softmax over all cells and a ReLU on the output. Deviates from it: candidates keep their place between
-    the cells, of more than 16 of a kind in one box the 16 nearest its middle count, and the loss is the sum over a person's
+    the cells, of more than 16 of a kind in one box the 16 best count, and the loss is the sum over a person's
     cells: of their mean the gradients are as small as Adam's epsilon.
     """
 
@@ -121,10 +121,10 @@ class Prn(Head):
         check_shape("candidates", candidates, "B K M 3", {"K": self.task.keypoints})
         points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
         scores = candidates[:, None, ..., 2].expand(points.shape[:-1])
-        there = (scores > 0) & within_margin(points, self.margin)
-        weights = there * (scores if self.input_scores else 1.0) * self.input_mass
-        points, weights, _ = most_central(inside(points), weights)
-        return gaussians(points, weights, self.input_sigma)
+        scores = torch.where(within_margin(points, self.margin), scores, 0.0)
+        points, scores, _ = best_scored(inside(points), scores)
+        weights = scores if self.input_scores else (scores > 0).to(scores.dtype)
+        return gaussians(points, weights * self.input_mass, self.input_sigma)
 
     def _crops(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36) of the heatmap in each box."""

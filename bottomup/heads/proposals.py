@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from bottomup.ops.anchors import decode_boxes, jittered
+from bottomup.ops.anchors import best_of_octaves, decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
 from bottomup.options import Options
 from bottomup.stages import HEADS, Head, Source
@@ -15,17 +15,19 @@ from bottomup.types import Batch, Features, Outputs, Task
 
 Who = Literal["all", "annotated"]
 
-_BEFORE_NMS = 1000  # boxes an image, as RetinaNet
+_OF_EACH_LEVEL = 1000  # as RetinaNet
+_BEFORE_NMS = 5000  # boxes an image: all of a pyramid's, and of several views no more
 
 
 @HEADS.register
 class Proposals(Head):
     """The ``count`` best boxes of a detector after suppression; no weights. MultiPoseNet §3.5.
 
-    Of the thousand best anchors those that score ``threshold`` or more are decoded; a box whose IoU with a better one is above
-    ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; in training
-    ``first`` of them where it is set, as for data in units of a person, whose neighbours are there to be told apart only, moved and
-    resized by normal deviates of ``jitter`` of their sides, as a detector's are (not in the paper), to an IoU of ``least_iou``.
+    Of the thousand best anchors of each level those that score ``threshold`` or more are decoded; a box whose IoU with a better one
+    is above ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; in
+    training ``first`` of them where it is set, as for data in units of a person, whose neighbours are there to be told apart only,
+    moved and resized by normal deviates of ``jitter`` of their sides, as a detector's are (not in the paper), to an IoU of
+    ``least_iou`` with the true ones.
     """
 
     reads_features = False
@@ -62,6 +64,7 @@ class Proposals(Head):
         """(B, R, 4) xyxy input px and (B, R) scores in [0, 1], best first; score 0 is padding. Float32, without gradients."""
         outputs = {key: outputs[key].detach() for key in self.requires}  # boxes learn from their own loss alone
         scores = outputs["class_logits"].float().sigmoid().amax(-1)  # (B, A)
+        scores = best_of_octaves(scores, outputs["anchors"], _OF_EACH_LEVEL)
         scores, index = scores.topk(min(_BEFORE_NMS, scores.shape[1]))
         picked = (outputs[key].float().gather(1, index[..., None].expand(-1, -1, 4)) for key in ("anchors", "box_deltas"))
         boxes = decode_boxes(*picked)

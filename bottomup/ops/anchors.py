@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bottomup.geometry import Grid
 
 _WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # one over the deviations of deltas, 0.1 and 0.2
+_SAME = 1e-3  # octaves by which an anchor's side may miss the power of 2 that it should be
 _LARGEST = math.log(1000 / 16)  # a box grows by this at the most, so that an untrained network's stay finite
 
 
@@ -43,6 +45,20 @@ def decode_boxes(anchors: Tensor, deltas: Tensor) -> Tensor:
     centre = centre + deltas[..., :2] * size
     half = size * deltas[..., 2:].clamp(max=_LARGEST).exp() / 2
     return torch.cat((centre - half, centre + half), dim=-1)
+
+
+def best_of_octaves(scores: Tensor, anchors: Tensor, count: int) -> Tensor:
+    """Scores (B, A), 0 where ``count`` better ones are of anchors (B, A, 4) xyxy within the same octave of sizes.
+
+    An octave is what a level of a pyramid adds to those before it: RetinaNet's best of each level, whatever view they are of.
+    """
+    octave = (_middle(anchors)[1].prod(-1).log2() / 2 + _SAME).floor()  # of the square root of its area
+    best = scores.argsort(dim=1, descending=True)
+    octave, within = octave.gather(1, best).sort(dim=1, stable=True)  # of one octave the best first
+    place = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
+    first = F.pad(octave.diff(dim=1) != 0, (1, 0)) * place
+    kept = place - first.cummax(1).values < count
+    return scores * torch.zeros_like(kept).scatter(1, best.gather(1, within), kept)
 
 
 def jittered(boxes: Tensor, deviation: float, least_iou: float) -> Tensor:

@@ -12,6 +12,7 @@ from bottomup.geometry import Grid
 
 CROP = (56, 36)  # cells, height x width
 _MOST = 16  # candidates of a kind in one box; more are other people's, and a hundred in each of a hundred boxes would take seconds
+_TIE_BREAK = 1e-6  # of a score, for all of the way from a crop's middle to its border
 _SAMPLES = 2  # along each side of a crop's cell, as region networks take from maps
 _FARTHEST = 6.0  # σ, where a gaussian has fallen to 1.5e-8: products of less become numbers that a CPU is 40 times as slow with
 
@@ -38,18 +39,18 @@ def inside(points: Tensor) -> Tensor:
     return torch.minimum(points.nan_to_num().clamp(min=0.0), size)
 
 
-def most_central(points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of points (..., M, 2) of a crop and their weights (..., M) those nearest to its middle that have weight, 16 at most.
+def best_scored(points: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of points (..., M, 2) of a crop those with the best scores (..., M), of equals the nearest to its middle, 16 at most.
 
-    Returns them, their weights, and which of the M they are (..., 16); what is left over of the 16 has weight 0. All where
-    there are no more.
+    Returns them, their scores, and which of the M they are (..., 16); what is left over of the 16 has score 0. All where there are
+    no more.
     """
     if points.shape[-2] <= _MOST:
-        return points, weights, torch.arange(points.shape[-2], device=points.device).expand(weights.shape)
+        return points, scores, torch.arange(points.shape[-2], device=points.device).expand(scores.shape)
     middle = points.new_tensor(CROP[::-1]) / 2
     apart = ((points - middle) / middle).square().sum(-1)
-    index = torch.where(weights > 0, apart, torch.inf).topk(_MOST, dim=-1, largest=False, sorted=False).indices
-    return points.gather(-2, index[..., None].expand(*index.shape, 2)), weights.gather(-1, index), index
+    index = torch.where(scores > 0, scores - _TIE_BREAK * apart, -torch.inf).topk(_MOST, dim=-1, sorted=False).indices
+    return points.gather(-2, index[..., None].expand(*index.shape, 2)), scores.gather(-1, index), index
 
 
 def gaussians(points: Tensor, weights: Tensor, sigma: float) -> Tensor:

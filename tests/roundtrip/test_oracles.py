@@ -20,7 +20,13 @@ VIEWS = [{"flip": True}, {"scales": [1.0, 1.5]}, {"flip": True, "scales": [1.0, 
 @pytest.fixture(scope="module")
 def composed() -> Predictor:
     torch.manual_seed(0)
-    small = ["method=multiposenet", "backbone.network=test_resnet", "necks.people.channels=8", "heads.prn.hidden=[8]"]
+    small = [
+        "method=multiposenet",
+        "backbone.network=test_resnet",
+        "necks.people.channels=8",
+        "heads.prn.hidden=[8]",
+        "decoder.unposed=keep",
+    ]
     model, decoder = compose_model(load_config("predict", small), Task(COCO))
     return Predictor(model, decoder, input_size=128)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from bottomup.decoders.prn import Prn
+from bottomup.geometry import Grid
 from bottomup.heads.candidates import Candidates
 from bottomup.heads.prn import Prn as PrnHead
 from bottomup.heads.proposals import Proposals
@@ -45,7 +47,8 @@ def decode(outputs: Outputs, batch: Batch, **options: Any) -> list[Instances]:
 def test_true_outputs_give_the_people_back(assignment: str, labelled: float) -> None:
     torch.manual_seed(0)
     batch = people([2, 3, 0], labelled)
-    for row, instances in enumerate(decode(ideal(batch), batch, assignment=assignment)):
+    found = decode(ideal(batch), batch, assignment=assignment, missing="none", score="fraction")
+    for row, instances in enumerate(found):
         assert len(instances) == int(batch.present[row].sum())
         for n in range(len(instances)):
             which = int((instances.boxes[:, 0] - batch.boxes[row, n, 0]).abs().argmin())
@@ -73,7 +76,9 @@ def test_one_candidate_is_not_given_to_two() -> None:
     outputs["proposals"][0, 1] = outputs["proposals"][0, 0]  # two boxes about one person
     outputs["assignment_logits"][0, 1] = outputs["assignment_logits"][0, 0] - 0.1
     outputs["candidates"][0, :, 1, 2] = 0.0
-    shared, own = (decode(outputs, batch, assignment=name)[0] for name in ("independent", "one_to_one"))
+    shared, own = (
+        decode(outputs, batch, assignment=name, unposed="keep", missing="none")[0] for name in ("independent", "one_to_one")
+    )
     assert (shared.keypoint_scores > 0).all()
     assert (own.keypoint_scores[0] > 0).all() and not (own.keypoint_scores[1] > 0).any()
 
@@ -118,20 +123,97 @@ def test_a_keypoint_placed_by_a_softmax_over_all_cells_is_told_too() -> None:
     assert record["keypoints"][17] > 0.01 and 0.01 < placed.keypoint_scores[0, 5] < 1
 
 
+def test_what_nothing_is_expected_of_is_not_placed() -> None:
+    batch = people([1])
+    outputs = ideal(batch)
+    outputs["candidates"][0, 5, :, 2] = 0.0
+    (found,) = decode(
+        outputs | PrnHead(Source(None, {}), TASK, relation="max")({}, outputs), batch
+    )  # highest where there is no peak
+    assert found.keypoints[0].isnan().all(1).nonzero().tolist() == [[5]] and found.keypoint_scores[0, 5] == 0
+
+
 def test_scores_may_count_box_and_keypoints() -> None:
     batch = people([1])
     outputs = ideal(batch)
     outputs["candidates"][..., 2] *= 0.5
     outputs["proposal_scores"] *= 0.8
-    assert decode(outputs, batch)[0].scores.tolist() == [1.0]
-    assert decode(outputs, batch, score="keypoints_and_box")[0].scores[0].item() == pytest.approx(0.4)
+    assert decode(outputs, batch, score="fraction")[0].scores.tolist() == [1.0]
+    for score in ("found_and_box", "keypoints_and_box"):
+        assert decode(outputs, batch, score=score)[0].scores[0].item() == pytest.approx(0.4)
+    outputs["candidates"][:, :5, :, 2] = 0.0  # a keypoint that is missing counts as one of score 0, or not at all
+    found, every = (decode(outputs, batch, score=score)[0].scores[0].item() for score in ("found_and_box", "keypoints_and_box"))
+    assert found == pytest.approx(0.4) and every == pytest.approx(0.4 * 12 / 17)
+
+
+def test_a_box_of_nobody_takes_no_keypoints_from_a_person() -> None:
+    batch = people([1])
+    outputs = ideal(batch)
+    spurious = outputs["proposals"] + torch.tensor((8.0, 0.0, 8.0, 0.0))
+    outputs |= {
+        "proposals": torch.cat((spurious, outputs["proposals"]), dim=1),
+        "proposal_scores": torch.tensor([[0.2, 0.9]]),
+        "assignment_logits": torch.cat((outputs["assignment_logits"] + 0.3, outputs["assignment_logits"]), dim=1),
+    }
+    stolen = decode(outputs, batch, value="candidate", missing="none", unposed="keep")[0]
+    (mine,) = decode(outputs, batch)
+    assert (stolen.keypoint_scores > 0).sum() == 17 and stolen.scores[0] < 0.9
+    assert len(mine) == 1 and mine.box_scores is not None
+    assert mine.box_scores[0].item() == mine.scores[0].item() == pytest.approx(0.9) and (mine.keypoint_scores > 0).all()
+
+
+def test_of_two_poses_that_are_alike_one_may_stay() -> None:
+    batch = people([2])
+    outputs = ideal(batch)
+    outputs["proposals"][0, 1] = outputs["proposals"][0, 0]
+    outputs["assignment_logits"][0, 1] = outputs["assignment_logits"][0, 0]
+    outputs["proposal_scores"] = torch.tensor([[0.9, 0.6]])
+    alike = {"assignment": "independent"}
+    assert len(decode(outputs, batch, **alike)[0]) == 2
+    (one,) = decode(outputs, batch, **alike, nms_threshold=0.7)
+    assert one.scores.tolist() == pytest.approx([0.9])
+    assert len(decode(ideal(batch), batch, nms_threshold=0.7)[0]) == 2
+
+
+def test_of_many_candidates_in_a_box_the_best_count_wherever_they_lie() -> None:
+    torch.manual_seed(0)
+    batch = people([1])
+    outputs = ideal(batch)
+    middle = (batch.boxes[0, 0, :2] + batch.boxes[0, 0, 2:]) / 2
+    false = torch.cat((middle + torch.rand(1, 17, 20, 2), torch.full((1, 17, 20, 1), 0.2)), dim=-1)
+    (found,) = decode(outputs | {"candidates": torch.cat((false, outputs["candidates"]), dim=2)}, batch)
+    torch.testing.assert_close(found.keypoints[0], batch.keypoints[0, 0])
+
+
+def test_bright_padding_gives_no_instance() -> None:
+    batch = replace(people([2, 2]), content=torch.tensor(((0.0, 0.0, 42.0, 96.0), (0.0, 0.0, 128.0, 96.0))))
+    outputs = ideal(batch)
+    cut, whole = decode(outputs, batch)
+    assert len(whole) == 2 and len(cut) == 1  # the second person of the first image stands in its padding
+    torch.testing.assert_close(cut.boxes[0], batch.boxes[0, 0])
+    bright = outputs["candidates"].clone()
+    bright[0, :, 0, 0] += 60.0  # what lies in the padding is not moved into the image
+    assert [len(found) for found in decode(outputs | {"candidates": bright}, batch, margin=5.0)] == [0, 2]
+
+
+def test_a_peak_whose_cell_touches_the_image_is_one() -> None:
+    batch = people([1])
+    batch = replace(batch, content=torch.tensor(((0.0, 0.0, 128.0, 91.0),)))
+    outputs = ideal(batch)
+    outputs["candidates"][0, 3, 0, 1] = 92.0
+    grids = {"heatmap": Grid.centred(4)}
+    decoder = Prn(TASK, missing="none")
+    (near,) = decoder(outputs, Frame(grids, batch.size, batch.content))
+    (far,) = decoder(outputs, Frame({"heatmap": Grid.centred(1)}, batch.size, batch.content))
+    assert near.instances.keypoints[0, 3, 1] == 91.0 and far.instances.keypoints[0, 3].isnan().all()
 
 
 def test_nobody_and_no_candidates() -> None:
     batch = people([2, 0])
     outputs = ideal(batch)
     outputs["candidates"][..., 2] = 0.0
-    found = decode(outputs, batch)
+    assert [len(instances) for instances in decode(outputs, batch)] == [0, 0]
+    found = decode(outputs, batch, unposed="keep", missing="none")
     assert [len(instances) for instances in found] == [2, 0]
     assert found[0].keypoints.isnan().all() and (found[0].scores == 0).all()
 

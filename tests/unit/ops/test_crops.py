@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bottomup.ops.crops import CROP, gaussians, inside, most_central, to_crop, window_sums, within_margin
+from bottomup.ops.crops import CROP, best_scored, gaussians, inside, to_crop, window_sums, within_margin
 
 BOX = torch.tensor((10.0, 20.0, 46.0, 132.0))  # as wide as the crop has cells, twice as high
 
@@ -58,19 +58,25 @@ def test_windows_are_summed_about_the_cell_of_a_point() -> None:
     torch.testing.assert_close(sums[3], maps[0, 0, 0, -3:, -3:].sum())
 
 
-def test_of_many_points_the_most_central_that_count_are_taken() -> None:
+def test_of_many_points_the_best_are_taken() -> None:
     torch.manual_seed(0)
-    points, weights = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0)), (torch.rand(2, 3, 20) < 0.3).float()
-    few, theirs, which = most_central(points, weights)
+    points, scores = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0)), (torch.rand(2, 3, 20) - 0.5).clamp(min=0.0)
+    few, theirs, which = best_scored(points, scores)
     assert few.shape == (2, 3, 16, 2)
-    torch.testing.assert_close(gaussians(few, theirs, 1.0), gaussians(points, weights, 1.0))  # none that counts is left out
-    assert torch.equal(torch.zeros_like(weights).scatter(-1, which, theirs), weights)
-    _, _, which = most_central(points, torch.ones(2, 3, 20))
+    torch.testing.assert_close(gaussians(few, theirs, 1.0), gaussians(points, scores, 1.0))  # none that counts is left out
+    assert torch.equal(torch.zeros_like(scores).scatter(-1, which, theirs), scores)
+    _, best, _ = best_scored(points, scores + 0.1)
+    torch.testing.assert_close(best.sort(-1).values, (scores + 0.1).sort(-1).values[..., 4:])
+
+
+def test_of_many_equal_points_the_most_central_are_taken() -> None:
+    points = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0))
+    _, _, which = best_scored(points, torch.ones(2, 3, 20))
     apart = ((points - torch.tensor((18.0, 28.0))) / torch.tensor((18.0, 28.0))).square().sum(-1)
     assert torch.equal(which.sort(-1).values, apart.argsort(-1)[..., :16].sort(-1).values)
 
 
 def test_few_points_are_all_taken() -> None:
-    points, weights = torch.rand(2, 3, 5, 2), torch.rand(2, 3, 5)
-    same, theirs, which = most_central(points, weights)
-    assert same is points and theirs is weights and which.tolist() == torch.arange(5).expand(2, 3, 5).tolist()
+    points, scores = torch.rand(2, 3, 5, 2), torch.rand(2, 3, 5)
+    same, theirs, which = best_scored(points, scores)
+    assert same is points and theirs is scores and which.tolist() == torch.arange(5).expand(2, 3, 5).tolist()
