@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from bottomup.compose import compose_dataset, compose_model
+from bottomup.compose import compose_dataset, compose_model, load_config
 from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.evaluation.run import evaluate_dataset
@@ -70,6 +70,29 @@ def test_votes_on_finer_maps_find_everybody_first(backbone: str) -> None:
         people = int(batch.present[row].sum())
         assert_found(instances[:people], batch, row, within=1.0)
         assert (instances.scores[people:] < 0.1).all()
+
+
+def test_the_published_experiments_vote_where_eq_3_promises_a_perfect_small_person_its_oks() -> None:
+    """A person of 60 px; at the maps' own stride the gaussian of eq. 3 falls between the cells."""
+    batch = make_batch([1], (161, 161))
+    keypoints = batch.keypoints
+    low, high = keypoints.amin(2, keepdim=True), keypoints.amax(2, keepdim=True)
+    batch = replace(batch, keypoints=(keypoints - low) / (high - low) * 60 + 50)
+    published = load_config("train", ["experiment=personlab_resnet101"])["decoder"]
+    assert published["name"] == "personlab" and load_config("train", ["experiment=personlab_resnet152"])["decoder"] == published
+    scores = []
+    for options in ({"radius": 32.0}, published):
+        (instances,) = decode(make_predictor(radius=32.0, decoder=options), batch)
+        scores.append(float(instances.scores[0]))
+    assert scores[0] < 0.85 and scores[1] > 0.96
+
+
+def test_what_is_better_than_the_paper_s_letter_has_a_name_of_its_own() -> None:
+    paper, best = (
+        load_config("evaluate", ["method=personlab", f"decoder={name}"])["decoder"] for name in ("personlab", "personlab_best")
+    )
+    assert paper == {"name": "personlab", "radius": 32.0}
+    assert best == paper | {"refine": 1, "masks": "exclusive"}
 
 
 def test_a_walk_passes_through_keypoints_that_nobody_annotated() -> None:
