@@ -56,6 +56,7 @@ class Configuration(TypedDict, total=False):
     scales: Sequence[float]
     head_scales: Mapping[str, Sequence[float]]
     flip: bool
+    views: Literal["maps", "instances"]
     batch_size: Count
     precision: Literal["fp32", "bf16", "fp16"]
     max_people: Count

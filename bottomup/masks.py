@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from torch import Tensor
 from bottomup.geometry import Grid, chain, invert, transform_boxes
 
 Window = tuple[slice, slice]  # rows and columns of an image
+
+_HALF_A_CELL = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5]])  # from where a cell lies as a pixel does to its centre's number
 
 
 class Crop(NamedTuple):
@@ -56,6 +59,22 @@ class Masks:
         """Move the masks by an affine matrix (2, 3); nothing is drawn, so nothing is lost."""
         return replace(self, to_frame=chain(self.to_frame, matrix))
 
+    def on_cells_of(self, other: Masks) -> Masks:
+        """The same masks on the cells of ``other``, read between their own."""
+        cells = chain(_HALF_A_CELL, other.to_frame)
+        to_own = chain(cells, invert(self.to_frame))
+        crops = []
+        for crop in self.crops:
+            x1, y1, x2, y2 = transform_boxes(_reach(crop), chain(self.to_frame, invert(other.to_frame)))[0]
+            rows, columns = (slice(math.floor(low), math.ceil(high) + 1) for low, high in ((y1, y2), (x1, x2)))
+            crops.append(_cut(_pixels(crop, to_own, (rows, columns)), (columns.start, rows.start)))
+        return Masks(tuple(crops), other.to_frame)
+
+    def means(self, members: Tensor, weights: Tensor) -> Masks:
+        """Of each row of members (G, V), indices of masks, the mean of their levels by ``weights`` (G, V); 0 is no member."""
+        rows = zip(members.tolist(), weights.tolist(), strict=True)
+        return replace(self, crops=tuple(_mean([self.crops[i] for i in own], weight) for own, weight in rows))
+
     def draw(self, size: tuple[int, int]) -> Tensor:
         """(P, H, W) bool: the pixels of a frame of ``size`` whose centres lie inside."""
         drawn = torch.zeros(len(self), *size, dtype=torch.bool)
@@ -82,13 +101,45 @@ class Masks:
 
     def _window(self, crop: Crop, size: tuple[int, int]) -> Window:
         """The pixels that a crop may reach: half a cell further than its outer cells' centres."""
-        x, y = crop.corner
-        h, w = crop.level.shape
-        cells = np.array([[x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5]])
-        x1, y1, x2, y2 = transform_boxes(cells, self.to_frame)[0]
+        x1, y1, x2, y2 = transform_boxes(_reach(crop), self.to_frame)[0]
         left, right = np.clip((np.floor(x1), np.ceil(x2)), 0, size[1]).astype(int)
         top, bottom = np.clip((np.floor(y1), np.ceil(y2)), 0, size[0]).astype(int)
         return slice(top, bottom), slice(left, right)
+
+
+def concatenated(parts: Sequence[Masks]) -> Masks:
+    """The masks of all parts, at least one, one after the other, on the cells of the first."""
+    first = parts[0]
+    moved = [part if np.array_equal(part.to_frame, first.to_frame) else part.on_cells_of(first) for part in parts]
+    return replace(first, crops=tuple(crop for part in moved for crop in part.crops))
+
+
+def _reach(crop: Crop) -> NDArray[np.float64]:
+    """The box (1, 4) xyxy in cells that a crop may fill: half a cell further than the centres of its outer ones."""
+    (x, y), (h, w) = crop.corner, crop.level.shape
+    return np.array([[x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5]])
+
+
+def _mean(crops: Sequence[Crop], weights: Sequence[float]) -> Crop:
+    """The mean level of crops by weight; beyond a crop its outermost level goes on, one that holds nothing does not count."""
+    own = [(crop, weight) for crop, weight in zip(crops, weights, strict=True) if weight > 0 and crop.level.numel()]
+    if not own:
+        return crops[0]._replace(level=crops[0].level[:0, :0])
+    left, top = (min(crop.corner[axis] for crop, _ in own) for axis in (0, 1))
+    right, bottom = (max(crop.corner[axis] + crop.level.shape[1 - axis] for crop, _ in own) for axis in (0, 1))
+    total = torch.zeros(bottom - top, right - left)
+    for crop, weight in own:
+        (x, y), (h, w) = crop.corner, crop.level.shape
+        margins = (x - left, right - x - w, y - top, bottom - y - h)
+        total += weight * F.pad(crop.level.float()[None, None], margins, mode="replicate")[0, 0]
+    return _cut(total / sum(weight for _, weight in own), (left, top))
+
+
+def _cut(level: Tensor, corner: tuple[int, int]) -> Crop:
+    """The part of a map, whose first cell is ``corner``, that is above 0, with its margin."""
+    inside = level > 0
+    crop = _crop(level.to(torch.float16), inside.any(1).numpy(), inside.any(0).numpy())
+    return crop._replace(corner=(crop.corner[0] + corner[0], crop.corner[1] + corner[1]))
 
 
 def _crop(level: Tensor, inside_rows: NDArray[np.bool_], inside_columns: NDArray[np.bool_]) -> Crop:

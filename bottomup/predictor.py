@@ -21,14 +21,16 @@ from bottomup.data.letterbox import Side, letterbox
 from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.engine.settings import PRECISIONS
 from bottomup.errors import ConfigError
-from bottomup.geometry import invert
+from bottomup.geometry import area_scale, invert
 from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
+from bottomup.ops.joining import join_views
 from bottomup.registry import unknown
 from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import growth, make_view
 
+Views = Literal["maps", "instances"]
 Seen = tuple[Outputs, Frame]  # what heads make of a view, or of several that are merged, and where it lies
 
 
@@ -37,10 +39,11 @@ class Predictor:
 
     ``input_size`` is the length in px to which the ``side`` ("long", "short" or "square": padded to a square) of an image is
     resized; "native" leaves an image as it is whose long side is between that and twice as much, and resizes others to the
-    nearer end, so that a photo of any size fits into memory. ``scales`` are factors of it: maps of all scales are merged onto
-    the first, so the finest first keeps most, and what is coarser than the first blurs people who are close together. Heads that
-    ``head_scales`` names are run at scales of their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and joined
-    onto the first of ``scales``, too. ``flip`` adds the mirrored view of each.
+    nearer end, so that a photo of any size fits into memory. ``scales`` are factors of it, and ``flip`` adds the mirrored view of
+    each. With ``views`` "maps" the maps of all are merged onto the first scale's, so the finest first keeps most, and what is
+    coarser than the first blurs people who are close together; with "instances" each scale is decoded by itself, only its mirrored
+    view merged as maps, and people are joined (``ops.joining.join_views``). Heads that ``head_scales`` names are run at scales of
+    their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and merged onto each frame that is decoded.
 
     Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it; an array or a Pillow image
     as its pixels lie. Data sets read a file's stored pixels instead, which COCO's annotations refer to.
@@ -56,17 +59,22 @@ class Predictor:
         scales: Sequence[float] = (1.0,),
         head_scales: Mapping[str, Sequence[float]] | None = None,
         flip: bool = False,
+        views: Views = "maps",
         batch_size: int = 8,
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         device: str | torch.device = "cpu",
     ) -> None:
+        if views not in get_args(Views):
+            raise ConfigError(f"views is one of {list(get_args(Views))}, got {views!r}")
+        if views == "instances" and model.task.skeleton is None:
+            raise ConfigError("views=instances joins people by their keypoints; the model's task has no skeleton: give views=maps")
         if precision not in PRECISIONS or side not in get_args(Side):
             sides = ", ".join(get_args(Side))
             raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of {sides}; got {precision!r}, {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
         self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip
-        self.head_scales = _own_scales(model, head_scales or {})
+        self.head_scales, self.views = _own_scales(model, head_scales or {}), views
         self.batch_size, self.precision = batch_size, PRECISIONS[precision]
 
     def __call__(self, images: Image | Sequence[Image]) -> Any:
@@ -117,17 +125,41 @@ class Predictor:
     @torch.inference_mode()
     def predict_batch(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Prediction]:
         """Predict on a letterboxed batch; predictions in image px."""
-        return self.decode(batch, *self.outputs(batch.to(self.device), oracle))
+        return self.decode(batch, self.seen(batch.to(self.device), oracle))
 
     @torch.inference_mode()
-    def decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
+    def decode(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
+        """The predictions, in image px, that hold together what was seen of a letterboxed batch."""
+        found = [self._decode(batch, *one) for one in seen]
+        if len(found) == 1:
+            return found[0]
+        matrices = [self._to_view(batch, frame) for _, frame in seen]
+        images = zip(zip(*found, strict=True), zip(*matrices, strict=True), strict=True)
+        return [self._join(predictions, to_views) for predictions, to_views in images]
+
+    def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
-        per_image = zip(self.decoder(outputs, frame), batch.to_input.numpy(), batch.sizes, batch.image_ids, strict=True)
-        grown = np.array(growth(batch.size, frame.scale / self.largest))[:, None]
+        per_image = zip(self.decoder(outputs, frame), self._to_view(batch, frame), batch.sizes, batch.image_ids, strict=True)
         return [
-            to_image(prediction, to_input * grown, size, image_id, frame, row)
-            for row, (prediction, to_input, size, image_id) in enumerate(per_image)
+            to_image(prediction, to_view, size, image_id, frame, row)
+            for row, (prediction, to_view, size, image_id) in enumerate(per_image)
         ]
+
+    def _to_view(self, batch: Batch, frame: Frame) -> NDArray[np.float64]:
+        """(B, 2, 3), from image px to a view's."""
+        grown = growth(batch.size, frame.scale / self.largest)
+        moved: NDArray[np.float64] = batch.to_input.cpu().numpy() * np.array(grown)[:, None]
+        return moved
+
+    def _join(self, views: Sequence[Prediction], to_views: Sequence[NDArray[np.float64]]) -> Prediction:
+        """One image's predictions, in image px, of its views; suppressed in px of the first."""
+        skeleton = self.model.task.skeleton
+        assert skeleton is not None  # checked by the constructor
+        scales = [area_scale(to_view) ** 0.5 for to_view in to_views]
+        joined = join_views([view.instances for view in views], scales, skeleton.sigmas)
+        left = self.decoder.suppress(joined.transform(to_views[0])).transform(invert(to_views[0]))
+        maps = [view.segmentation for view in views if view.segmentation is not None]
+        return replace(views[0], instances=left, segmentation=torch.stack(maps).mean(0) if maps else None)
 
     @torch.inference_mode()
     def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
@@ -147,21 +179,31 @@ class Predictor:
         read = self.model.looking()
         return max(*self.scales, *(scale for name in read for scale in self.head_scales.get(name, ())), 0.0)
 
+    def seen(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Seen]:
+        """What is decoded by itself: the merged outputs of all views, or of the views of each scale."""
+        if self.views == "maps":
+            return [self.outputs(batch, oracle)]
+        return [self._merged(batch, (scale,), oracle) for scale in self.scales]
+
     def outputs(self, batch: Batch, oracle: Sequence[str] = ()) -> Seen:
         """The merged outputs of all views and the frame they lie in: the first scale's."""
-        heads_at = self._heads_at(self.model.looking(oracle))
+        return self._merged(batch, self.scales, oracle)
+
+    def _merged(self, batch: Batch, scales: Sequence[float], oracle: Sequence[str]) -> Seen:
+        """The merged outputs of some scales' views, on the frame of the first."""
+        heads_at = self._heads_at(self.model.looking(oracle), scales)
         if len(heads_at) == 1 and not self.flip:
-            view = self._view(batch, self.scales[0], flipped=False)
-            return self._forward(view, oracle, None), self._frame(view, self.scales[0])
+            view = self._view(batch, scales[0], flipped=False)
+            return self._forward(view, oracle, None), self._frame(view, scales[0])
         flips = (False, True) if self.flip else (False,)
         views = [self._see(batch, scale, flipped, heads, oracle) for scale, heads in heads_at.items() for flipped in flips]
         frames = [frame for _, frame in views]
         return self.model.merge([outputs for outputs, _ in views], frames, frames[0], oracle), frames[0]
 
-    def _heads_at(self, looking: Sequence[str]) -> dict[float, list[str]]:
-        """Which of the heads that look at the image do so in each scale; those of ``scales`` stand first."""
-        used = dict.fromkeys((*self.scales, *(scale for name in looking for scale in self.head_scales.get(name, ()))))
-        return {scale: [name for name in looking if scale in self.head_scales.get(name, self.scales)] for scale in used}
+    def _heads_at(self, looking: Sequence[str], scales: Sequence[float]) -> dict[float, list[str]]:
+        """Which of the heads that look at the image do so in each of ``scales``, and then in each of their own."""
+        used = dict.fromkeys((*scales, *(scale for name in looking for scale in self.head_scales.get(name, ()))))
+        return {scale: [name for name in looking if scale in self.head_scales.get(name, scales)] for scale in used}
 
     def _see(self, batch: Batch, scale: float, flipped: bool, heads: Collection[str], oracle: Sequence[str]) -> Seen:
         """What ``heads`` make of one view, and what is given of those that do not look at it; a flip is undone."""

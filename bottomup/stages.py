@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample
 from bottomup.registry import Registry
-from bottomup.types import Batch, Features, Frame, Outputs, Prediction, Targets, Task
+from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
 
 Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
 
@@ -242,6 +242,10 @@ class Decoder(ABC):
     @abstractmethod
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """The sequential part, on the host: one Prediction an image in input px, nothing outside ``frame.content``."""
+
+    def suppress(self, joined: Instances) -> Instances:
+        """Those of instances, joined from several views and best first, that better ones do not explain, in input px; here all."""
+        return joined
 
     def __call__(self, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """Decode a batch: ``tensors``, one transfer to the host, ``people``."""

@@ -34,8 +34,9 @@ def write_exhibits(folder: Path, predictor: Predictor, dataset: Dataset, count: 
     shown = []
     for index, sample in islice(predictor.samples(dataset, oracle), count):
         batch = collate([sample])
-        outputs, frame = predictor.outputs(batch.to(predictor.device), oracle)
-        (prediction,) = predictor.decode(batch, outputs, frame)
+        seen = predictor.seen(batch.to(predictor.device), oracle)
+        (prediction,) = predictor.decode(batch, seen)
+        outputs, frame = seen[0]
         original = dataset.sample(index, frozenset()).pixels
         if sample.image is None:
             raise ValueError("exhibits need a data set with images")

@@ -95,9 +95,9 @@ def block_latencies(predictor: Predictor, batches: Sequence[Batch], oracle: Sequ
         for batch in (batch.to(predictor.device) for batch in batches):
             _wait(predictor.device)
             began = time.perf_counter()
-            outputs, frame = predictor.outputs(batch, oracle)
+            seen = predictor.seen(batch, oracle)
             with clock.block(DECODER):
-                draw_masks(predictor.decoder(outputs, frame))
+                draw_masks(predictor.decode(batch, seen))
             _wait(predictor.device)
             times[TOTAL].append(1e3 * (time.perf_counter() - began))
             for name, own in clock.own_ms().items():

@@ -107,7 +107,7 @@ def conditions(config: Mapping[str, Any], images: int | None = None) -> dict[str
     """What figures are of: the data set, its split, how many images of it, and how they are run."""
     data, judge = config["data"], config["judge"]
     split = judge["split"] or data.get("split") or data.get("val_split") or "val"
-    names = ("input_size", "scales", "head_scales", "flip", "precision")
+    names = ("input_size", "scales", "head_scales", "flip", "views", "precision")
     return {"data": data["name"], "split": split, "images": images} | {name: config[name] for name in names if name in config}
 
 

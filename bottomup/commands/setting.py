@@ -128,6 +128,7 @@ def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, tas
         scales=config["scales"],
         head_scales=config["head_scales"],
         flip=config["flip"],
+        views=config["views"],
         batch_size=config["batch_size"],
         precision=config["precision"],
         device=device_of(config),

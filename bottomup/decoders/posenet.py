@@ -10,7 +10,7 @@ from bottomup.geometry import Grid
 from bottomup.ops.fields import FIELDS, read_fields
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import gather_maps, sample_channels
-from bottomup.ops.seeds import select_seeds
+from bottomup.ops.seeds import inside, select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
 from bottomup.options import Options
@@ -25,9 +25,10 @@ class Posenet(Decoder):
     """Peaks of the heatmap itself, grown along raw mid offsets read at the nearest cells; tfjs-models/posenet, multi_pose.
 
     A peak of at least ``detection_threshold`` stands where its cell's short offset points. The best seeds an instance unless it
-    lies within ``nms_radius`` input px of the same keypoint of one before. Each step of the walk goes by the mid offset of
-    the nearest cell, then ``refine`` times to where the short offset of the nearest cell points. A keypoint's score is the
-    heatmap's at its nearest cell, an instance's the mean over all keypoints of those that no instance before it has claimed.
+    lies within ``nms_radius`` input px of the same keypoint of one before, or in the padding. Each step of the walk goes by the
+    mid offset of the nearest cell, then ``refine`` times to where the short offset of the nearest cell points. A keypoint's score
+    is the heatmap's at its nearest cell, an instance's the mean over all keypoints of those that no instance before it has
+    claimed.
     A head that refines the mid offsets, too, is refused when the model is composed: ``heads.mid_offsets.refine=0``.
 
     Deviates from Google's: of tied neighbours one is a peak, not both; at most ``max_peaks`` of each keypoint.
@@ -64,7 +65,9 @@ class Posenet(Decoder):
         heatmap, short, mid, grid = read_fields(outputs, frame, self.skeleton)
         ends = torch.tensor([end for _, end in self.skeleton.directed], device=mid.device)
         peaks = find_peaks(heatmap, self.max_peaks, _WINDOW)
-        scores = torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
+        seeds = grid.to_input(peaks.cells) + gather_maps(short, peaks.cells)
+        found = (peaks.scores >= self.detection_threshold) & inside(seeds, frame.content)
+        scores = torch.where(found, peaks.scores, 0.0)
 
         def step(points: Tensor, edges: Tensor) -> Tensor:
             points = points + sample_channels(mid, edges, nearest_cells(points, grid, heatmap))
@@ -73,11 +76,10 @@ class Posenet(Decoder):
                 points = grid.to_input(cells) + sample_channels(short, ends[edges], cells)
             return points
 
-        poses = walk(grid.to_input(peaks.cells) + gather_maps(short, peaks.cells), self.plan, step)
-        points, roots, found = select_seeds(poses, scores, self.nms_radius, self.max_people)
+        points, roots, best = select_seeds(walk(seeds, self.plan, step), scores, self.nms_radius, self.max_people)
         read = gather_maps(heatmap, nearest_cells(points, grid, heatmap).transpose(1, 2)).transpose(1, 2)  # (B, P, K)
-        read = read.scatter(2, roots[..., None], found[..., None])  # the seed's is its peak's
-        return {"points": points, "scores": read * (found > 0)[..., None]}
+        read = read.scatter(2, roots[..., None], best[..., None])  # the seed's is its peak's
+        return {"points": points, "scores": read * (best > 0)[..., None]}
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """Score the instances of each image; points are kept inside the content."""

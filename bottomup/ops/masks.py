@@ -38,6 +38,12 @@ def nearer_than_others(distance: Tensor) -> Tensor:
     return torch.where(distance.isinf(), -torch.inf, other - distance)
 
 
+def left_by_better(level: Tensor) -> Tensor:
+    """(P, h, w) what is left of the levels (P, h, w) of instances, best first, above 0 inside, outside all better ones."""
+    better = level[:-1].cummax(0).values
+    return torch.cat((level[:1], torch.minimum(level[1:], -better)))
+
+
 def foreground_level(foreground: Tensor, threshold: float) -> Tensor:
     """A probability in [0, 1] as a level in [-1, 1] that is 0 at ``threshold``, of the same shape."""
     above = foreground - threshold

@@ -39,15 +39,13 @@ def predict(folder: Path, weights: Path, stride: int) -> Prediction:
     left, top = pad["left"] * x, pad["top"] * y
     content = torch.tensor([[left, top, left + size[1] * x, top + size[0] * y]])
     frame = Frame(model.grids, (h, w), content)
-    decoder = Personlab(
-        Task(COCO), max_people=10, instance_threshold=0.1, masks="exclusive", mask_threshold=0.7, mask_distance=None
-    )
+    decoder = Personlab(Task(COCO), max_people=10, instance_threshold=0.1, masks="nearest", mask_threshold=0.7, mask_distance=None)
     (prediction,) = decoder(outputs, frame)
     return to_image(prediction, np.array([[x, 0.0, left], [0.0, y, top]]), size, 0, frame, 0)
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_exclusive_masks_agree_with_google_s(name: str, shared: Path) -> None:
+def test_masks_of_the_nearest_agree_with_google_s(name: str, shared: Path) -> None:
     """On 98 % of the pixels, though each side's distance and poses are its own."""
     folder, (weights, stride) = shared / "reference" / name, REFERENCES[name]
     labels = torch.from_numpy(np.load(folder / "instance_labels.npy").astype(np.int64))

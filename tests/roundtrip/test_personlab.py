@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from bottomup.compose import compose_dataset, compose_model
+from bottomup.compose import compose_dataset, compose_model, load_config
 from bottomup.data.subset import Subset
+from bottomup.errors import ConfigError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, at_cells
 from bottomup.predictor import Predictor
@@ -70,6 +72,29 @@ def test_votes_on_finer_maps_find_everybody_first(backbone: str) -> None:
         assert (instances.scores[people:] < 0.1).all()
 
 
+def test_the_published_experiments_vote_where_eq_3_promises_a_perfect_small_person_its_oks() -> None:
+    """A person of 60 px; at the maps' own stride the gaussian of eq. 3 falls between the cells."""
+    batch = make_batch([1], (161, 161))
+    keypoints = batch.keypoints
+    low, high = keypoints.amin(2, keepdim=True), keypoints.amax(2, keepdim=True)
+    batch = replace(batch, keypoints=(keypoints - low) / (high - low) * 60 + 50)
+    published = load_config("train", ["experiment=personlab_resnet101"])["decoder"]
+    assert published["name"] == "personlab" and load_config("train", ["experiment=personlab_resnet152"])["decoder"] == published
+    scores = []
+    for options in ({"radius": 32.0}, published):
+        (instances,) = decode(make_predictor(radius=32.0, decoder=options), batch)
+        scores.append(float(instances.scores[0]))
+    assert scores[0] < 0.85 and scores[1] > 0.96
+
+
+def test_what_is_better_than_the_paper_s_letter_has_a_name_of_its_own() -> None:
+    paper, best = (
+        load_config("evaluate", ["method=personlab", f"decoder={name}"])["decoder"] for name in ("personlab", "personlab_best")
+    )
+    assert paper == {"name": "personlab", "radius": 32.0}
+    assert best == paper | {"refine": 1, "masks": "exclusive"}
+
+
 def test_a_walk_passes_through_keypoints_that_nobody_annotated() -> None:
     batch = make_batch([1, 1, 1, 1], (129, 161), labelled=0.5)
     for row, instances in enumerate(decode(make_predictor(), batch)):
@@ -82,8 +107,42 @@ def test_flipped_views_bring_the_same_people_back() -> None:
         assert_found(instances, batch, row, within=1.0)
 
 
+@pytest.mark.parametrize("options", [{}, {"flip": True}], ids=str)
+def test_scales_joined_as_people_bring_them_back_with_their_masks(options: dict[str, object]) -> None:
+    """Also those whom one scale alone resolves; who is there in both is there once."""
+    batch = make_batch([2, 1, 0, 2], (257, 321))
+    halves = torch.where(torch.arange(321) < 160, 1, 2).to(torch.int16).expand(4, 257, -1)
+    batch = replace(batch, instances=torch.where(halves <= batch.present.sum(1)[:, None, None], halves, 0).to(torch.int16))
+    predictor = make_predictor(masks=True, input_size=161, scales=[2.0, 1.0], views="instances", **options)
+    found = predictor.predict_batch(batch, ORACLE + MASKS)
+    assert batch.instances is not None
+    for row, prediction in enumerate(found):
+        assert_found(prediction.instances, batch, row, within=2.0)
+        assert prediction.instances.masks is not None and prediction.segmentation is not None
+        people = batch.keypoints[row][batch.present[row]]
+        drawn = prediction.instances.masks.draw((257, 321))
+        for n, keypoints in enumerate(people):
+            own = (prediction.instances.keypoints - keypoints).nan_to_num(1e3).abs().amax((1, 2)).argmin()
+            truth = batch.instances[row] == n + 1
+            overlap = float((drawn[own] & truth).sum() / (drawn[own] | truth).sum())
+            assert overlap > 0.9
+
+
+def test_equal_scales_joined_as_people_are_one_scale() -> None:
+    batch = make_batch([2, 1, 0], (129, 161))
+    once, twice = (make_predictor(scales=scales, views="instances") for scales in ([1.0], [1.0, 1.0]))
+    for one, joined in zip(once.predict_batch(batch, ORACLE), twice.predict_batch(batch, ORACLE), strict=True):
+        torch.testing.assert_close(joined.instances.keypoints, one.instances.keypoints, atol=1e-3, rtol=0)
+        torch.testing.assert_close(joined.instances.scores, one.instances.scores)
+
+
+def test_views_are_maps_or_instances() -> None:
+    with pytest.raises(ConfigError, match="views is one of"):
+        make_predictor(views="people")
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("mode", ["overlapping", "exclusive"])
+@pytest.mark.parametrize("mode", ["overlapping", "exclusive", "nearest"])
 def test_ideal_fields_bring_the_masks_back(backbone: str, mode: str) -> None:
     """Masks agree with the annotated ones at every cell, as far as a cell is inside one alone."""
     size = (129, 161) if backbone == "cornered" else (128, 160)

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from bottomup.decoders.personlab import Personlab
+from bottomup.decoders.posenet import Posenet
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
+from bottomup.ops.offsets import cell_centres
 from bottomup.ops.suppression import oks
 from bottomup.skeletons import COCO
+from bottomup.stages import Decoder
 from bottomup.types import Frame, Instances, Task
 
 GRID = Grid.cornered(8)
@@ -41,7 +44,7 @@ def test_hard_suppression_drops_who_is_more_alike_than_the_option_says() -> None
         assert len(prediction.instances) == people
 
 
-@pytest.mark.parametrize("masks", ["overlapping", "exclusive", None])
+@pytest.mark.parametrize("masks", ["overlapping", "exclusive", "nearest", None])
 @pytest.mark.parametrize("long", [True, False], ids=["long offsets", "no long offsets"])
 def test_the_segmentation_is_kept_with_masks_or_without(masks: Any, long: bool) -> None:
     h, w = GRID.shape(SIZE)
@@ -50,6 +53,50 @@ def test_the_segmentation_is_kept_with_masks_or_without(masks: Any, long: bool) 
     assert prediction.segmentation is not None and prediction.segmentation.shape == SIZE
     torch.testing.assert_close(prediction.segmentation[::8, ::8], outputs["segmentation_logits"][0, 0].sigmoid())
     assert (prediction.instances.masks is None) == (masks is None or not long)
+
+
+def a_peak_at(x: float, y: float) -> dict[str, torch.Tensor]:
+    """Maps in which everybody's keypoints are at one place."""
+    h, w = GRID.shape(SIZE)
+    outputs = maps()
+    away = torch.tensor([x, y])[:, None, None] - cell_centres(GRID, h, w, torch.zeros(1))
+    outputs["heatmap_logits"][0] = torch.where(away.square().sum(0) <= 32**2, 10.0, -10.0)
+    outputs["short_offsets"][0] = away
+    return outputs
+
+
+@pytest.mark.parametrize("decoder", [Personlab(Task(COCO)), Posenet(Task(COCO))], ids=["personlab", "posenet"])
+@pytest.mark.parametrize(("x", "people"), [(60.0, 1), (90.0, 1), (110.0, 0)])
+def test_a_peak_in_the_padding_is_nobody(decoder: Decoder, x: float, people: int) -> None:
+    outputs = a_peak_at(x, 40.0)
+    inside = Frame(dict.fromkeys(outputs, GRID), SIZE, torch.tensor([[0.0, 0.0, 100.0, 97.0]]))
+    (prediction,) = decoder(outputs, inside)
+    assert len(prediction.instances) == people
+    (everywhere,) = decoder(outputs, frame(*outputs))
+    assert len(everywhere.instances) == 1
+
+
+def test_keypoints_that_move_on_end_where_the_short_offsets_there_do() -> None:
+    """Mid offsets that lead 5 px astray are put right by ideal short offsets, as far as those reach."""
+    outputs = a_peak_at(60.0, 40.0)
+    outputs["mid_offsets"] = outputs["short_offsets"][:, :1].expand(-1, 32, -1, -1, -1) + 5.0
+    for refine, error in ((0, 5.0), (1, 0.0)):
+        (prediction,) = Personlab(Task(COCO), refine=refine)(outputs, frame(*outputs))
+        apart = (prediction.instances.keypoints[0] - torch.tensor([60.0, 40.0])).abs().amax()
+        assert float(apart) == pytest.approx(error, abs=0.01)
+
+
+def test_instances_of_several_views_are_suppressed_as_those_of_one_are() -> None:
+    points = torch.rand(4, 17, 2) * 80 + 5
+    points[2] = points[0]  # explained whole by the first
+    found = Instances.of_keypoints(points, torch.tensor([0.9, 0.8, 0.7, 0.6])[:, None].expand(4, 17), torch.rand(4))
+    tensors = {"points": points[None], "scores": found.keypoint_scores[None]}
+    decoder = Personlab(Task(COCO))
+    (expected,) = decoder.people(tensors, frame())
+    left = decoder.suppress(found)
+    assert len(left) == 3
+    torch.testing.assert_close(left.keypoints, expected.instances.keypoints)
+    torch.testing.assert_close(left.scores, expected.instances.scores)
 
 
 def test_without_masks_only_the_segmentation_is_asked_for_beside_the_fields_of_poses() -> None:
@@ -64,7 +111,7 @@ def test_without_masks_only_the_segmentation_is_asked_for_beside_the_fields_of_p
         {"max_people": 0}, {"max_peaks": 0}, {"window": 4}, {"radius": 0.0}, {"nms_radius": -1.0}, {"detection_threshold": 1.0},
         {"vote_threshold": 1.0}, {"vote_stride": 0}, {"seed_place": "middle"}, {"scoring": "oks"}, {"nms": "none"},
         {"nms_oks": 0.0}, {"nms_oks": 1.5}, {"instance_threshold": 1.0}, {"smallest": 0.0}, {"masks": "disjoint"},
-        {"mask_threshold": 0.0}, {"mask_distance": 0.0},
+        {"mask_threshold": 0.0}, {"mask_distance": 0.0}, {"refine": -1}, {"mask_distance": None, "masks": "exclusive"},
     ],
     ids=str,
 )  # fmt: skip
