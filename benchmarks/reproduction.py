@@ -49,10 +49,10 @@ The commands under a table fill it: they train what it needs on COCO, whose fold
 there already stay. Once that file is copied to `benchmarks/results/tables`, `python benchmarks/reproduction.py` shows its figures
 here."""
 
-_TAG_LOSS = """Not a table of the paper: its text sums the pull over a person's keypoints, under which tags stay together; with their
-mean, as in pose-ae-train, they come apart. One hourglass with batch norm after 3,000 steps of 8 images on 96 drawings of two or three
-people of 64 px, on which it is judged. Tag distances are means of the last steps, between people's mean tags and of keypoints to
-theirs."""
+_TAG_LOSS = """Not a table of the paper, whose text sums the pull over a person's keypoints, under which tags stay together; with
+their mean, as in pose-ae-train, they come apart. One hourglass with batch norm, after 3,000 steps of 8 images on 96 drawings of two
+or three people of 64 px, on which it is judged. Tag distances are means of the last steps, between people's mean tags and of
+keypoints to theirs."""
 _TAG_LOSS_COMMAND = "bottomup benchmark matrix=tag_loss output=outputs/tag_loss"
 
 Entry = dict[str, Any]

@@ -69,7 +69,8 @@ def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None
     dataset = compose_dataset(data, str(split), limit)
     if purpose == "train" and not dataset.labelled:
         raise DataError(
-            f"split {split} lists images without annotations, from which nothing is learned; give data.train_split= one with them"
+            f"split {split} lists images without annotations, from which nothing is learned; give data.train_split= or "
+            "data.annotations= that has some"
         )
     return dataset
 

@@ -85,10 +85,11 @@ class Heatmap(Head):
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """The gaussians or disks, and the cells (B, K, h, w) that the loss counts."""
         shapes = self._shapes(batch)
-        nobody, somebody = (self._ignored(batch, names)[:, None] for names in (self.ignores - _PEOPLE, self.ignores & _PEOPLE))
-        counted = ~nobody & (~somebody | (shapes > 0))
-        annotated = counted if batch.annotated is None else counted & batch.annotated[..., None, None]
-        return {"heatmap": shapes, "counted": annotated}
+        ignored, people = (self._ignored(batch, names)[:, None] for names in (self.ignores - _PEOPLE, self.ignores & _PEOPLE))
+        counted = ~ignored & (~people | (shapes > 0))
+        if batch.annotated is not None:
+            counted = counted & batch.annotated[..., None, None]
+        return {"heatmap": shapes, "counted": counted}
 
     def _ignored(self, batch: Batch, names: frozenset[str]) -> Tensor:
         """(B, h, w) bool: the cells of the named ignore maps."""
