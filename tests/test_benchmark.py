@@ -79,6 +79,7 @@ def test_every_cell_is_a_row_with_figures_or_a_reason(folder: Path) -> None:
         assert row["status"] == "measured" and {"AP", "AR"} <= row["figures"].keys() and row["oracle"]["AP"] > 0.5
         assert row["figures"]["APL"] is None and row["spread"]["APL"] is None  # nobody is large on 64 px
         assert row["training"]["seeds"] == 2 and row["training"]["learned"] is False  # two steps
+        assert row["training"]["figures"]["tags/within"] > 0
         assert {"backbone", "decoder", "total"} <= row["latency"].keys() and row["training_images_per_second"] > 0
         assert row["matrix_share"] > 0 and row["weights_hash"] is None
     assert third["status"] == "refused" and "short_offsets" in third["reason"]

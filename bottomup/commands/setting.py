@@ -17,7 +17,7 @@ from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels, Persons
 from bottomup.data.loader import TrainingSet
 from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_needed
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, DataError
 from bottomup.model import PoseModel
 from bottomup.options import check_options
 from bottomup.predictor import Predictor
@@ -57,7 +57,8 @@ def device_of(config: Mapping[str, Any]) -> str:
 def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None) -> Dataset:
     """The data set for "train" or "val": ``data.split``, else ``data.<purpose>_split``.
 
-    ``train_only_people`` is for the first, and for data sets that have images without anybody.
+    ``train_only_people`` is for the first, and for data sets that have images without anybody. DataError where there is nobody to
+    learn from, as nothing is annotated.
     """
     data = dict(config["data"])
     if not data.get("name"):
@@ -65,7 +66,13 @@ def dataset_of(config: Mapping[str, Any], purpose: str, limit: int | None = None
     if purpose == "train" and data.get("train_only_people") and "only_people" in data:
         data["only_people"] = data["train_only_people"]
     split = data.pop("split", None) or data.get(f"{purpose}_split") or purpose
-    return compose_dataset(data, str(split), limit)
+    dataset = compose_dataset(data, str(split), limit)
+    if purpose == "train" and not dataset.labelled:
+        raise DataError(
+            f"split {split} lists images without annotations, from which nothing is learned; give data.train_split= or "
+            "data.annotations= that has some"
+        )
+    return dataset
 
 
 def initial_checkpoints(config: Mapping[str, Any]) -> list[str]:

@@ -56,9 +56,12 @@ class Coco(Dataset):
     is that whole file. Without an image folder, people and ground truth can be read, samples cannot. ``category`` names one of
     the file's (None: the only one); ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the category's own.
     ``only_people`` true drops images without anybody who is no crowd, "keypoints" those in which nobody has a labelled keypoint;
-    ``image_ids``, a list or a JSON file of one, chooses images. Keypoints of annotations that are marked ``"imputed": true``,
-    guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's "small", "medium" and "large",
-    and never in ``ground_truth``.
+    ``image_ids``, a list or a JSON file of one, chooses images, ``exclude_ids`` leaves some out. Keypoints of annotations that are
+    marked ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's
+    "small", "medium" and "large", and never in ``ground_truth``.
+
+    A file without ``annotations``, as COCO's image_info of its test splits, has images to predict and no people; where it names no
+    keypoints, they are COCO's. root/annotations/image_info_<split>.json is read where the other file is not there.
 
     Which keypoints are trained is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and
     neck); ``ground_truth`` keeps the file's number, and evaluation leaves out those of whom it is 0, as pycocotools does. Crowds
@@ -77,6 +80,7 @@ class Coco(Dataset):
         skeleton: str | Mapping[str, Any] | None = None,
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int] | str | None = None,
+        exclude_ids: Sequence[int] | str | None = None,
         imputed: Sequence[str] = ("small", "medium", "large"),
     ) -> None:
         options = Options("data set coco")
@@ -88,12 +92,14 @@ class Coco(Dataset):
         self.folder = _image_folder(root, split, images)
         data = read_file(self.path)
         self._category = choose_category(data, category, self.path)
-        self.skeleton = choose_skeleton(skeleton, self._category, self.path)
+        self.labelled = "annotations" in data
+        unnamed = not self.labelled and "keypoints" not in self._category
+        self.skeleton = choose_skeleton("coco" if unnamed and skeleton is None else skeleton, self._category, self.path)
         self.task = Task(self.skeleton, (str(self._category["name"]),))
         listed = read_images(data, self.path)
         self._imputed = frozenset(imputed)
         groups = people_by_image(data, listed, self._category, self.skeleton, self.path)
-        listed = choose_images(listed, image_ids, self.path)
+        listed = choose_images(listed, image_ids, exclude_ids, self.path)
         if only_people:
             counts = _labelled if only_people == "keypoints" else bool
             listed = {image_id: image for image_id, image in listed.items() if any(map(counts, self._people(groups[image_id])))}
@@ -248,8 +254,8 @@ def _annotation_path(root: str | None, split: str, annotations: str | None) -> P
             "data set 'coco' needs `root`, the folder with annotations/person_keypoints_<split>.json, or `annotations`, a file"
         )
     path = Path(root).expanduser() / "annotations" / f"person_keypoints_{split}.json"
-    zipped = path.with_name(path.name + ".gz")
-    return zipped if zipped.exists() and not path.exists() else path
+    others = (path.with_name(path.name + ".gz"), path.with_name(f"image_info_{split}.json"))
+    return next((file for file in (path, *others) if file.exists()), path)
 
 
 def _image_folder(root: str | None, split: str, images: str | None) -> Path | None:

@@ -23,6 +23,7 @@ from bottomup.registry import unknown
 from bottomup.skeletons import Skeleton
 
 Record = dict[str, Any]
+Ids = Sequence[int] | str | None  # of images: a list, a JSON file of one, none at all
 
 # The share of a person's box that is taken as the person where nothing says it, as CrowdPose's own OKS takes it.
 BOX_SHARE = 0.53
@@ -31,7 +32,10 @@ _MARKS = ("imputed", "area_is_estimate")  # of annotations, kept where they are 
 
 
 def read_file(path: Path) -> Record:
-    """Read a COCO annotation file, ``.json`` or ``.json.gz``; DataError where it is missing, broken or something else."""
+    """Read a COCO annotation file, ``.json`` or ``.json.gz``; DataError where it is missing, broken or something else.
+
+    One without ``annotations`` lists images alone, as COCO's image_info files of its test splits do.
+    """
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
             data = json.load(stream)
@@ -45,7 +49,7 @@ def read_file(path: Path) -> Record:
     if not isinstance(data, dict):
         raise fault(str(path), "top level", f"a {type(data).__name__}", "an object", remedy)
     for field in ("images", "annotations", "categories"):
-        entries = data.get(field)
+        entries = data.get(field, [] if field == "annotations" else None)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             given = "nothing" if entries is None else entries
             raise fault(str(path), field, given, "a list of objects", remedy)
@@ -90,21 +94,25 @@ def read_images(data: Record, path: Path) -> dict[int, Record]:
     return images
 
 
-def choose_images(images: dict[int, Record], image_ids: Sequence[int] | str | None, path: Path) -> dict[int, Record]:
-    """Those of ``image_ids``, a list or a JSON file of one, in the annotation file's order; None: all."""
-    if image_ids is None:
-        return images
-    chosen = _json_list(Path(image_ids).expanduser()) if isinstance(image_ids, str) else list(image_ids)
+def choose_images(images: dict[int, Record], image_ids: Ids, exclude_ids: Ids, path: Path) -> dict[int, Record]:
+    """Those of ``image_ids``, None: all, without ``exclude_ids``, in the annotation file's order.
+
+    Either is a list or a JSON file of one. Ids to be left out may be of other splits; ids to be taken may not.
+    """
+    chosen = list(images) if image_ids is None else _id_list(image_ids)
     unknown_ids = [image_id for image_id in chosen if image_id not in images]
     if unknown_ids:
         remedy = "give ids of its images, or the annotation file that they are of"
         raise fault(str(path), "image_ids", unknown_ids, f"ids among its {len(images)} images", remedy)
-    wanted = set(chosen)
+    wanted = {*chosen} - {*_id_list(exclude_ids or [])}
     return {image_id: image for image_id, image in images.items() if image_id in wanted}
 
 
-def _json_list(path: Path) -> list[Any]:
-    """The list in a JSON file; DataError where there is none."""
+def _id_list(ids: Sequence[int] | str) -> list[Any]:
+    """A list, or the one in a JSON file; DataError where there is none."""
+    if not isinstance(ids, str):
+        return list(ids)
+    path = Path(ids).expanduser()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -127,7 +135,7 @@ def people_by_image(
     groups: dict[int, list[Record]] = {image_id: [] for image_id in images}
     known = {entry.get("id") for entry in data["categories"]}
     derived: Counter[str] = Counter()
-    for number, given in enumerate(data["annotations"]):
+    for number, given in enumerate(data.get("annotations", [])):
         where = f"{path}: annotation {given.get('id', f'number {number} (it has no id)')}"
         if given.get("category_id") not in known:
             raise fault(where, "category_id", given.get("category_id"), f"one of {sorted(known, key=str)}", "list its category")

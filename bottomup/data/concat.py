@@ -69,6 +69,7 @@ class Concat(Dataset):
         self._ends = list(itertools.accumulate(len(dataset) for dataset in opened))
         self.image_ids = list(range(1, self._ends[-1] + 1))
         self.weights = _weights(self._members)
+        self.labelled = all(dataset.labelled for dataset in opened)
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image with its people's keypoints mapped, in its own px."""

@@ -21,6 +21,7 @@ class Dataset(ABC):
     image_ids: list[int]  # one per index, unique
     weights: list[float] | None = None  # per index: how often it is drawn in training; None: once an epoch
     path: Path | None = None  # the annotation file it reads, if it reads one
+    labelled: bool = True  # False: images alone, of whose people nothing is said
 
     def __len__(self) -> int:
         return len(self.image_ids)

@@ -21,6 +21,7 @@ class Kept(Dataset):
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.task, self.image_ids, self.weights = dataset.task, dataset.image_ids, dataset.weights
+        self.labelled = dataset.labelled
         self._samples: dict[tuple[int, frozenset[str]], Sample] = {}
         self._people: dict[int, People] = {}
 

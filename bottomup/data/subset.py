@@ -17,7 +17,7 @@ class Subset(Dataset):
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.dataset, self.indices = dataset, list(indices)
-        self.task = dataset.task
+        self.task, self.labelled = dataset.task, dataset.labelled
         self.image_ids = [dataset.image_ids[index] for index in self.indices]
         self.weights = None if dataset.weights is None else [dataset.weights[index] for index in self.indices]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
 from bottomup.ops.start import Start, start_as
-from bottomup.ops.targets import counted_mean, keypoint_distance
+from bottomup.ops.targets import keypoint_distance
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
@@ -22,6 +22,7 @@ Shape = Literal["gaussian", "disk"]
 Criterion = Literal["mse", "logistic"]
 
 _CUT = 4.0  # sigmas; a gaussian is 3e-4 there, and 0 beyond, so that no denormal number slows the loss
+_PEOPLE = frozenset({"unannotated"})  # of the ignore maps: who has keypoints, but untold
 _SURE = 1e-6  # ideal logits are of probabilities at least this far from 0 and 1
 
 
@@ -32,7 +33,8 @@ class Heatmap(Head):
     ``shape`` "gaussian" has ``sigma`` input px (the reference's 2 cells of stride 4 are 8), at the keypoint's exact place; of
     several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. ``criterion`` is "mse" on linear
     maps or "logistic" on logits. ``ignore`` names the ignore maps whose cells the loss leaves out: "unannotated" are people
-    without keypoint annotation, who are neither background nor taught. Of keypoints that an image's data set does not annotate
+    without keypoint annotation, who are neither background nor taught; where they overlap others' labelled keypoints of a kind,
+    that kind is taught. Of keypoints that an image's data set does not annotate
     at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
     ``start`` says how the weights begin: as "torch" draws them, or as next to nothing, so that all is "background": 0, or a
@@ -80,11 +82,17 @@ class Heatmap(Head):
         return {self.key: self.conv(maps).float()}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
-        """The gaussians or disks, the cells (B, h, w) and the keypoints (B, K) that the loss counts."""
-        counted = ~any_at_cells(batch.ignored(self.ignores), self.grids[self.key])
-        every = counted.new_ones((len(batch), self.task.keypoints))
-        annotated = every if batch.annotated is None else batch.annotated
-        return {"heatmap": self._shapes(batch), "counted": counted, "annotated": annotated}
+        """The gaussians or disks, and the cells (B, K, h, w) that the loss counts."""
+        shapes = self._shapes(batch)
+        ignored, people = (self._ignored(batch, names)[:, None] for names in (self.ignores - _PEOPLE, self.ignores & _PEOPLE))
+        counted = ~ignored & (~people | (shapes > 0))
+        if batch.annotated is not None:
+            counted = counted & batch.annotated[..., None, None]
+        return {"heatmap": shapes, "counted": counted}
+
+    def _ignored(self, batch: Batch, names: frozenset[str]) -> Tensor:
+        """(B, h, w) bool: the cells of the named ignore maps."""
+        return any_at_cells(batch.ignored(names), self.grids[self.key])
 
     def _shapes(self, batch: Batch) -> Tensor:
         """(B, K, h, w) float32 in [0, 1]."""
@@ -96,13 +104,12 @@ class Heatmap(Head):
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """The criterion's mean over keypoints and cells, 0 where ignored; "logistic" over the ones that count alone."""
-        maps, target, annotated = outputs[self.key], targets["heatmap"], targets["annotated"][..., None, None]
+        maps, target, counted = outputs[self.key], targets["heatmap"], targets["counted"]
         check_shape(self.key, maps, "B K h w", {"K": self.task.keypoints})
         if self.key == "heatmap":
-            return {"mse": ((maps - target).square() * (targets["counted"][:, None] & annotated)).mean((1, 2, 3))}
-        error = F.binary_cross_entropy_with_logits(maps, target, reduction="none") * annotated
-        share = targets["annotated"].float().mean(1)  # of the keypoints; 0 only where the error is
-        return {"logistic": counted_mean(error, targets["counted"]) / share.clamp(min=1 / self.task.keypoints)}
+            return {"mse": ((maps - target).square() * counted).mean((1, 2, 3))}
+        error = F.binary_cross_entropy_with_logits(maps, target, reduction="none") * counted
+        return {"logistic": error.sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1)}
 
     def ideal(self, batch: Batch) -> Outputs:
         """The gaussians or disks themselves, or their logits."""

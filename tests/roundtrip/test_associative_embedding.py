@@ -47,6 +47,20 @@ def test_ideal_maps_bring_everybody_back(options: dict[str, object], tag_size: i
             assert_found(instances, batch, row, within=2.0 if len(predictor.scales) > 1 else 0.5)
 
 
+@pytest.mark.parametrize("tag_size", [1, 8])
+@pytest.mark.parametrize("distance", ["l2", "rms"])
+def test_two_equal_views_decode_as_one(distance: str, tag_size: int) -> None:
+    """People 1.3 apart stay two, beyond the threshold of 1, however many views say it."""
+    predictor, batch = make_predictor(tag_size, distance), make_batch([3], (128, 160))
+    model, frame = predictor.model, predictor.model.frame(batch)
+    ideal = model.ideal(batch, ORACLE)
+    once = {**ideal, "tags": ideal["tags"] * 0.13}
+    (alone,), (merged,) = predictor.decoder(once, frame), predictor.decoder(model.merge([once, once], [frame, frame], frame), frame)
+    assert_found(alone.instances, batch, 0, within=0.5)
+    for one, other in zip(vars(alone.instances).values(), vars(merged.instances).values(), strict=True):
+        torch.testing.assert_close(other, one, equal_nan=True)
+
+
 @pytest.mark.parametrize("scales", [(1.0, 1.5), (1.0, 0.5, 2.0), (2.0, 1.0, 0.5)])
 def test_several_scales_do_not_lose_to_one(shared: Path, scales: tuple[float, ...]) -> None:
     """Where the first is not the finest: a coarser view alone blurs what is close together, as the mean of heatmaps does."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bottomup.compose import load_config
 from bottomup.data.augment import Augment
 from bottomup.data.letterbox import letterbox
 from bottomup.errors import ConfigError
@@ -144,3 +145,14 @@ def test_people_may_stand_in_the_middle() -> None:
         moved = augment(sample, seed)
         middle = transform_points(np.array((30.0, 50.0)), moved.to_input)  # of the box around both
         np.testing.assert_allclose(middle, (48.0, 48.0), atol=0.05)
+
+
+def test_associative_embedding_moves_and_scales_images_as_its_reference_does() -> None:
+    """A box of 0.75 to 1.25 long sides becomes the input; its middle moves by up to 40 / 200 of that."""
+    options = load_config("train", ["method=associative_embedding", "augment.rotate=0", "augment.flip=0", "augment.transforms=[]"])
+    augment = Augment((512, 512), GREY, COCO.flip, **options["augment"])
+    sample = make_sample(0, (48, 64), people=1)
+    moves = np.array([augment(sample, seed).to_input for seed in range(200)])
+    factors, middles = moves[:, 0, 0] * 64 / 512, moves @ (32, 24, 1) - 256
+    assert 0.8 <= factors.min() < 0.82 and 1.3 < factors.max() <= 1 / 0.75
+    assert 95 < np.abs(middles).max() <= 102.4 + 1e-3

@@ -21,6 +21,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO as PyCoco
 from pycocotools.cocoeval import COCOeval
 
+from bottomup.commands.setting import dataset_of
 from bottomup.compose import compose_dataset
 from bottomup.data.coco import Coco, from_indices, to_indices
 from bottomup.data.concat import Concat
@@ -314,6 +315,43 @@ def test_wrong_image_ids_are_refused(write: Any, tmp_path: Path, written: str | 
         (tmp_path / "ids.json").write_text(written)
     with pytest.raises(DataError, match=said):
         Coco(**write(content(person())), image_ids=str(tmp_path / "ids.json"))
+
+
+def test_images_are_left_out_by_id(write: Any, tmp_path: Path) -> None:
+    """Of the chosen ones; ids of other splits are none of them."""
+    images = [{"id": n, "file_name": "a.png", "width": W, "height": H} for n in (1, 2, 3)]
+    options = write(content(person(image_id=1), images=images))
+    (tmp_path / "held_out.json").write_text("[2, 99]")
+    assert Coco(**options, exclude_ids=str(tmp_path / "held_out.json")).image_ids == [1, 3]
+    assert Coco(**options, image_ids=[2, 3], exclude_ids=[3]).image_ids == [2]
+
+
+# ---- images alone --------------------------------------------------------------------------------------------------------
+
+
+def image_info() -> Record:
+    """A file as COCO publishes it for its test splits: no annotations, and categories without keypoints."""
+    return {name: part for name, part in content(categories=[{"id": 1, "name": "person"}]).items() if name != "annotations"}
+
+
+def test_a_file_without_annotations_has_images_and_nobody(write: Any) -> None:
+    dataset = Coco(**write(image_info()))
+    assert dataset.task.skeleton == COCO and not dataset.labelled and len(dataset.people(0)) == 0
+    assert dataset.sample(0, MAPS).image_id == 7 and dataset.ground_truth()["annotations"] == []
+    assert not Subset(Kept(dataset), [0]).labelled and Coco(**write(content(person()))).labelled
+
+
+def test_nothing_is_trained_on_images_alone(write: Any) -> None:
+    config = {"data": {"name": "coco", **write(image_info()), "train_split": "test-dev2017", "train_only_people": "keypoints"}}
+    assert len(dataset_of(config, "val")) == 1
+    with pytest.raises(DataError, match="test-dev2017 lists images without annotations"):
+        dataset_of(config, "train")
+
+
+def test_a_folder_of_a_test_split_is_read(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "image_info_test2017.json").write_text(json.dumps(image_info()))
+    assert Coco(root=str(tmp_path), split="test2017").image_ids == [7]
 
 
 # ---- skeletons -----------------------------------------------------------------------------------------------------------

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bottomup.data.coco import Coco
+from bottomup.data.letterbox import letterbox
+from bottomup.data.loader import collate
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, at_cells
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.segmentation import Segmentation
+from bottomup.ops.sampling import gather_maps
 from bottomup.skeletons import COCO
 from bottomup.stages import Level, Source
 from bottomup.types import IGNORE_MAPS, Batch, Task
@@ -28,8 +33,9 @@ def make_head(name: str, **options: Any) -> Heatmap | Segmentation:
 
 
 def quarters() -> Batch:
-    """A batch with each ignore map on a quarter of the image of its own."""
+    """A batch with each ignore map on a quarter of the image of its own, and nobody's keypoints."""
     batch = make_batch([1], (64, 64))
+    batch.visibility[:] = 0
     for place, name in enumerate(IGNORE_MAPS):
         batch.ignore[name] = torch.zeros(1, 64, 64, dtype=torch.bool)
         batch.ignore[name][:, 32 * (place // 2) :, 32 * (place % 2) :][:, :32, :32] = True
@@ -53,6 +59,37 @@ def test_each_map_is_switched_by_itself(name: str, ignore: tuple[str, ...]) -> N
         wrong[..., 8 * (place // 2) :, 8 * (place % 2) :][..., :8, :8] = 30.0
         perfect, faulty = (next(iter(head.loss({key: maps}, targets).values())) for maps in (ideal, wrong))
         assert (faulty == perfect).all() == (other in ignore)
+
+
+@pytest.mark.parametrize("criterion", ["mse", "logistic"])
+def test_labelled_keypoints_are_taught_among_people_without_keypoints_but_not_in_crowds(criterion: str) -> None:
+    """Each on its own map: the others' are left out there, as the people without may have those."""
+    head, batch = make_head("heatmap", criterion=criterion), make_batch([1], (64, 64))
+    batch.visibility[0, 0, 1:] = 0
+    for name in ("unannotated", "crowd"):
+        batch.ignore[name] = torch.zeros(1, 64, 64, dtype=torch.bool)
+    batch.ignore["unannotated"][:] = True
+    taught = head.encode(batch, {})["counted"][0]
+    near = head.grids[head.key].to_input(taught[0].nonzero()[:, [1, 0]]) - batch.keypoints[0, 0, 0]
+    assert not taught[1:].any() and taught[0].any() and near.norm(dim=1).max() <= 4 * head.sigma
+    batch.ignore["crowd"][:] = True
+    assert not head.encode(batch, {})["counted"].any()
+
+
+def test_no_labelled_keypoint_of_real_people_is_left_out(shared: Path) -> None:
+    """Boxes of people without keypoints or mask lie over those of others: over one in seven labelled keypoints."""
+    dataset = Coco(root=str(shared / "data" / "coco_person"), split="train", only_people="keypoints")
+    head, grid = make_head("heatmap", ignore=["unannotated"]), Grid.centred(4)
+    left_out = []
+    for index in range(0, len(dataset), 50):
+        sample = dataset.sample(index, frozenset({"unannotated"}))
+        batch = collate([letterbox(sample, 256, lambda side: -(-side // 4) * 4, (0, 0, 0))])
+        cells = grid.nearest(batch.keypoints.clamp(min=0.0)).transpose(1, 2)  # (1, K, N, 2)
+        counted = gather_maps(head.encode(batch, {})["counted"], cells).transpose(1, 2)[batch.labelled]
+        ignored = at_cells(batch.ignore["unannotated"], grid)[:, None].expand(-1, len(COCO), -1, -1)
+        left_out.append(gather_maps(ignored, cells).transpose(1, 2)[batch.labelled])
+        assert counted.all()
+    assert torch.cat(left_out).float().mean() > 0.05  # were it not for that
 
 
 @heads
