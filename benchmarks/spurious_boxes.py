@@ -71,7 +71,7 @@ def measure(predictor: Predictor, dataset: Dataset, spurious: int) -> dict[str, 
         (outputs,), frame = model(None, given=given), model.frame(batch)
         for name, options in DECODERS.items():
             predictor.decoder = Prn(dataset.task, **options)
-            found[name] += predictor.decode(batch, outputs, frame)
+            found[name] += predictor.decode(batch, [(outputs, frame)])
     truth = dataset.ground_truth()
     return {name: evaluate_keypoints(predictions, truth, skeleton, max_people=20)["AP"] for name, predictions in found.items()}
 
