@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
         dataset = dataset_of(config, "val", config["limit"])
         predictor = make_predictor(config, checkpoint, dataset.task)
         kind = "faulty" if faulty else "true"
-        row: Row = {"name": f"{kind} keypoints, {spurious} spurious boxes a person", "keypoints": kind, "spurious": spurious}
+        row: Row = {"name": f"{kind} keypoints, spurious boxes a person: {spurious}", "keypoints": kind, "spurious": spurious}
         rows.append(row | measure(predictor, dataset, spurious))
         print(rows[-1], flush=True)
         write_result(RESULT, "spurious_boxes", {"images": len(dataset), "faults": FAULTS, "decoders": DECODERS}, rows)

@@ -37,8 +37,8 @@ class Prn(Decoder):
     score ("candidate", the authors' code), times the box's too ("candidate_and_box", the default: boxes of nobody take no
     keypoints from people). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
-    outside it are nobody's; of more than 16 of a kind in one box the 16 best count, as in the head. So are candidates whose cell
-    does not touch the image, and boxes whose middle lies in the padding.
+    outside it are nobody's; of more than 16 of a kind in one box the 16 best count, as in the head. Candidates whose cell does not
+    touch the image, and boxes whose middle lies in the padding, count nowhere.
 
     A keypoint without candidate is ``missing``: "none" leaves it out, "maximum" puts it where the activation is highest (§3.5,
     "only one keypoint selected in each layer"); its score is the share that the window there holds of the keypoint's whole
