@@ -66,7 +66,7 @@ class Prn(Head):
         softmax: Softmax = "all",
         input: Input = "peaks",
         input_sigma: float = 1.0,
-        input_mass: float = 1.0,
+        input_mass: float = 40.0,
         input_scores: bool | None = None,
         margin: float = 0.21,
         heatmap_sigma: float = 7.0,
@@ -80,7 +80,7 @@ class Prn(Head):
         options.choice("relation", relation, Relation)
         options.choice("softmax", softmax, Softmax)
         options.choice("input", input, Input)
-        of_peaks = (input_sigma, input_mass, input_scores, margin) != (1.0, 1.0, None, 0.21)
+        of_peaks = (input_sigma, input_mass, input_scores, margin) != (1.0, 40.0, None, 0.21)
         options.check("input", input, input == "peaks" or not of_peaks, "peaks where its sigma, mass, scores or margin are set")
         options.check("hidden", list(hidden), len(hidden) > 0 and min(hidden) > 0, "a list of widths, at least one")
         options.check("dropout", dropout, 0 <= dropout < 1, "in [0, 1)")
