@@ -33,7 +33,7 @@ RESULT = Path(__file__).parent / "results" / "assignment.json"
 ORACLE = ("candidates", "proposals")
 _OVERLAP = 0.3
 _OPTIONS = ("window", "margin", "value", "missing", "score", "unposed", "nms_threshold")  # of the decoder, the same for all rows
-_COMMON = ("experiment=prn", "data.min_people=1", "batch_size=8", "workers=0")
+_COMMON = ("experiment=prn", "heads.candidates={}", "data.min_people=1", "batch_size=8", "workers=0")  # keypoints without faults
 
 Annotation = dict[str, Any]
 

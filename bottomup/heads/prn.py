@@ -44,10 +44,11 @@ class Prn(Head):
     Targets are gaussians of ``target_sigma`` crop cells about the keypoints of the annotated person whose box overlaps the
     proposal most, if by an IoU of ``match_iou`` or more and if that person has ``min_keypoints`` or more.
 
-    Where the paper is silent the defaults are those of the authors' code: peaks of σ = 1, targets of σ = 2, both of mass 1, a
-    margin of 0.21, the softmax over all cells and a ReLU on the output. Deviates from it: candidates keep their place between
-    the cells, of more than 16 of a kind in one box the 16 best count, and the loss is the sum over a person's
-    cells: of their mean the gradients are as small as Adam's epsilon.
+    Where the paper is silent the defaults are those of the authors' code: peaks of σ = 1, targets of σ = 2 and mass 1, a margin of
+    0.21, the softmax over all cells and a ReLU on the output. Deviates from it: peaks of mass 1 are 0.16 high, which the residual
+    adds to logits that it hardly moves, so theirs is 40; candidates keep their place between the cells, of more than 16 of a kind
+    in one box the 16 best count, and the loss is the sum over a person's cells: of their mean the gradients are as small as
+    Adam's epsilon.
     """
 
     reads_features = False
