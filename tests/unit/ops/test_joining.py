@@ -104,10 +104,11 @@ def test_small_people_come_from_the_finest_view_and_large_ones_from_the_coarsest
 
 
 def test_a_view_gives_a_person_one_instance_at_most() -> None:
-    """Two who stand close in one view are two, though both are alike who stands between them in another."""
+    """Two who stand close in one view are two, and one of them alone is who stands between them in another."""
     one = people(1)
     close = Instances(*(torch.cat((getattr(shifted(one, -2.0), name), getattr(shifted(one, 2.0), name))) for name in NAMES))
-    assert len(join_views([close, one], [1.0, 1.0], COCO.sigmas)) == 2
+    joined = join_views([close, one], [1.0, 1.0], COCO.sigmas)
+    assert len(joined) == 2 and float(joined.scores[1]) == pytest.approx(float(close.scores[0]) / 2)
 
 
 def test_nobody_in_any_view_is_nobody() -> None:
