@@ -9,7 +9,8 @@ from typing import Literal
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.model import BACKBONE, HeadStack, PoseModel
+from bottomup.head_stack import HeadStack
+from bottomup.model import BACKBONE, PoseModel
 from bottomup.registry import unknown
 from bottomup.stages import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
 from bottomup.types import Task

@@ -24,7 +24,7 @@ FLOORS = (
     ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
-    ("model",), ("assembly",), ("compose",),
+    ("head_stack",), ("model",), ("assembly",), ("compose",),
     ("predictor", "refine", "visualize", "export", "importers", "engine", "evaluation"), ("loading",),
     ("benchmark",), ("report",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names

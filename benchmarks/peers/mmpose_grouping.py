@@ -21,7 +21,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +65,6 @@ class MmposeGrouping(Decoder):
         window: int = 3,
         detection_threshold: float = 0.1,
         tag_threshold: float = 1.0,
-        distance: Literal["l2"] = "l2",
         **_: object,
     ) -> None:
         if task.skeleton is None:

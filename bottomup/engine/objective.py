@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bottomup.model import HeadStack, PoseModel
+from bottomup.head_stack import HeadStack
+from bottomup.model import PoseModel
 from bottomup.types import Batch, Outputs, Targets
 
 LOSS = "loss"  # what is minimised, among the figures of a run

@@ -11,8 +11,8 @@ from torchvision.ops import FeaturePyramidNetwork
 
 from bottomup.backbones.dilated import Dilated
 from bottomup.geometry import Grid, enlarge
+from bottomup.head_stack import HeadStack
 from bottomup.heads.heatmap import Heatmap
-from bottomup.model import HeadStack
 from bottomup.necks.aligned_pyramid import AlignedPyramid
 from bottomup.necks.fpn import Fpn
 from bottomup.necks.keypoint_pyramid import KeypointPyramid

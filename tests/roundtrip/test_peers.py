@@ -102,7 +102,7 @@ def test_weights_of_something_else_and_unknown_options_are_refused(tmp_path: Pat
 def test_both_decoders_are_given_the_same_options() -> None:
     ours, theirs = (inspect.signature(kind).parameters for kind in (AssociativeEmbedding, mmpose_grouping.MmposeGrouping))
     shared = theirs.keys() & ours.keys() - {"task"}
-    assert {"max_people", "window", "detection_threshold", "tag_threshold", "distance"} == shared
+    assert {"max_people", "window", "detection_threshold", "tag_threshold"} == shared
     assert all(theirs[name].default == ours[name].default for name in shared)
 
 
