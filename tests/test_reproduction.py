@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks import defaults
 from benchmarks.reproduction import PAGE, PAPERS, ROOT, TABLES, read_heading, render
 from benchmarks.tables import fill, training
 from bottomup.cli import COMMANDS
@@ -146,3 +147,14 @@ def test_rows_that_are_not_evaluated_say_so_in_the_result(tmp_path: Path, monkey
     (tmp_path / "table.yaml").write_text(yaml.safe_dump({"common": [], "rows": rows}))
     never, elsewhere = fill(tmp_path / "table.yaml", ["data.root=COCO"], tmp_path / "table.json")
     assert never["note"] == "no such data" and "python benchmarks/prn.py" in elsewhere["note"]
+
+
+def test_the_page_of_defaults_is_rendered_from_results() -> None:
+    assert defaults.render() == defaults.PAGE.read_text(), "run python benchmarks/defaults.py"
+
+
+@pytest.mark.parametrize(
+    "change", [change for changes in defaults.METHODS.values() for change in changes], ids=lambda change: change.what
+)
+def test_what_is_a_default_now_does_better_than_what_it_replaced(change: defaults.Change) -> None:
+    assert float(change.after.read()) > float(change.before.read())
