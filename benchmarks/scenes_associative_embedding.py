@@ -74,8 +74,9 @@ def _with_pooled_peaks() -> AbstractContextManager[Any]:
     return patch.object(associative_embedding, "find_peaks", pooled_peaks)
 
 
-def pooled_peaks(heatmap: Tensor, count: int, window: int = 5) -> Peaks:
-    """The usual way to find peaks: cells that equal the maximum of their window."""
-    highest = F.max_pool2d(heatmap, window, 1, window // 2)
-    scores, index = torch.where(heatmap == highest, heatmap, 0.0).flatten(2).topk(count)
+def pooled_peaks(heatmap: Tensor, count: int, window: int = 5, where: Tensor | None = None) -> Peaks:
+    """The usual way to find peaks: cells that equal the maximum of their window, of those in ``where`` (B, h, w)."""
+    peak = heatmap == F.max_pool2d(heatmap, window, 1, window // 2)
+    peak = peak if where is None else peak & where[:, None]
+    scores, index = torch.where(peak, heatmap, 0.0).flatten(2).topk(count)
     return Peaks(scores, torch.stack((index % SIDE, index // SIDE), dim=-1).float())
