@@ -130,6 +130,12 @@ def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]
     return maps
 
 
+def in_content(points: Tensor, content: Tensor, reach: float = 0.0) -> Tensor:
+    """Which points (B, ..., 2) lie in their image's content (B, 4) xyxy, or at most ``reach`` px in its padding: (B, ...) bool."""
+    content = content.to(points.device).view(len(content), *[1] * (points.ndim - 2), 4)
+    return ((points >= content[..., :2] - reach) & (points <= content[..., 2:] + reach)).all(-1)
+
+
 def any_at_cells(pixels: Tensor, grid: Grid) -> Tensor:
     """Read a boolean pixel map (B, H, W) at cell centres, (B, h, w); a centre between two pixels reads both."""
     for dim in (1, 2):

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, resize
+from bottomup.geometry import Grid, in_content, resize
 from bottomup.masks import Masks
 from bottomup.ops.fields import FIELDS, MASK_FIELDS, Fields, read_fields, read_foreground, read_mask_fields
 from bottomup.ops.hough import centre_of_mass, expected_oks, hough_votes
 from bottomup.ops.masks import embedding_distance, foreground_level, left_by_better, nearer_than_others
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import sample_bilinear, sample_channels
-from bottomup.ops.seeds import inside, select_seeds
+from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
 from bottomup.options import Options
@@ -113,7 +113,7 @@ class Personlab(Decoder):
         fields = read_fields(outputs, frame, self.skeleton)
         votes, fine = self.voting.cast(fields)
         seeds, seed_scores = self.voting.seeds(votes, fine)
-        seed_scores = seed_scores * inside(seeds, frame.content)
+        seed_scores = seed_scores * in_content(seeds, frame.content)
 
         def step(points: Tensor, edges: Tensor) -> Tensor:
             return points + sample_channels(fields.mid, edges, fields.grid.to_cells(points))

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, in_content
 from bottomup.ops.fields import FIELDS, read_fields
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import gather_maps, sample_channels
-from bottomup.ops.seeds import inside, select_seeds
+from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
 from bottomup.options import Options
@@ -66,7 +66,7 @@ class Posenet(Decoder):
         ends = torch.tensor([end for _, end in self.skeleton.directed], device=mid.device)
         peaks = find_peaks(heatmap, self.max_peaks, _WINDOW)
         seeds = grid.to_input(peaks.cells) + gather_maps(short, peaks.cells)
-        found = (peaks.scores >= self.detection_threshold) & inside(seeds, frame.content)
+        found = (peaks.scores >= self.detection_threshold) & in_content(seeds, frame.content)
         scores = torch.where(found, peaks.scores, 0.0)
 
         def step(points: Tensor, edges: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, resize
+from bottomup.geometry import Grid, in_content, resize
 from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
 from bottomup.ops.suppression import oks_nms
@@ -96,10 +96,10 @@ class Prn(Decoder):
         logits = outputs["assignment_logits"].float()
         b, r = box_scores.shape
         check_shape("assignment_logits", logits, "B R K 56 36", {"B": b, "R": r, "K": len(self.skeleton)})
-        box_scores = torch.where(_within(boxes.unflatten(-1, (2, 2)).mean(-2), frame.content, 0.0), box_scores, 0.0)
+        box_scores = torch.where(in_content(boxes.unflatten(-1, (2, 2)).mean(-2), frame.content), box_scores, 0.0)
         points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
         activation = logits.exp()
-        shown = _within(candidates[..., :2], frame.content, _reach(frame))[:, None]
+        shown = in_content(candidates[..., :2], frame.content, _reach(frame))[:, None]
         allowed = shown & within_margin(points, self.margin) & (box_scores > 0)[..., None, None]
         best, theirs, which = best_scored(inside(points), torch.where(allowed, candidates[:, None, ..., 2], 0.0))
         worth = theirs * window_sums(activation, best, self.window)
@@ -171,13 +171,6 @@ def _reach(frame: Frame) -> float:
     """How far outside the image, in input px, a peak may lie whose cell touches it; 0 where no heatmap says it."""
     grids = [frame.grids[key] for key in ("heatmap", "heatmap_logits") if key in frame.grids]
     return grids[0].stride / 2 if grids else 0.0
-
-
-def _within(points: Tensor, content: Tensor, reach: float) -> Tensor:
-    """Which points (B, ..., 2) lie in their image's content (B, 4) xyxy or at most ``reach`` outside it: bool (B, ...)."""
-    low, high = (corner.view(-1, *[1] * (points.ndim - 2), 2) for corner in content.to(points.device).split(2, dim=1))
-    shown: Tensor = (points >= low - reach) & (points <= high + reach)
-    return shown.all(-1)
 
 
 def _highest(activation: Tensor, boxes: Tensor, window: int) -> Tensor:

@@ -8,12 +8,6 @@ import torch
 from torch import Tensor
 
 
-def inside(points: Tensor, content: Tensor) -> Tensor:
-    """Which points (B, ..., 2), input px, lie in the content (B, 4) xyxy of their image, and not in its padding: (B, ...) bool."""
-    content = content.view(len(content), *[1] * (points.dim() - 2), 4)
-    return ((points >= content[..., :2]) & (points <= content[..., 2:])).all(-1)
-
-
 class Selected(NamedTuple):
     """The instances that were started, best first."""
 
