@@ -18,8 +18,8 @@ help: ## what there is to make
 install: $(INSTALLED) ## a virtual environment, .venv, with bottomup (editable) and its development tools
 
 demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo
-	$(BIN)/bottomup train experiment=demo output=outputs/demo overwrite=true
-	$(BIN)/bottomup evaluate experiment=demo weights=outputs/demo/best.pt data.split=test flip=false output=outputs/demo/evaluate
+	$(BIN)/bottomup train experiment=demo/associative_embedding output=outputs/demo overwrite=true
+	$(BIN)/bottomup evaluate experiment=demo/associative_embedding weights=outputs/demo/best.pt data.split=test flip=false output=outputs/demo/evaluate
 	@echo "pictures of the best and the worst images: outputs/demo/evaluate/pictures"
 
 test: $(INSTALLED) ## all tests

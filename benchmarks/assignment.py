@@ -1,7 +1,7 @@
 """Who gets which keypoint: MultiPoseNet's Table 3 (right) on true boxes and true keypoints.
 
 ``python benchmarks/assignment.py data.annotations=FILE prn=best.pt [ucr=best.pt] [NAME=best.pt …] [OVERRIDE …]`` evaluates "max",
-which has no weights, and every checkpoint of ``experiment=prn`` that is named, with people matched one to one and each alone, on
+which has no weights, and every checkpoint of ``experiment=multiposenet/prn`` that is named, with people matched one to one and each alone, on
 the boxes of annotated people and on everybody's; it writes ``benchmarks/results/assignment.json``, with the options of the decoder,
 which OVERRIDEs may change (``decoder.missing=none`` leaves out what "maximum" places). ``AP`` is over all people,
 ``AP_overlapping`` over those whose box overlaps another's by an IoU above 0.3, ``AP_true_areas`` over those whose area is
@@ -33,7 +33,7 @@ RESULT = Path(__file__).parent / "results" / "assignment.json"
 ORACLE = ("candidates", "proposals")
 _OVERLAP = 0.3
 _OPTIONS = ("window", "margin", "value", "missing", "score", "unposed", "nms_threshold")  # of the decoder, the same for all rows
-_COMMON = ("experiment=prn", "heads.candidates={}", "data.min_people=1", "batch_size=8", "workers=0")  # keypoints without faults
+_COMMON = ("experiment=multiposenet/prn", "heads.candidates={}", "data.min_people=1", "batch_size=8", "workers=0")  # keypoints without faults
 
 Annotation = dict[str, Any]
 

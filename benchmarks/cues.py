@@ -1,6 +1,6 @@
 """What a trained network's tags and its left and right are worth: AP as it is, without the tags, with the sides swapped.
 
-``python benchmarks/cues.py --weights outputs/standard/best.pt experiment=synthetic_standard``
+``python benchmarks/cues.py --weights outputs/standard/best.pt experiment=synthetic_standard/associative_embedding``
 
 Rows are "as trained", "tags zero" (every peak of a keypoint then competes for the same person) and "sides swapped" (left
 keypoints called right); ``loss`` is the AP that a row loses against the first, in the same run. What loses little is not used.

@@ -1,7 +1,7 @@
 """What boxes of nobody cost: true people beside spurious boxes, whose keypoints those may take.
 
 ``python benchmarks/spurious_boxes.py weights=best.pt data.annotations=FILE [OVERRIDE …]`` gives a Pose Residual Network
-(``experiment=prn``) the true boxes of the first images that have people, and beside each none, one or three spurious ones of a low
+(``experiment=multiposenet/prn``) the true boxes of the first images that have people, and beside each none, one or three spurious ones of a low
 score, shifted to an IoU of about 0.2 with it; keypoints are the true ones, or as faulty as predicted ones. Each scene is decoded by
 decoder ``prn``'s defaults and by plain rules, to which a box's score and a missing keypoint are nothing. It writes
 ``benchmarks/results/spurious_boxes.json``.
@@ -38,7 +38,7 @@ DECODERS: dict[str, dict[str, Any]] = {
     "plain": {"value": "candidate", "missing": "none", "score": "fraction", "unposed": "keep"},
     "default": {},
 }
-_COMMON = ("experiment=prn", "data.min_people=1", "limit=150", "batch_size=8", "workers=0")
+_COMMON = ("experiment=multiposenet/prn", "data.min_people=1", "limit=150", "batch_size=8", "workers=0")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """A paper's table, row by row, beside its published numbers.
 
-``python benchmarks/tables.py configs/table/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
+``python benchmarks/tables.py benchmarks/tables/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
 row and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
 its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it. One that the library
 ``cannot`` measure, or that another ``command`` measures, says so. ``docs/reproduction.md`` shows all tables.

@@ -29,12 +29,14 @@ T = TypeVar("T")
 
 _WIRING = ("name", "neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the composer
 _OF_THE_LOADER = resolved(Loading)  # of a data set's options
+_PARTS = ("backbone", "decoder")  # whose options are of one component and no other
+_REGISTRIES: dict[str, Registry[Any]] = {"backbone": BACKBONES, "decoder": DECODERS, "data": DATASETS}
+_READ_ELSEWHERE = {"backbone": ("neck",), "data": ("split", *_OF_THE_LOADER)}  # beside the component's own options
 _COMPONENTS = (
     "backbone",
     "necks",
     "heads",
     "decoder",
-    "decoders",
     "data",
     "augment",
     "engine",
@@ -149,13 +151,43 @@ def _annotated(dataset: Dataset, index: int, fewest: int) -> bool:
 
 
 def config_folder() -> Path:
-    """Where the YAML files lie: in the installed package, or beside it in a checkout."""
-    packaged = Path(str(importlib.resources.files("bottomup"))) / "configs"
-    return packaged if packaged.is_dir() else packaged.parent.parent / "configs"
+    """Where the YAML files lie."""
+    return beside_package("configs", "configs")
+
+
+def beside_package(packaged: str, in_checkout: str) -> Path:
+    """A folder of files that ship: in the installed package, or beside it in a checkout."""
+    package = Path(str(importlib.resources.files("bottomup")))
+    return package / packaged if (package / packaged).is_dir() else package.parent / in_checkout
 
 
 def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Compose the configuration of a command with Hydra overrides into plain data; ConfigError for what its keys cannot be."""
+    """Compose the configuration of a command with Hydra overrides into plain data; ConfigError for what its keys cannot be.
+
+    Where the overrides choose a backbone or a decoder by name, ``decoder=prn``, its own file counts before what a method or an
+    experiment says of that part; what those say of another component than the one chosen is left out.
+    """
+    from omegaconf import OmegaConf
+
+    own = {part: _file(part, name) for part, name in _chosen(overrides).items()}
+    composed = _composed(command, overrides)
+    others = _composed(command, [text for text in overrides if key_of(text) not in own]) if own else composed
+    for part, options in own.items():
+        said = {} if _name(others, part) != options.get("name") else OmegaConf.to_container(composed[part])
+        typed = [path for path in map(_parts, overrides) if path[0] == part and len(path) > 1]
+        values = [(".".join(path[1:]), OmegaConf.select(composed, ".".join(path))) for path in typed]
+        composed[part] = OmegaConf.merge(said, options)
+        for path, value in values:
+            OmegaConf.update(composed[part], path, value, merge=False, force_add=True)
+    config = _plain(composed)
+    keys = resolved(Configuration)
+    check_values("", {key: value for key, value in config.items() if key in keys}, keys)  # what others there are Hydra knows
+    _check_method(config, overrides)
+    return _without_leftovers(config, overrides)
+
+
+def _composed(command: str, overrides: Sequence[str]) -> Any:
+    """Hydra's own composition, open to changes; ConfigError for what it cannot compose."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
@@ -164,41 +196,64 @@ def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             composed = compose(command, overrides=[_as_option(override) for override in overrides])
-            if "decoder" in composed:  # before anything that refers to it is resolved
-                decoder, named = (OmegaConf.to_container(OmegaConf.create(composed[key])) for key in ("decoder", "decoders"))
-                OmegaConf.update(composed, "decoder", _settled(decoder, named, overrides), merge=False, force_add=True)
-            plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OverrideParseException as error:
         raise ConfigError(_quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
         raise ConfigError(_hydra_message(error)) from error
+    OmegaConf.set_struct(composed, False)
+    return composed
+
+
+def _plain(composed: Any) -> dict[str, Any]:
+    """A composition as plain data, what refers to another value resolved; ConfigError where that is not there."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_hydra_message(error)) from error
     assert isinstance(plain, dict)
-    config = {str(key): value for key, value in plain.items()}
-    keys = resolved(Configuration)
-    check_values("", {key: value for key, value in config.items() if key in keys}, keys)  # what others there are Hydra knows
-    for name, options in (config.get("decoders") or {}).items():
-        check_values(f"decoders.{name}", options, annotations_of(DECODERS[name]))
+    return {str(key): value for key, value in plain.items()}
+
+
+def _chosen(overrides: Sequence[str]) -> dict[str, str]:
+    """The parts whose file the overrides choose, with the file's name: ``{"decoder": "prn"}`` of ``decoder=prn``."""
+    named = {key_of(text): text.partition("=")[2] for text in overrides if "=" in text and not text.startswith(("+", "~"))}
+    return {part: name for part, name in named.items() if part in _PARTS and (config_folder() / part / f"{name}.yaml").is_file()}
+
+
+def _file(part: str, name: str) -> Any:
+    """What the file of a part says."""
+    return _composed(f"{part}/{name}", ())[part]
+
+
+def _name(composed: Any, part: str) -> str | None:
+    """The component that fills a part; None where nothing does."""
+    return composed[part].get("name") if part in composed and isinstance(composed[part], Mapping) else None
+
+
+def _check_method(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse ``method=`` beside an experiment of another method."""
+    typed = {key_of(text): text.partition("=")[2] for text in overrides}
+    experiment, method = typed.get("experiment", ""), typed.get("method")
+    folder, _, of = experiment.rpartition("/")
+    if method and of in available() and method != of:
+        raise ConfigError(f"experiment={experiment} is one of method {of}, not {method}; leave method= out, or give {folder}/{method}")
+
+
+def _without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Without the options, nowhere typed, that experiments gave to another component than the one that was typed."""
+    paths = [_parts(override) for override in overrides]
+    for part, registry in _REGISTRIES.items():
+        options = config.get(part)
+        renamed = any(path in ([part], [part, "name"], ["method"]) for path in paths)
+        if not renamed or not isinstance(options, Mapping) or not options.get("name"):
+            continue
+        known = {"name", *_READ_ELSEWHERE.get(part, ()), *annotations_of(registry[str(options["name"])])}
+        typed = {path[1] for path in paths if path[0] == part and len(path) > 1}
+        config[part] = {name: value for name, value in options.items() if name in known | typed}
     return config
-
-
-def _settled(decoder: Any, named: Any, overrides: Sequence[str]) -> Any:
-    """The chosen decoder's options with what ``decoders`` says of it: it yields to them, but not where the command line says it."""
-    if not isinstance(decoder, Mapping) or not isinstance(named, Mapping):
-        return decoder
-    options = named.get(decoder.get("name"))
-    defaults = options if isinstance(options, Mapping) else {}
-    return {**defaults, **decoder, **_said_of_decoder(decoder, named, overrides)}
-
-
-def _said_of_decoder(decoder: Mapping[str, Any], named: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """What ``decoders.NAME.window=5`` on a command line says of the decoder, unless ``decoder.window=`` says otherwise."""
-    name, parts = str(decoder.get("name")), [_parts(override) for override in overrides]
-    options = named.get(name)
-    if not isinstance(options, Mapping):
-        return {}
-    own = {path[1] for path in parts if path[0] == "decoder" and len(path) > 1}
-    said = [path[2:3] for path in parts if path[0] == "decoders" and path[1:2] in ([], [name])]
-    return {option: value for option, value in options.items() if option not in own and ([] in said or [option] in said)}
 
 
 def key_of(override: str) -> str:
@@ -270,23 +325,21 @@ def _hydra_message(error: BaseException) -> str:
 def _nearest_choice(lines: list[str]) -> str:
     """Where a group's choice is misspelt, the nearest ones: Hydra lists all without judging."""
     import difflib
-    import re
 
-    found = re.search(r"Could not find '(\w+)/([\w-]+)'", " ".join(lines)) or re.search(
-        r"In '.*': Could not find '(\w+)/([\w-]+)'", " ".join(lines)
-    )
+    found = re.search(r"Could not find '(\w+)/([\w/-]+)'", " ".join(lines))
     if not found:
         return ""
-    known = sorted(path.stem for path in (config_folder() / found[1]).glob("*.yaml"))
-    near = difflib.get_close_matches(found[2], known, n=1)
-    return f"; did you mean {found[1]}={near[0]}?" if near else ""
+    group, name = found.groups()
+    known = choices(group)
+    within = [choice for choice in known if choice.startswith(f"{name}/")]
+    near = within or difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {' or '.join(f'{group}={choice}' for choice in near)}?" if near else ""
 
 
 def merge_overrides(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """A checkpoint's model configuration with what the user said on the command line on top.
 
-    ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of the saved model, ``decoder=NAME`` the whole part,
-    ``decoders.NAME.window=5`` an option of that decoder, should it be the one.
+    ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of the saved model, ``decoder=NAME`` the whole part.
     """
     merged = {key: _copy(value) for key, value in saved.items()}
     for override in overrides:
@@ -300,8 +353,7 @@ def merge_overrides(saved: Mapping[str, Any], composed: Mapping[str, Any], overr
             target, source = target.setdefault(part, {}), source[part]
         if parts[-1] in source and parts != ["method"]:
             target[parts[-1]] = _copy(source[parts[-1]])
-    decoder = merged.get("decoder") or {}
-    return merged | {"decoder": decoder | _said_of_decoder(decoder, composed.get("decoders") or {}, overrides)}
+    return merged
 
 
 def _copy(value: Any) -> Any:
@@ -311,6 +363,13 @@ def _copy(value: Any) -> Any:
 
 
 # ---- by name -------------------------------------------------------------------------------------------------------------
+
+
+def choices(group: str) -> list[str]:
+    """What can be chosen of a group of files, ``demo/personlab`` of experiments; files that begin with _ are parts of others."""
+    folder = config_folder() / group
+    files = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
+    return sorted(path.as_posix() for path in files if not path.name.startswith("_"))
 
 
 def available() -> list[str]:

@@ -73,7 +73,6 @@ class Configuration(TypedDict, total=False):
     necks: Mapping[str, _Options]
     heads: Mapping[str, _Options | None]
     decoder: _Options | None
-    decoders: Mapping[str, _Options]
     data: _Options
     augment: _Options
     engine: _Options

@@ -14,11 +14,11 @@ import torch
 from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
 from bottomup.commands.setting import dataset_of, training_set
-from bottomup.compose import available, compose_model, config_folder, load_config, merge_overrides
+from bottomup.compose import available, choices, compose_dataset, compose_model, load_config
 from bottomup.configuration import Configuration
 from bottomup.data.letterbox import letterbox
 from bottomup.engine.objective import compute_losses
-from bottomup.errors import BottomupError
+from bottomup.errors import BottomupError, ConfigError
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 from tests.scenes import make_batch
@@ -32,15 +32,10 @@ def small(method: str) -> list[str]:
     return ["backbone=mobilenetv2_fpn"] if load_config("train", [f"method={method}"])["necks"] else TINY
 
 
-def names(group: str) -> list[str]:
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
-        *([f"experiment={name}"] for name in names("experiment")),
-        *([f"experiment={path.parent.name}", f"method={path.stem}"] for path in sorted(config_folder().glob("recipe/*/*.yaml"))),
+        *([f"experiment={name}"] for name in choices("experiment")),
         *([f"method={name}", *small(name)] for name in available()),
         ["backbone=mobilenetv2_fpn"],
         ["method=multiposenet", "backbone=dilated_resnet50", "backbone.levels=[2,5]"],
@@ -59,7 +54,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: 
     assert not missing
 
 
-@pytest.mark.parametrize("name", [name for name in names("backbone") if name != "hourglass"])
+@pytest.mark.parametrize("name", [name for name in choices("backbone") if name != "hourglass"])
 def test_the_same_method_runs_on_every_backbone(name: str) -> None:
     model, decoder = compose_model(load_config("train", [f"backbone={name}"]), Task(COCO))
     side = model.side(64)
@@ -72,11 +67,11 @@ def test_the_same_method_runs_on_every_backbone(name: str) -> None:
 def test_a_side_fits_the_heads_in_use_alone() -> None:
     """MultiPoseNet's keypoints train at 480 px, §4.1; only its boxes' coarsest level needs multiples of 128."""
     sides = {}
-    for stage in ("multiposenet_keypoints", "multiposenet_boxes"):
+    for stage in ("multiposenet/keypoints", "multiposenet/boxes"):
         overrides = [f"experiment={stage}", "backbone=mobilenetv2_fpn", "backbone.pretrained=false"]
         model, _ = compose_model(load_config("train", overrides), Task(COCO))
         sides[stage] = (model.side(480, "all"), model.side(480))
-    assert sides == {"multiposenet_keypoints": (480, 512), "multiposenet_boxes": (512, 512)}
+    assert sides == {"multiposenet/keypoints": (480, 512), "multiposenet/boxes": (512, 512)}
 
 
 def test_modules_within_a_part_are_frozen() -> None:
@@ -166,7 +161,6 @@ MISTAKES = {  # what was given: what the one line on the terminal says
     "heads.heatmap.weight=abc": "heads.heatmap.weight should be a number",
     "decoder.detection_threshold=abc": "decoder.detection_threshold should be a number",
     "decoder.refine=quater": "did you mean 'quarter'",
-    "decoders.personlab.windw=5": "did you mean 'window'",
     "augment.transforms=[HueSaturationValue]": "augment.transforms should be a list of mappings",
     "output={tmp}/file": "is no folder",
     "resume=true overwrite=true": "give one of them",
@@ -193,17 +187,36 @@ def test_every_key_of_a_command_has_its_kind(command: str) -> None:
     assert load_config(command).keys() <= Configuration.__annotations__.keys()
 
 
-def test_a_decoders_options_by_name_hold_with_a_checkpoint_and_without() -> None:
-    """For the decoder that is chosen, below what is said of ``decoder`` itself; a command line counts more than a YAML."""
-    named = ["decoders.associative_embedding.window=7", "decoders.associative_embedding.refine=quarter", "decoders.prn.window=9"]
-    alone = load_config("evaluate", named)
-    assert (alone["decoder"]["window"], alone["decoder"]["refine"]) == (7, "quarter")
-    saved = {"method": "associative_embedding", "decoder": {"name": "associative_embedding", "window": 3, "refine": "none"}}
-    assert merge_overrides(saved, alone, named)["decoder"] == saved["decoder"] | {"window": 7, "refine": "quarter"}
-    both = [*named, "decoder.window=5"]
-    assert merge_overrides(saved, load_config("evaluate", both), both)["decoder"]["window"] == 5
-    other = {"method": "multiposenet", "decoder": {"name": "prn", "window": 15}}
-    assert merge_overrides(other, alone, named)["decoder"] == {"name": "prn", "window": 9}
+def test_what_an_experiment_says_of_a_component_is_of_that_one_alone() -> None:
+    demo = "experiment=demo/associative_embedding"
+    own = load_config("train", [demo])["decoder"]
+    assert own["name"] == "associative_embedding" and own["detection_threshold"] == 0.5
+    assert load_config("train", [demo, "decoder=personlab"])["decoder"] == load_config("train", ["decoder=personlab"])["decoder"]
+    typed = load_config("train", [demo, "decoder=prn", "decoder.window=9"])["decoder"]
+    assert typed == {"name": "prn", "window": 9}
+
+
+def test_a_file_that_is_chosen_counts_before_the_experiment() -> None:
+    """Of the same component what the file leaves open stays as the experiment has it."""
+    standard = "experiment=synthetic_standard/associative_embedding"
+    backbone = load_config("train", [standard, "backbone=hourglass_tiny"])["backbone"]
+    assert (backbone["channels"], backbone["stacks"], backbone["batch_norm"]) == (32, 2, True)
+    paper = load_config("train", [standard, "decoder=associative_embedding_paper"])["decoder"]
+    assert (paper["tag_threshold"], paper["detection_threshold"]) == (1.0, 0.1)
+
+
+def test_another_data_set_has_none_of_the_experiments_options() -> None:
+    data = load_config("train", ["experiment=demo/personlab", "data=coco", "data.root=here"])["data"]
+    assert data["root"] == "here" and "height" not in data and "size" not in data
+    with pytest.raises(ConfigError, match="did you mean 'root'"):
+        compose_dataset(load_config("train", ["data=coco", "data.rot=here"])["data"], "train")
+
+
+def test_an_experiment_is_of_one_method() -> None:
+    with pytest.raises(ConfigError, match="demo/personlab"):
+        load_config("train", ["experiment=demo/associative_embedding", "method=personlab"])
+    with pytest.raises(ConfigError, match="did you mean experiment=demo/associative_embedding or"):
+        load_config("train", ["experiment=demo"])
 
 
 def readme_commands() -> list[str]:
@@ -250,7 +263,7 @@ def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
     "overrides",
     [
         ["method=multiposenet", "backbone=mobilenetv2_fpn", "input_size=100", "augment=none"],
-        ["experiment=multiposenet_boxes", "backbone=mobilenetv2_fpn", "augment.crop=false", "augment.flip=0"],
+        ["experiment=multiposenet/boxes", "backbone=mobilenetv2_fpn", "augment.crop=false", "augment.flip=0"],
         ["method=personlab", "backbone=dilated_resnet10", "input_size=105", "augment=none"],
     ],
 )

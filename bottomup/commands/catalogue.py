@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bottomup.compose import available, config_folder
+from bottomup.compose import available, choices, config_folder
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
@@ -55,16 +55,12 @@ def _lines(kind: str) -> list[str]:
         return available()
     if kind == "configs":
         groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-        return [f"{group}: {', '.join(_configs(group))}" for group in groups]
+        return [f"{group}: {', '.join(choices(group))}" for group in groups]
     if kind in _SETTINGS:
         described = [line for name, made_by in _SETTINGS[kind].items() for line in _described(name, made_by)]
-        return [*described, f"{kind}=NAME sets values of its own: {', '.join(_configs(kind))}"]
+        return [*described, f"{kind}=NAME sets values of its own: {', '.join(choices(kind))}"]
     registry = _KINDS[kind]
     return [line for name in registry.names() for line in _described(name, registry[name])]
-
-
-def _configs(group: str) -> list[str]:
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
 def _described(name: str, component: Callable[..., Any]) -> list[str]:

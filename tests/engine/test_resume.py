@@ -110,7 +110,7 @@ def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) ->
 def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tmp_path: Path) -> None:
     """Dropout differs from rank to rank, and goes on where it was."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    options = ["experiment=prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
+    options = ["experiment=multiposenet/prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
     engine = [
         "batch_size=8",
         "schedule={name:constant}",

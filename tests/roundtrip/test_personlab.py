@@ -78,8 +78,8 @@ def test_the_published_experiments_vote_where_eq_3_promises_a_perfect_small_pers
     keypoints = batch.keypoints
     low, high = keypoints.amin(2, keepdim=True), keypoints.amax(2, keepdim=True)
     batch = replace(batch, keypoints=(keypoints - low) / (high - low) * 60 + 50)
-    published = load_config("train", ["experiment=personlab_resnet101"])["decoder"]
-    assert published["name"] == "personlab" and load_config("train", ["experiment=personlab_resnet152"])["decoder"] == published
+    published = load_config("train", ["experiment=personlab/resnet101"])["decoder"]
+    assert published["name"] == "personlab" and load_config("train", ["experiment=personlab/resnet152"])["decoder"] == published
     scores = []
     for options in ({"radius": 32.0}, published):
         (instances,) = decode(make_predictor(radius=32.0, decoder=options), batch)

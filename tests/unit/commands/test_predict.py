@@ -18,7 +18,7 @@ from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 
-TINY = ["experiment=demo", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
+TINY = ["experiment=demo/associative_embedding", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
 OPTIONS = [
     *("decoder.detection_threshold=0.0001", "decoder.fill_threshold=null"),  # even an untrained network finds somebody
     "batch_size=1",  # its maps are full of near ties, which batches of other sizes decide otherwise

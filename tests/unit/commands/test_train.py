@@ -23,8 +23,8 @@ from bottomup.model import PoseModel
 DATA = ["data=synthetic", "data.size=64", "data.images=5", "input_size=64", "workers=0", "validation.limit=4"]
 TINY = ["backbone=hourglass_tiny", "engine.steps=1", "engine.batch_size=2", "engine.tensorboard=false", "device=cpu", *DATA]
 PYRAMIDS = ["backbone=mobilenetv2_fpn", "necks.keypoints.channels=8", "necks.keypoints.reduced=4", "necks.people.channels=8"]
-KEYPOINTS = ["experiment=multiposenet_keypoints", *PYRAMIDS, "backbone.pretrained=false", *DATA, "heads.proposals.count=3"]
-PERSONS = ["experiment=prn", *DATA, "data.people=[2,2]", "heads.prn.hidden=[4]", "engine.precision=fp32"]
+KEYPOINTS = ["experiment=multiposenet/keypoints", *PYRAMIDS, "backbone.pretrained=false", *DATA, "heads.proposals.count=3"]
+PERSONS = ["experiment=multiposenet/prn", *DATA, "data.people=[2,2]", "heads.prn.hidden=[4]", "engine.precision=fp32"]
 
 
 def judged(options: list[str], fresh: list[str] | None = None) -> tuple[Judge, PoseModel, dict[str, Any]]:
