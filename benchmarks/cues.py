@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
-from bottomup.compose import load_config
 from bottomup.data.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.stages import Decoder
 from bottomup.types import Frame, Outputs, Prediction
+from bottomup.workflows.models import make_predictor, with_checkpoint
 
 
 class Tagless(Decoder):
@@ -70,11 +70,11 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="as bottomup evaluate takes them")
     options = parser.parse_args()
     overrides = [*options.overrides, f"weights={options.weights}"]
-    config = load_config("evaluate", overrides)
-    dataset = dataset_of(config, "val", config["limit"])
-    config, checkpoint = with_checkpoint(config, overrides)
-    predictor = make_predictor(config, checkpoint, dataset.task)
-    rows = list(measure(predictor, dataset, int(config["workers"])))
+    plan = evaluate_plan(overrides)
+    dataset = plan.data.dataset("val", plan.limit)
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+    predictor = make_predictor(model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
+    rows = list(measure(predictor, dataset, plan.place.workers))
     for row in rows:
         print(f"{row['name']:14} AP {row['AP']:.3f}  AR {row['AR']:.3f}  loses {row['loss']:.3f}")
     shown = {"overrides": list(options.overrides), "images": len(dataset)}

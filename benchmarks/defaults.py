@@ -114,7 +114,8 @@ MULTIPOSENET = (
         Figure(*_SPURIOUS, ("plain",)), Figure(*_SPURIOUS, ("default",)), "benchmarks/spurious_boxes.py",
     ),
     Change(
-        "the network's training, judged on faulty keypoints", "`experiment=multiposenet/prn`", "`experiment=multiposenet/prn_faults`", "AP, COCO's labels",
+        "the network's training, judged on faulty keypoints", "`experiment=multiposenet/prn`",
+        "`experiment=multiposenet/prn_faults`", "AP, COCO's labels",
         *_table("prn_faults", "faulty keypoints, trained on true ones", "faulty keypoints, trained on faulty ones"), _PRN,
     ),
     Change(

@@ -20,8 +20,6 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.commands.setting import dataset_of, make_predictor
-from bottomup.compose import load_config
 from bottomup.data.coco_records import mask_rle
 from bottomup.data.dataset import Dataset
 from bottomup.evaluation.masks import evaluate_masks
@@ -29,8 +27,10 @@ from bottomup.evaluation.records import by_image
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, invert, transform_points
 from bottomup.masks import Masks
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.types import Instances, Prediction, Sample
+from bottomup.workflows.models import make_predictor
 
 RESULT = Path(__file__).parent / "results" / "ideal.json"
 FIELDS = ("heatmap", "segmentation", "short_offsets", "mid_offsets", "long_offsets")
@@ -63,9 +63,10 @@ def measure(overrides: Sequence[str]) -> Iterator[Row]:
 
 def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
     """What an evaluation is told: the model, the data and the most people of an image that count."""
-    config = load_config("evaluate", overrides)
-    dataset = dataset_of(config, "val", config["limit"])
-    return make_predictor(config, None, dataset.task), dataset, int(config["max_people"])
+    plan = evaluate_plan(overrides)
+    dataset = plan.data.dataset("val", plan.limit)
+    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), None, dataset.task)
+    return predictor, dataset, plan.max_people
 
 
 def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:

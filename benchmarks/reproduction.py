@@ -15,9 +15,10 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+
 from benchmarks.tables import training  # noqa: E402
 from bottomup.benchmark.results import read_result  # noqa: E402
-from bottomup.compose import key_of  # noqa: E402
+from bottomup.plan.overrides import key_of  # noqa: E402
 from bottomup.report.markdown import markdown_table, share  # noqa: E402
 
 PAGE = ROOT / "docs" / "reproduction.md"

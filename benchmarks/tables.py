@@ -18,7 +18,6 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from bottomup.benchmark.results import Row, read_result, write_result
 from bottomup.commands import evaluate
-from bottomup.compose import load_config
 from bottomup.errors import BottomupError
 
 _SPLITS = "data.root=COCO data.train_split=train2017 data.val_split=val2017"
@@ -92,9 +91,7 @@ def _row(entry: dict[str, Any], overrides: list[str], reason: str, result: Path)
     if reason:
         return row
     try:
-        metrics = evaluate.run(
-            load_config("evaluate", [*overrides, f"output={result.parent / result.stem / _slug(row)}"]), overrides
-        )
+        metrics = evaluate.run([*overrides, f"output='{result.parent / result.stem / _slug(row)}'"])
     except BottomupError as error:
         return row | {"note": str(error)}
     return row | {"measured": {key: value for key, value in metrics.items() if isinstance(value, float)}}

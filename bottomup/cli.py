@@ -10,7 +10,6 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
-from bottomup.compose import load_config
 from bottomup.errors import BottomupError, BottomupWarning, ConfigError
 from bottomup.registry import unknown
 
@@ -92,9 +91,8 @@ def _warning_in_lines(command: str) -> Iterator[None]:
 def _run(command: str, overrides: list[str]) -> int:
     if command not in COMMANDS:
         raise ConfigError(unknown("command", command, list(COMMANDS)))
-    module, config_name = COMMANDS[command]
-    config = load_config(config_name, overrides) if config_name else {}
-    importlib.import_module(f"bottomup.commands.{module}").run(config, overrides)
+    module, _ = COMMANDS[command]
+    importlib.import_module(f"bottomup.commands.{module}").run(overrides)
     return 0
 
 

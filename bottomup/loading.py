@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bottomup.compose import available, compose_model, load_config, merge_overrides, without_pretraining
 from bottomup.engine.checkpoint import load_checkpoint, load_needed
 from bottomup.errors import ConfigError
+from bottomup.plan.files import available
+from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
 
@@ -22,9 +23,9 @@ def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), dev
     if method not in available():
         raise ConfigError(unknown("method", method, available()))
     checkpoint = load_checkpoint(weights)
-    composed = load_config("predict", [f"method={method}", *overrides])
-    config = merge_overrides(checkpoint.config, composed, [f"method={method}", *overrides])
-    model, decoder = compose_model(without_pretraining(config), checkpoint.task)
+    said = [f"method={method}", *overrides]
+    plan = predict_plan(said).model.of_checkpoint(checkpoint.config, said).without_pretraining()
+    model, decoder = plan.compose(checkpoint.task)
     load_needed(model, checkpoint.weights, str(weights))
-    of_the_model = {key: config[key] for key in ("input_size", "side", "head_scales") if key in config}
-    return Predictor(model, decoder, device=device, **of_the_model | options)
+    entering: dict[str, Any] = {"input_size": plan.input_size, "side": plan.side, "head_scales": plan.head_scales}
+    return Predictor(model, decoder, device=device, **entering | options)

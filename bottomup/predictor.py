@@ -19,12 +19,12 @@ from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels
 from bottomup.data.letterbox import Side, letterbox
 from bottomup.data.loader import buckets, collate, prepared_samples
-from bottomup.engine.settings import PRECISIONS
 from bottomup.errors import ConfigError
 from bottomup.geometry import area_scale, invert
 from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
 from bottomup.ops.joining import join_views
+from bottomup.precision import PRECISIONS
 from bottomup.registry import unknown
 from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample

@@ -13,14 +13,18 @@ import torch
 
 from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
-from bottomup.commands.setting import dataset_of, training_set
-from bottomup.compose import available, choices, compose_dataset, compose_model, load_config
-from bottomup.configuration import Configuration
 from bottomup.data.letterbox import letterbox
 from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError, ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.data import DataPlan
+from bottomup.plan.files import available, choices
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.schema import Configuration
+from bottomup.plan.training import train_plan
 from bottomup.skeletons import COCO
 from bottomup.types import Task
+from bottomup.workflows.samples import training_set
 from tests.scenes import make_batch
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +49,7 @@ def small(method: str) -> list[str]:
 def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: list[str]) -> None:
     config = load_config("train", overrides)
     (config.get("backbone") or {}).pop("pretrained", None)  # nothing is fetched here
-    model, _ = compose_model(config, Task(COCO))
+    model, _ = ModelPlan.of(config).compose(Task(COCO))
     side = model.side(64)
     batch = make_batch([2, 1], (side, side))
     given = model.ideal(batch, config["given"])
@@ -56,7 +60,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: 
 
 @pytest.mark.parametrize("name", [name for name in choices("backbone") if name != "hourglass"])
 def test_the_same_method_runs_on_every_backbone(name: str) -> None:
-    model, decoder = compose_model(load_config("train", [f"backbone={name}"]), Task(COCO))
+    model, decoder = ModelPlan.of(load_config("train", [f"backbone={name}"])).compose(Task(COCO))
     side = model.side(64)
     batch = make_batch([1], (side, side))
     outputs = model.eval()(batch.images)[0]
@@ -69,13 +73,13 @@ def test_a_side_fits_the_heads_in_use_alone() -> None:
     sides = {}
     for stage in ("multiposenet/keypoints", "multiposenet/boxes"):
         overrides = [f"experiment={stage}", "backbone=mobilenetv2_fpn", "backbone.pretrained=false"]
-        model, _ = compose_model(load_config("train", overrides), Task(COCO))
+        model, _ = ModelPlan.of(load_config("train", overrides)).compose(Task(COCO))
         sides[stage] = (model.side(480, "all"), model.side(480))
     assert sides == {"multiposenet/keypoints": (480, 512), "multiposenet/boxes": (512, 512)}
 
 
 def test_modules_within_a_part_are_frozen() -> None:
-    model, _ = compose_model(load_config("train", [*TINY, "freeze=[backbone.stem]"]), Task(COCO))
+    model, _ = ModelPlan.of(load_config("train", [*TINY, "freeze=[backbone.stem]"])).compose(Task(COCO))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert trained and not any(name.startswith("backbone.stem") for name in trained)
     assert any(name.startswith("backbone.hourglasses") for name in trained)
@@ -106,7 +110,9 @@ FAULTS = {
 def test_what_does_not_fit_is_refused_in_one_sentence(fault: str) -> None:
     overrides, words = FAULTS[fault]
     with pytest.raises(BottomupError) as error:
-        compose_model(load_config("train", [*([] if any("backbone=" in o for o in overrides) else TINY), *overrides]), Task(COCO))
+        ModelPlan.of(load_config("train", [*([] if any("backbone=" in o for o in overrides) else TINY), *overrides])).compose(
+            Task(COCO)
+        )
     assert words in str(error.value) and len(str(error.value)) < 600
 
 
@@ -209,7 +215,7 @@ def test_another_data_set_has_none_of_the_experiments_options() -> None:
     data = load_config("train", ["experiment=demo/personlab", "data=coco", "data.root=here"])["data"]
     assert data["root"] == "here" and "height" not in data and "size" not in data
     with pytest.raises(ConfigError, match="did you mean 'root'"):
-        compose_dataset(load_config("train", ["data=coco", "data.rot=here"])["data"], "train")
+        DataPlan.of(load_config("train", ["data=coco", "data.rot=here"])["data"] | {"split": "train"}).dataset("val")
 
 
 def test_an_experiment_is_of_one_method() -> None:
@@ -268,9 +274,10 @@ def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
     ],
 )
 def test_training_sees_people_as_large_as_evaluation_does(overrides: list[str]) -> None:
-    config = load_config("train", [*overrides, "backbone.pretrained=false", "data=synthetic", "data.size=60"])
-    dataset = dataset_of(config, "train", 1)
-    model, _ = compose_model(config, dataset.task)
-    trained = training_set(config, dataset, model)[(0, 0)].to_input
-    side = partial(letterbox, side_length=config["input_size"], accept=model.side, fill=(0, 0, 0), side=config["side"])
+    plan = train_plan([*overrides, "backbone.pretrained=false", "data=synthetic", "data.size=60"])
+    dataset = plan.data.dataset("train", 1)
+    model, _ = plan.model.compose(dataset.task)
+    trained = training_set(plan, dataset, model)[(0, 0)].to_input
+    size = plan.model.input_size
+    side = partial(letterbox, side_length=size, accept=model.side, fill=(0, 0, 0), side=plan.model.side)
     np.testing.assert_allclose(trained[:, :2], side(dataset.sample(0, frozenset())).to_input[:, :2], rtol=1e-6, atol=1e-9)

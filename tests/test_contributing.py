@@ -15,7 +15,6 @@ import torch
 from omegaconf import OmegaConf
 
 from bottomup.assembly import assemble
-from bottomup.compose import compose_dataset, compose_model
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.loader import collate
 from bottomup.engine.objective import compute_losses
@@ -23,6 +22,8 @@ from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid
 from bottomup.model import PoseModel
+from bottomup.plan.data import DataPlan
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, HEADS, Backbone, Head, Level, Source
@@ -217,8 +218,8 @@ def test_their_yaml_composes_into_a_model_that_finds_their_data(recipes: SimpleN
         "heads": recipes.heads | {"heatmap": {"sigma": 4.0}, "tags": {}},
         "decoder": {"name": "associative_embedding", "refine": "log_parabola"},
     }
-    dataset = compose_dataset(recipes.data | {"length": 4}, "val")
-    model, decoder = compose_model(config, dataset.task)
+    dataset = DataPlan.of(recipes.data | {"length": 4} | {"split": "val"}).dataset("val")
+    model, decoder = ModelPlan.of(config).compose(dataset.task)
     assert set(model.heads) == {"centre", "heatmap", "tags"}
     found = evaluate_dataset(Predictor(model, decoder, input_size=64), dataset, oracle=("heatmap", "tags"))
     assert found.metrics["AP"] == pytest.approx(1)

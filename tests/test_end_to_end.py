@@ -16,7 +16,14 @@ from bottomup.cli import main
 from bottomup.data.synthetic import Synthetic
 
 RUN = [
-    *("experiment=demo/associative_embedding", "input_size=64", "data.size=64", "backbone.channels=8", "backbone.growth=4", "workers=0"),
+    *(
+        "experiment=demo/associative_embedding",
+        "input_size=64",
+        "data.size=64",
+        "backbone.channels=8",
+        "backbone.growth=4",
+        "workers=0",
+    ),
     *("engine.batch_size=4", "engine.validate_every=3", "engine.log_every=1", "engine.tensorboard=false", "validation.limit=4"),
 ]
 
@@ -96,7 +103,14 @@ def test_a_transfer_lists_what_starts_anew(trained: Path, tmp_path: Path, capsys
 
 
 def test_the_wrong_checkpoint_is_refused(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["evaluate", "experiment=demo/associative_embedding", f"weights={trained}/best.pt", "backbone.channels=16", "limit=2", f"output={tmp_path}"]
+    command = [
+        "evaluate",
+        "experiment=demo/associative_embedding",
+        f"weights={trained}/best.pt",
+        "backbone.channels=16",
+        "limit=2",
+        f"output={tmp_path}",
+    ]
     assert main(command) == 1
     assert "of another model" in capsys.readouterr().err
 

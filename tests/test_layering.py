@@ -20,18 +20,18 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors",), ("shapes",), ("registry",), ("options",), ("configuration",),
+    ("version",), ("errors",), ("shapes", "precision"), ("registry",), ("options",),
     ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
-    ("head_stack",), ("model",), ("assembly",), ("compose",),
-    ("predictor", "refine", "visualize", "export", "importers", "engine", "evaluation"), ("loading",),
-    ("benchmark",), ("report",), ("commands",),
+    ("head_stack",), ("model",), ("assembly",),
+    ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
+    ("plan",), ("importers", "loading"), ("benchmark",), ("report",), ("workflows",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),
 )  # fmt: skip
 SIBLINGS = frozenset({"data", "backbones", "necks", "heads", "decoders"})
-KNOWS_HYDRA = frozenset({"cli", "compose"})
+KNOWS_HYDRA = frozenset({"plan"})
 
 # What the floors forbid and is right all the same, each with its reason.
 ALLOWED = {

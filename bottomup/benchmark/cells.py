@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from bottomup.compose import beside_package, key_of, sweep
 from bottomup.errors import ConfigError
+from bottomup.plan.files import beside_package
+from bottomup.plan.overrides import key_of, sweep
 from bottomup.registry import unknown
 
 _PARTS = ("common", "axes", "cells")
@@ -35,7 +36,7 @@ class Cell:
 
 
 def cells_of(matrix: str | None, overrides: Sequence[str]) -> list[Cell]:
-    """The cells that a matrix (a YAML file, or the name of one of benchmarks/matrices) and options with several values (``a=1,2``) make.
+    """The cells that a matrix (a YAML file, or one of benchmarks/matrices) and options with several values (``a=1,2``) make.
 
     A matrix file lists overrides: ``common`` to all, ``axes`` of named choices, of which every combination is a cell, and single
     ``cells``. What the command line says comes last.

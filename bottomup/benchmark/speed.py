@@ -25,10 +25,11 @@ from bottomup.benchmark.clock import BlockClock, parts_of
 from bottomup.data.loader import collate
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.settings import PRECISIONS, Settings
+from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.images import sample_of
 from bottomup.model import BACKBONE, PoseModel
+from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
 from bottomup.types import Batch, Prediction
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
 from bottomup.benchmark.results import Row, blank_row, file_hash, read_result, setting, setting_of, write_result
-from bottomup.commands.measure import conditions, measure, reason_of, time_again, with_weights
-from bottomup.commands.setting import device_of, output_folder
-from bottomup.compose import key_of, load_config, value_of
 from bottomup.data.kept import sharing
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
+from bottomup.plan.benchmarking import benchmark_plan
+from bottomup.plan.overrides import key_of, value_of
+from bottomup.plan.parts import Place
+from bottomup.workflows.measure import conditions, measure, reason_of, time_again, with_weights
 
 RESULT = "result.json"
 TABLE = "benchmark.json"
@@ -22,7 +23,7 @@ _OF_ALL = ("matrix", "output", "retime")  # all other options are of each combin
 
 
 @sharing()
-def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Measure every cell that is not there yet; returns the rows, which ``benchmark.json`` holds too.
 
     With ``retime=true`` the times of those that are there are taken anew, as on a machine that has come to rest. BottomupError,
@@ -32,7 +33,7 @@ def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     cells = cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
     _check(cells, overrides)
     retime = _truth("retime", of_all.get("retime") or "false")
-    folder = output_folder(of_all, "benchmark")
+    folder = Place(output=of_all.get("output")).folder("benchmark")
     rows: list[Row] = []
     for number, cell in enumerate(cells, 1):
         place = folder / cell.slug
@@ -60,7 +61,7 @@ def _check(cells: Sequence[Cell], overrides: Sequence[str]) -> None:
     faults = []
     for cell in cells:
         try:
-            load_config("benchmark", cell.overrides)
+            benchmark_plan(cell.overrides)
             return
         except ConfigError as error:
             faults.append(error)
@@ -103,9 +104,9 @@ def _known(cell: Cell, place: Path) -> Row | None:
 
 def _timed_again(row: Row, cell: Cell, place: Path, trainings: Path) -> Row:
     """A row that was there with its times taken anew, and with where, when and with which code that was; written, too."""
-    config, checkpoint = with_weights(load_config("benchmark", cell.overrides), cell.overrides)
-    row = row | setting(device_of(config)) | time_again(row, config, checkpoint, trainings)
-    return _written(row, config, place)
+    plan, checkpoint = with_weights(benchmark_plan(cell.overrides), cell.overrides)
+    row = row | setting(plan.place.chosen_device()) | time_again(row, plan, checkpoint, trainings)
+    return _written(row, plan.plain(), place)
 
 
 def _same_weights(result: Row) -> bool:
@@ -125,10 +126,12 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
     """
     row, config = _blank(cell, place), dict[str, Any]()
     try:
-        config = load_config("benchmark", cell.overrides)
-        row |= setting(device_of(config))
-        config, checkpoint = with_weights(config, cell.overrides)
-        row |= measure(config, checkpoint, place, trainings)
+        plan = benchmark_plan(cell.overrides)
+        config = plan.plain()
+        row |= setting(plan.place.chosen_device())
+        plan, checkpoint = with_weights(plan, cell.overrides)
+        config = plan.plain()
+        row |= measure(plan, checkpoint, place, trainings)
     except InterruptedRunError:
         raise
     except (ConfigError, DataError, CheckpointError) as error:

@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bottomup.compose import available, choices, config_folder
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
+from bottomup.plan.files import available, choices, config_folder
 from bottomup.registry import Registry, unknown
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
 
@@ -38,7 +38,7 @@ _SETTINGS: dict[str, dict[str, Callable[..., Any]]] = {
 KINDS = (*_KINDS, *_SETTINGS, "methods", "configs")
 
 
-def run(_: dict[str, Any], arguments: Sequence[str] = ()) -> dict[str, Any]:
+def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     """Print the catalogue, whole or of the kinds named."""
     for kind in arguments:
         if kind not in KINDS:

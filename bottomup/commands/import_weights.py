@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ _IMPORTERS = {"tfjs": import_personlab}
 _OPTIONS = ("output", "output_stride", "refine")
 
 
-def run(config: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     """Write ``output``/best.pt; returns its path and the names of the tensors that found no use."""
     plain = [argument for argument in arguments if "=" not in argument]
     options = dict(argument.split("=", 1) for argument in arguments if "=" in argument)

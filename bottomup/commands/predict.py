@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.commands.setting import make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
 from bottomup.images import find_images, read_image
 from bottomup.ops.sampling import gather_maps
+from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
 from bottomup.types import Instances, write_json
 from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
+from bottomup.workflows.folders import write_config
+from bottomup.workflows.models import make_predictor, with_checkpoint
 
 _CHUNK = 16  # images held at once; bounds the memory of a large folder
 
@@ -45,24 +47,26 @@ class Found:
     unreadable: list[str] = field(default_factory=list)  # file names
 
 
-def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Predict as configured; returns ``{"images": …, "instances": …, "unreadable": []}``.
 
     A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
     """
-    if not config["images"]:
+    plan = predict_plan(overrides)
+    if not plan.images:
         raise ConfigError("images= is missing: give an image, a folder or a glob")
-    config, checkpoint = with_checkpoint(config, overrides)
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
     if checkpoint is None:
         raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
-    photos = photos_of(find_images(config["images"]))
-    predictor = make_predictor(config, checkpoint, checkpoint.task)
-    output = output_folder(config, "predict")
-    write_config(output, config)
+    photos = photos_of(find_images(plan.images))
+    plan = replace(plan, model=model)
+    predictor = make_predictor(model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
+    output = plan.place.folder("predict")
+    write_config(output, plan.plain())
     found = Found()
     try:
         for start in range(0, len(photos), _CHUNK):
-            _predict(predictor, photos[start : start + _CHUNK], output / "pictures", bool(config["maps"]), found)
+            _predict(predictor, photos[start : start + _CHUNK], output / "pictures", plan.maps, found)
     finally:  # whatever ends it early, nothing found so far is lost
         summary = _write(found, output)
     if found.unreadable:

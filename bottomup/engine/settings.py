@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bottomup.engine.objective import LOSS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.errors import ConfigError
 from bottomup.options import Count, Natural, check_options
+from bottomup.precision import PRECISIONS, Precision
 from bottomup.registry import unknown
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Settings:
     steps: Count
     batch_size: Count
     accumulate: Count = 1
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False
     clip: float | None = None  # of the gradient's norm

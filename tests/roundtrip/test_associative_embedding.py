@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from benchmarks.cues import swap
-from bottomup.compose import compose_dataset, compose_model
 from bottomup.data.subset import Subset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.plan.data import DataPlan
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Instances, Task
@@ -27,7 +28,7 @@ def make_predictor(tag_size: int = 1, distance: str = "l2", sigma: float = 4.0, 
         "heads": {"heatmap": {"sigma": sigma}, "tags": {"dim": tag_size, "distance": distance}},
         "decoder": {"name": "associative_embedding", **options.pop("decoder", {})},  # type: ignore[dict-item]
     }
-    model, decoder = compose_model(config, Task(COCO))
+    model, decoder = ModelPlan.of(config).compose(Task(COCO))
     return Predictor(model, decoder, **options)  # type: ignore[arg-type]
 
 
@@ -64,7 +65,7 @@ def test_two_equal_views_decode_as_one(distance: str, tag_size: int) -> None:
 @pytest.mark.parametrize("scales", [(1.0, 1.5), (1.0, 0.5, 2.0), (2.0, 1.0, 0.5)])
 def test_several_scales_do_not_lose_to_one(shared: Path, scales: tuple[float, ...]) -> None:
     """Where the first is not the finest: a coarser view alone blurs what is close together, as the mean of heatmaps does."""
-    whole = compose_dataset({"name": "coco", "root": str(shared / "data" / "coco_person")}, "val")
+    whole = DataPlan.of({"name": "coco", "root": str(shared / "data" / "coco_person")} | {"split": "val"}).dataset("val")
     dataset = Subset(whole, list(range(0, len(whole), 12)))
     predictors = (make_predictor(sigma=8.0), make_predictor(sigma=8.0, scales=scales))
     one, several = (evaluate_dataset(predictor, dataset, oracle=ORACLE).metrics["AP"] for predictor in predictors)
@@ -81,13 +82,16 @@ def test_the_order_of_people_does_not_matter() -> None:
 
 def test_real_people_come_back_from_ideal_maps(shared: Path) -> None:
     """A bias of half a pixel, or a swap of left and right, would cost most of this."""
-    dataset = compose_dataset({"name": "coco", "root": str(shared / "data" / "coco_person")}, "val")
+    dataset = DataPlan.of({"name": "coco", "root": str(shared / "data" / "coco_person")} | {"split": "val"}).dataset("val")
     evaluation = evaluate_dataset(make_predictor(sigma=8.0), Subset(dataset, list(range(0, 195, 4))), oracle=ORACLE)
     assert evaluation.metrics["AP"] > 0.98
 
 
 def test_swapped_sides_are_noticed(shared: Path) -> None:
-    dataset = Subset(compose_dataset({"name": "coco", "root": str(shared / "data" / "coco_person")}, "val"), list(range(12)))
+    dataset = Subset(
+        DataPlan.of({"name": "coco", "root": str(shared / "data" / "coco_person")} | {"split": "val"}).dataset("val"),
+        list(range(12)),
+    )
     predictor = make_predictor()
     evaluation = evaluate_dataset(predictor, dataset, oracle=ORACLE)
     swapped = [swap(prediction, COCO.flip) for prediction in evaluation.predictions]

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.compose import MODEL_KEYS, compose_model, load_config, merge_overrides
 from bottomup.data.letterbox import letterbox
 from bottomup.errors import ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Frame, Task
@@ -23,7 +25,7 @@ SMALL = ["method=multiposenet", "backbone.network=test_resnet", "necks.people.ch
 @pytest.fixture(scope="module")
 def composed() -> Predictor:
     torch.manual_seed(0)
-    return Predictor(*compose_model(load_config("predict", SMALL), Task(COCO)), input_size=128)
+    return Predictor(*ModelPlan.of(load_config("predict", SMALL)).compose(Task(COCO)), input_size=128)
 
 
 def predictor(composed: Predictor, **options: object) -> Predictor:
@@ -111,11 +113,10 @@ def test_a_scale_of_a_head_that_nothing_needs_is_not_seen(composed: Predictor) -
 
 
 def test_a_checkpoint_carries_them_and_the_command_line_changes_them() -> None:
-    saved = load_config("train", [*SMALL, "head_scales.retinanet=[1.667]"])
-    kept = {key: saved[key] for key in MODEL_KEYS if key in saved}
-    assert merge_overrides(kept, load_config("evaluate", []), [])["head_scales"] == {"retinanet": [1.667]}
+    kept = train_plan([*SMALL, "head_scales.retinanet=[1.667]"]).model.carried()
+    assert ModelPlan.of(load_config("evaluate", [])).of_checkpoint(kept, []).head_scales == {"retinanet": [1.667]}
     asked = ["head_scales.retinanet=[2.0]"]
-    assert merge_overrides(kept, load_config("evaluate", asked), asked)["head_scales"] == {"retinanet": [2.0]}
+    assert ModelPlan.of(load_config("evaluate", asked)).of_checkpoint(kept, asked).head_scales == {"retinanet": [2.0]}
     with pytest.raises(ConfigError, match=r"head_scales\.retinanet"):
         load_config("evaluate", ["head_scales.retinanet=1.5"])
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from bottomup.compose import compose_dataset, compose_model, load_config
 from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, at_cells
+from bottomup.plan.composing import load_config
+from bottomup.plan.data import DataPlan
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.stages import Decoder
@@ -40,7 +42,7 @@ def make_predictor(backbone: str = "cornered", radius: float = 12.0, masks: bool
     }
     if masks:
         config["heads"] |= {"segmentation": {}, "long_offsets": {"radius": radius}}
-    model, decoder = compose_model(config, Task(COCO))
+    model, decoder = ModelPlan.of(config).compose(Task(COCO))
     return Predictor(model, decoder, **options)  # type: ignore[arg-type]
 
 
@@ -195,7 +197,7 @@ def test_models_without_long_offsets_and_segmentation_make_no_masks() -> None:
 
 
 def test_real_people_come_back(shared: Path) -> None:
-    dataset = compose_dataset({"name": "coco", "root": str(shared / "data/coco_person")}, "val")
+    dataset = DataPlan.of({"name": "coco", "root": str(shared / "data/coco_person")} | {"split": "val"}).dataset("val")
     predictor = make_predictor(radius=32.0, masks=True, decoder={"nms_radius": 10.0}, input_size=801)
     metrics = evaluate_dataset(predictor, Subset(dataset, list(range(0, 195, 8))), oracle=ORACLE + MASKS).metrics
     assert metrics["AP"] > 0.97 and metrics["AP50"] > 0.98

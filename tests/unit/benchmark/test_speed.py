@@ -29,7 +29,6 @@ from bottomup.benchmark.speed import (
     throughput,
     training_rate,
 )
-from bottomup.compose import compose_model, load_config
 from bottomup.engine.cpu import flushing_denormals
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import Losses
@@ -37,6 +36,8 @@ from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.masks import Masks
 from bottomup.model import PoseModel
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.stages import Decoder
@@ -49,7 +50,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def composed() -> tuple[PoseModel, Decoder]:
     torch.manual_seed(0)
-    return compose_model(load_config("predict", ["backbone=hourglass_tiny"]), Task(COCO))
+    return ModelPlan.of(load_config("predict", ["backbone=hourglass_tiny"])).compose(Task(COCO))
 
 
 def one() -> Batch:
@@ -112,7 +113,7 @@ TRAINED_WITH_BOXES = ("heads.candidates={}", "heads.proposals={first:3}", "heads
     ],
 )
 def test_the_parameters_that_count_are_those_that_run(options: list[str], given: list[str]) -> None:
-    model, _ = compose_model(load_config("predict", options), Task(COCO))
+    model, _ = ModelPlan.of(load_config("predict", options)).compose(Task(COCO))
     ran: set[Tensor] = set()
     for module in model.modules():
         module.register_forward_pre_hook(lambda module, *_: ran.update(module.parameters(recurse=False)))
@@ -123,7 +124,7 @@ def test_the_parameters_that_count_are_those_that_run(options: list[str], given:
 def test_heads_that_are_trained_but_not_decoded_count_in_training_alone() -> None:
     """As where one training serves decoders that read different heads, one of them with boxes given."""
     config = load_config("predict", ["method=associative_embedding", "backbone=hourglass_tiny", *TRAINED_WITH_BOXES])
-    model, _ = compose_model(config, Task(COCO))
+    model, _ = ModelPlan.of(config).compose(Task(COCO))
     assert 0 < gigamacs(model, 64) < gigamacs(model, 64, ["proposals"], "all")
     assert sizes(model).keys() == {"backbone", "heads.heatmap", "heads.tags"}
 

@@ -13,8 +13,8 @@ import pytest
 from bottomup.cli import main
 from bottomup.commands import predict
 from bottomup.commands.predict import photos_of
-from bottomup.compose import MODEL_KEYS, compose_model, load_config
 from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
+from bottomup.plan.training import train_plan
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 
@@ -27,10 +27,9 @@ OPTIONS = [
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = load_config("train", TINY)
-    model, _ = compose_model(config, Task(COCO))
-    kept = {key: config[key] for key in MODEL_KEYS if key in config}
-    checkpoint = Checkpoint(kept, Task(COCO), model.state_dict(), None, None, versions())
+    plan = train_plan(TINY).model
+    model, _ = plan.compose(Task(COCO))
+    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
     return save_checkpoint(tmp_path_factory.mktemp("weights") / "best.pt", checkpoint)
 
 

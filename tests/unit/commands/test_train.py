@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from bottomup.cli import main
-from bottomup.commands.setting import dataset_of
-from bottomup.commands.train import describe
-from bottomup.commands.validation import Judge, make_validation
-from bottomup.compose import compose_model, load_config
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
+from bottomup.plan.training import TrainPlan, train_plan
+from bottomup.workflows.train import describe
+from bottomup.workflows.validation import Judge, make_validation
 
 DATA = ["data=synthetic", "data.size=64", "data.images=5", "input_size=64", "workers=0", "validation.limit=4"]
 TINY = ["backbone=hourglass_tiny", "engine.steps=1", "engine.batch_size=2", "engine.tensorboard=false", "device=cpu", *DATA]
@@ -27,13 +24,13 @@ KEYPOINTS = ["experiment=multiposenet/keypoints", *PYRAMIDS, "backbone.pretraine
 PERSONS = ["experiment=multiposenet/prn", *DATA, "data.people=[2,2]", "heads.prn.hidden=[4]", "engine.precision=fp32"]
 
 
-def judged(options: list[str], fresh: list[str] | None = None) -> tuple[Judge, PoseModel, dict[str, Any]]:
+def judged(options: list[str], fresh: list[str] | None = None) -> tuple[Judge, PoseModel, TrainPlan]:
     """The validation of a training run as configured, with its untrained model."""
-    config = load_config("train", options)
-    model, decoder = compose_model(config, dataset_of(config, "train").task)
+    plan = train_plan(options)
+    model, decoder = plan.model.compose(plan.data.dataset("train").task)
     fresh = list(model.state_dict()) if fresh is None else fresh
-    judge = make_validation(config, model, decoder, Settings.of(config["engine"]), Ranks(), fresh)
-    return judge, model.eval(), config
+    judge = make_validation(plan, model, decoder, Ranks(), fresh)
+    return judge, model.eval(), plan
 
 
 @pytest.mark.parametrize("options", [TINY, PERSONS], ids=["images", "persons"])
@@ -57,11 +54,11 @@ def test_a_validation_gives_the_loss_and_the_poses() -> None:
 
 
 def test_persons_are_judged_where_persons_are_trained() -> None:
-    judge, model, config = judged(PERSONS)
+    judge, model, plan = judged(PERSONS)
     seen: list[tuple[int, ...]] = []
     model.eval().stack("prn").last.register_forward_hook(lambda *call: seen.append(tuple(call[2]["assignment_logits"].shape[:2])))
     judge.losses(model)
-    assert config["data"]["unit"] == "person" and sum(batch for batch, _ in seen) == 2 * 4  # two in each image
+    assert plan.data.unit == "person" and sum(batch for batch, _ in seen) == 2 * 4  # two in each image
     assert {boxes for _, boxes in seen} == {1} and not model.stack("proposals").last.training  # neighbours are not taught
 
 

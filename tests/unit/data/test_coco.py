@@ -21,8 +21,6 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO as PyCoco
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.commands.setting import dataset_of
-from bottomup.compose import compose_dataset
 from bottomup.data.coco import Coco, from_indices, to_indices
 from bottomup.data.concat import Concat
 from bottomup.data.dataset import DATASETS, Dataset
@@ -31,6 +29,7 @@ from bottomup.data.labels import Labels, Persons
 from bottomup.data.subset import Subset, warn_of_shared_images
 from bottomup.data.synthetic import Synthetic
 from bottomup.errors import ConfigError, DataError
+from bottomup.plan.data import DataPlan
 from bottomup.skeletons import COCO, CROWDPOSE
 from bottomup.types import Instances, Prediction
 
@@ -343,9 +342,9 @@ def test_a_file_without_annotations_has_images_and_nobody(write: Any) -> None:
 
 def test_nothing_is_trained_on_images_alone(write: Any) -> None:
     config = {"data": {"name": "coco", **write(image_info()), "train_split": "test-dev2017", "train_only_people": "keypoints"}}
-    assert len(dataset_of(config, "val")) == 1
+    assert len(DataPlan.of(config["data"]).dataset("val")) == 1
     with pytest.raises(DataError, match="test-dev2017 lists images without annotations"):
-        dataset_of(config, "train")
+        DataPlan.of(config["data"]).dataset("train")
 
 
 def test_a_folder_of_a_test_split_is_read(tmp_path: Path) -> None:
@@ -542,7 +541,7 @@ def test_subset_is_its_images_alone(write: Any) -> None:
 
 
 def parts(options: Record, *splits: str) -> list[Dataset]:
-    return [compose_dataset({"name": "coco", **options}, split) for split in splits]
+    return [DataPlan.of({"name": "coco", **options} | {"split": split}).dataset("val") for split in splits]
 
 
 def test_one_file_is_parted_whatever_its_split_is_called(write: Any) -> None:

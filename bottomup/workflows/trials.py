@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from bottomup.benchmark.cells import training_key
-from bottomup.commands import train
-from bottomup.commands.setting import dataset_of, make_predictor
-from bottomup.commands.validation import Judge
 from bottomup.data.dataset import Dataset
 from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.settings import Settings
 from bottomup.errors import TrainingError
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.plan.benchmarking import BenchmarkPlan
 from bottomup.predictor import Predictor
+from bottomup.workflows.models import make_predictor
+from bottomup.workflows.train import train
+from bottomup.workflows.validation import Judge, validation_dataset
 
 # What a training depends on; not the decoder, so that those of one network share it.
 _MODEL = ("backbone", "necks", "heads", "trained", "given", "freeze", "input_size", "side", "init")
@@ -41,23 +40,23 @@ class Trial:
     figures: dict[str, float]  # heads' own beside the losses, as tags/between, of the last steps
 
 
-def trials(config: dict[str, Any], folder: Path) -> list[Trial]:
+def trials(plan: BenchmarkPlan, folder: Path) -> list[Trial]:
     """A training of each seed, at the learning rate that does best with the first; what is finished is not trained again."""
-    seed = int(config["seed"])
-    rates = [float(rate) for rate in config["learning_rates"] or [config["engine"]["optimiser"]["lr"]]]
-    best = _best_rate(config, rates, seed, folder) if len(rates) > 1 else rates[0]
-    return [_trained(config, best, seed + more, folder) for more in range(int(config["seeds"]))]
+    seed = plan.place.seed
+    rates = plan.learning_rates or (float(plan.training.engine.optimiser["lr"]),)
+    best = _best_rate(plan, rates, seed, folder) if len(rates) > 1 else rates[0]
+    return [_trained(plan, best, seed + more, folder) for more in range(plan.seeds)]
 
 
-def _best_rate(config: dict[str, Any], rates: Sequence[float], seed: int, folder: Path) -> float:
+def _best_rate(plan: BenchmarkPlan, rates: Sequence[float], seed: int, folder: Path) -> float:
     """The learning rate that does best after ``learning_rate_steps``; TrainingError where none can be trained at."""
-    steps = config["learning_rate_steps"] or config["engine"]["steps"]
-    config = {**config, "engine": config["engine"] | {"steps": steps}}
+    short = replace(plan.training.engine, steps=plan.learning_rate_steps or plan.training.engine.steps)
+    plan = replace(plan, training=replace(plan.training, engine=short))
     reached: dict[float, float] = {}
     failed: TrainingError | None = None
     for rate in rates:
         try:
-            reached[rate] = _validated(config, _trained(config, rate, seed, folder))
+            reached[rate] = _validated(plan, _trained(plan, rate, seed, folder))
         except TrainingError as error:  # its loss is not finite: too high a rate, which the others may do without
             failed = error
     if failed and not reached:
@@ -65,18 +64,18 @@ def _best_rate(config: dict[str, Any], rates: Sequence[float], seed: int, folder
     return max(reached, key=reached.__getitem__)
 
 
-def _trained(config: dict[str, Any], rate: float, seed: int, folder: Path) -> Trial:
+def _trained(plan: BenchmarkPlan, rate: float, seed: int, folder: Path) -> Trial:
     """Train with one learning rate and seed, or take what is there: whole, or interrupted, which goes on."""
-    engine = config["engine"] | {"optimiser": config["engine"]["optimiser"] | {"lr": rate}, "validate_every": 0, "log_every": 10}
-    own = {**config, "engine": engine, "seed": seed, "weights": None}
-    output = folder / f"{training_key(own, _PARTS)}-seed{seed}"
+    engine = plan.training.engine
+    engine = replace(engine, optimiser={**engine.optimiser, "lr": rate}, validate_every=0, log_every=10)
+    own = replace(plan.training, engine=engine, place=replace(plan.place, seed=seed))
+    output = folder / f"{training_key(own.plain(), _PARTS)}-seed{seed}"
     last = output / "last.pt"
     if not (output / "metrics.json").is_file():
-        train.run({**own, "output": str(output), "resume": last.is_file()})
+        train(replace(own, place=replace(own.place, output=str(output)), resume=last.is_file(), overwrite=False))
     logged = [entry for entry in map(json.loads, (output / "log.jsonl").read_text().splitlines()) if "loss" in entry]
-    losses, steps = [entry["loss"] for entry in logged], int(engine["steps"])
-    images = steps * int(engine["batch_size"])
-    return Trial(last, rate, steps, images, losses[0], fmean(losses[-_LAST:]), _figures(logged[-_LAST:]))
+    losses, images = [entry["loss"] for entry in logged], engine.steps * engine.batch_size
+    return Trial(last, rate, engine.steps, images, losses[0], fmean(losses[-_LAST:]), _figures(logged[-_LAST:]))
 
 
 def _figures(logged: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
@@ -86,25 +85,23 @@ def _figures(logged: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     return {name: fmean(own) for name, own in values.items() if own}
 
 
-def _validated(config: dict[str, Any], trial: Trial) -> float:
+def _validated(plan: BenchmarkPlan, trial: Trial) -> float:
     """How good a learning rate is: ``engine.best`` on the validation split, of losses the negative.
 
     Figures are those of the configuration's own decoder and oracle; the loss is the same for all that share a training.
     """
-    settings = Settings.of(config["engine"])
-    data = {key: value for key, value in config["data"].items() if key != "split"}
-    dataset = dataset_of({**config, "data": data}, "val", config["validation"]["limit"])
-    predictor = trained_predictor(config, trial, dataset)
-    if settings.best_is_least:
-        judge = Judge(config, dataset, None, settings, Ranks(device=predictor.device))
-        figure = -judge.losses(predictor.model)[settings.best]
+    dataset, best = validation_dataset(plan.training), plan.training.engine.best
+    predictor = trained_predictor(plan, trial, dataset)
+    if plan.training.engine.best_is_least:
+        judge = Judge(plan.training, dataset, None, Ranks(device=predictor.device))
+        figure = -judge.losses(predictor.model)[best]
     else:
-        options: dict[str, Any] = {"workers": int(config["workers"]), "max_people": int(config["max_people"])}
-        figure = evaluate_dataset(predictor, dataset, oracle=config["oracle"], **options).metrics[settings.best]
+        judged = evaluate_dataset(predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people)
+        figure = judged.metrics[best]
     return -math.inf if math.isnan(figure) else figure  # undefined is no reason to choose it
 
 
-def trained_predictor(config: dict[str, Any], trial: Trial, dataset: Dataset) -> Predictor:
+def trained_predictor(plan: BenchmarkPlan, trial: Trial, dataset: Dataset) -> Predictor:
     """A trained network with the decoder that is configured: its checkpoint may name another's, with which it was shared."""
-    checkpoint = load_checkpoint(trial.weights)
-    return make_predictor({**config, "weights": str(trial.weights)}, checkpoint, dataset.task)
+    checkpoint, device = load_checkpoint(trial.weights), plan.place.chosen_device()
+    return make_predictor(plan.model, plan.viewing, device, checkpoint, dataset.task, str(trial.weights))

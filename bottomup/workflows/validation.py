@@ -4,57 +4,61 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from bottomup.commands.setting import dataset_of, training_dataset
 from bottomup.data.dataset import Dataset
 from bottomup.data.letterbox import letterbox
 from bottomup.data.loader import buckets, prepared_samples
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import LOSS, forward_losses, mean_figures
-from bottomup.engine.settings import PRECISIONS, Settings, Validation
+from bottomup.engine.settings import Validation
 from bottomup.errors import BottomupWarning, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
+from bottomup.plan.training import TrainPlan
+from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
 from bottomup.skeletons import Skeleton
 from bottomup.stages import Decoder
 from bottomup.visualize import contact_sheet, draw_instances
+from bottomup.workflows.samples import training_dataset
 
 _SHOWN = 4  # images
 
 
-def make_validation(
-    config: Mapping[str, Any], model: PoseModel, decoder: Decoder, settings: Settings, place: Ranks, fresh: Sequence[str]
-) -> Judge:
+def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: Ranks, fresh: Sequence[str]) -> Judge:
     """The validation of a training run, on the first ``validation.limit`` images of ``data.val_split``.
 
     ``fresh`` names the tensors that no checkpoint gave: where heads that the decoder needs have such and are not trained,
     the loss alone is measured. ConfigError where ``engine.best`` then is no figure, or never is one.
     """
-    data = {key: value for key, value in config["data"].items() if key != "split"}
-    dataset = dataset_of({**config, "data": data}, "val", config["validation"]["limit"])
-    untaught = _untaught(model, config["given"], fresh)
-    if not settings.best_is_least:
+    dataset = validation_dataset(plan)
+    untaught = _untaught(model, plan.model.given, fresh)
+    if not plan.engine.best_is_least:
         if untaught:
             raise ConfigError(
-                f"engine.best={settings.best}: there are no poses to judge, as heads {', '.join(untaught)} are neither trained nor "
-                "taken over by init=; give engine.best=loss, or engine.validate_every=0"
+                f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untaught)} are neither trained "
+                "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
             )
-        _check_best(settings.best, dataset.task.skeleton)
+        _check_best(plan.engine.best, dataset.task.skeleton)
     if untaught and place.first:
         told = f"validation measures the loss alone: heads {', '.join(untaught)} are not trained"
         warnings.warn(told, BottomupWarning, stacklevel=2)
-    return Judge(config, dataset, None if untaught else decoder, settings, place)
+    return Judge(plan, dataset, None if untaught else decoder, place)
+
+
+def validation_dataset(plan: TrainPlan) -> Dataset:
+    """The images that a training run is judged on: never those of ``data.split``, which it may train on."""
+    return replace(plan.data, split=None).dataset("val", plan.validation.limit)
 
 
 def _untaught(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> list[str]:
@@ -78,10 +82,9 @@ def _check_best(best: str, skeleton: Skeleton | None) -> None:
 class Judge:
     """Judges a model in evaluation mode as configured; without ``decoder`` by its loss alone."""
 
-    config: Mapping[str, Any]
+    plan: TrainPlan
     dataset: Dataset
     decoder: Decoder | None
-    settings: Settings
     place: Ranks
 
     def __call__(self, model: PoseModel) -> Validation:
@@ -97,41 +100,34 @@ class Judge:
     @torch.no_grad()
     def losses(self, model: PoseModel) -> dict[str, float]:
         """The loss as it is trained, of images as the predictor gets them, or of persons or labels where those are trained."""
-        samples = prepared_samples(
-            training_dataset(self.config, self.dataset, model),
-            partial(
-                letterbox,
-                side_length=int(self.config["input_size"]),
-                accept=partial(model.side, stages="all"),
-                fill=model.fill.tolist(),
-                side=self.config["side"],
-            ),
-            model.ignores,
-            int(self.config["workers"]),
-        )
-        batches = (batch.to(self.place.device) for _, batch in buckets(samples, self.settings.micro_batch(self.place.world)))
-        given, precision = tuple(self.config["given"]), PRECISIONS[self.settings.precision]
-        parts = [forward_losses(model, batch, given, precision) for batch in batches]
+        plan, side = self.plan, partial(model.side, stages="all")
+        length, fill = plan.model.input_size, model.fill.tolist()
+        prepare = partial(letterbox, side_length=length, accept=side, fill=fill, side=plan.model.side)
+        dataset = training_dataset(plan, self.dataset, model)
+        samples = prepared_samples(dataset, prepare, model.ignores, plan.place.workers)
+        batches = (batch.to(self.place.device) for _, batch in buckets(samples, plan.engine.micro_batch(self.place.world)))
+        precision = PRECISIONS[plan.engine.precision]
+        parts = [forward_losses(model, batch, plan.model.given, precision) for batch in batches]
         return {name: float(mean) for name, mean in mean_figures(parts).items()} if parts else {LOSS: math.nan}
 
     def _evaluate(self, model: PoseModel, decoder: Decoder) -> Evaluation:
+        plan = self.plan
         predictor = Predictor(
             model,
             decoder,
-            input_size=self.config["input_size"],
-            side=self.config["side"],
-            head_scales=self.config["head_scales"],
-            flip=self.config["validation"]["flip"],
-            precision=self.config["engine"]["precision"],
+            input_size=plan.model.input_size,
+            side=plan.model.side,
+            head_scales=plan.model.head_scales,
+            flip=plan.validation.flip,
+            precision=plan.engine.precision,
             device=self.place.device,
         )
-        workers = int(self.config["workers"])
-        return evaluate_dataset(predictor, self.dataset, oracle=tuple(self.config["given"]), workers=workers)
+        return evaluate_dataset(predictor, self.dataset, oracle=plan.model.given, workers=plan.place.workers)
 
     def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
         """People found in the first images; none where no image is read."""
         skeleton = self.dataset.task.skeleton
-        if skeleton is None or not model.reads_images(model.decoded, model.keys_of(self.config["given"])):
+        if skeleton is None or not model.reads_images(model.decoded, model.keys_of(self.plan.model.given)):
             return {}
         shown = range(min(_SHOWN, len(self.dataset)))
         drawn = [

@@ -1,0 +1,104 @@
+"""A data set before it is read: which one, which of its images, and as what they are drawn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any, Literal, Self
+
+from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.kept import kept
+from bottomup.data.subset import Subset
+from bottomup.errors import ConfigError, DataError
+from bottomup.options import check_values, resolved
+from bottomup.plan.component import Component
+from bottomup.plan.schema import Loading
+from bottomup.registry import unknown
+
+Purpose = Literal["train", "val"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPlan:
+    """A data set by name with its options, and which of its images are drawn, as what.
+
+    ``split`` names the split of every purpose; without it ``train_split`` is trained on and ``val_split`` judged on.
+    """
+
+    name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    split: str | None = None
+    train_split: str | None = None
+    val_split: str | None = None
+    train_only_people: bool | str | None = None  # the data set's only_people where it trains
+    max_people: int = 30  # of one training image
+    min_people: int = 0  # only images with so many people who have keypoints
+    keep: bool = False  # samples in memory
+    unit: str = "image"
+    min_keypoints: int = 1  # of a person, where those are the unit
+    curriculum: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The ``data`` part of a configuration; ConfigError for what it cannot be."""
+        loading = resolved(Loading)
+        own = {key: value for key, value in given.items() if key in loading}
+        check_values("data", own, loading)
+        kinds = ("image", "person")
+        if (own.get("unit") or "image") not in kinds:
+            raise ConfigError("data: " + unknown("unit", str(own["unit"]), list(kinds)))
+        options = {key: value for key, value in given.items() if key not in loading and key not in ("name", "split")}
+        split = {key: str(given[key]) for key in ("split", "train_split", "val_split") if given.get(key) is not None}
+        said = {key: value for key, value in own.items() if value is not None and key not in split}
+        return cls(name=given.get("name"), options=options, **said | split)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data, from which ``of`` makes it again."""
+        own = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "options"}
+        return dict(self.options) | own
+
+    def dataset(self, purpose: Purpose, limit: int | None = None) -> Dataset:
+        """The data set to train on or to judge on, the first ``limit`` images of it.
+
+        ConfigError where none is chosen, DataError where there is nobody to learn from, as nothing is annotated.
+        """
+        if not self.name:
+            raise ConfigError("no data set; choose one with data=synthetic or data=coco data.root=FOLDER")
+        options = dict(self.options)
+        if purpose == "train" and self.train_only_people and "only_people" in options:
+            options["only_people"] = self.train_only_people
+        split = self.split or (self.train_split if purpose == "train" else self.val_split) or purpose
+        dataset = self._read(Component(self.name, options), split, limit)
+        if purpose == "train" and not dataset.labelled:
+            raise DataError(
+                f"split {split} lists images without annotations, from which nothing is learned; give data.train_split= or "
+                "data.annotations= that has some"
+            )
+        return dataset
+
+    def _read(self, component: Component, split: str, limit: int | None) -> Dataset:
+        """The images of a split, "train[100:]" and the like, that count; kept in memory once for all equal ones."""
+        whole, part = _part_of(split)
+        chosen = Component(component.name, dict(component.options) | {"split": whole})
+        dataset = chosen.builder(DATASETS, "data", extra=("name", *resolved(Loading)))()
+        if part != slice(None) or limit is not None or self.min_people:
+            images = (index for index in range(len(dataset))[part] if _annotated(dataset, index, self.min_people))
+            dataset = Subset(dataset, list(islice(images, limit)))
+        return kept(dataset, (repr((component, self.min_people)), split, limit)) if self.keep else dataset
+
+
+def _part_of(split: str) -> tuple[str, slice]:
+    """The split's name and which of its images are meant."""
+    if "[" not in split:
+        return split, slice(None)
+    read = re.fullmatch(r"(.+)\[(\d*):(\d*)\]", split)
+    if read is None:
+        raise ConfigError(f"split {split!r}: a part of a split is written as in train[100:], train[:100] or train[100:200]")
+    name, start, stop = read.groups()
+    return name, slice(int(start) if start else None, int(stop) if stop else None)
+
+
+def _annotated(dataset: Dataset, index: int, fewest: int) -> bool:
+    return fewest == 0 or int((dataset.people(index).visibility > 0).any(1).sum()) >= fewest

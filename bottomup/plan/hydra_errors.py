@@ -1,0 +1,40 @@
+"""Hydra's errors in one line, with what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from bottomup.plan.files import choices
+
+_HELP = ("Set the environment", "full_key", "object_type", "Config search")  # what its help texts begin with
+
+
+def quoted(override: str) -> str:
+    """What to type instead of an override that Hydra's grammar cannot read: most often a value with brackets, commas or blanks."""
+    said = override.removeprefix("++")  # which options of components get before Hydra sees them
+    key, equals, value = said.partition("=")
+    if not equals:
+        return f"{said!r} is no override; expected KEY=VALUE"
+    example = f"{key}='{value}'"
+    return f'{said!r} cannot be read; a value with brackets, commas or the like is quoted twice: "{example}"'
+
+
+def message(error: BaseException) -> str:
+    """Hydra's own words, on few lines, without its help texts."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(_HELP)]
+    cause = str(error.__cause__).splitlines()[:1] if error.__cause__ is not None else []
+    detail = f" ({cause[0]})" if cause and cause[0] and cause[0] not in kept else ""
+    return "; ".join(kept[:3]) + detail + _nearest_choice(" ".join(kept))
+
+
+def _nearest_choice(text: str) -> str:
+    """Where a group's choice is misspelt, the nearest ones: Hydra lists all without judging."""
+    found = re.search(r"Could not find '(\w+)/([\w/-]+)'", text)
+    if not found:
+        return ""
+    group, name = found.groups()
+    known = choices(group)
+    near = [choice for choice in known if choice.startswith(f"{name}/")] or difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {' or '.join(f'{group}={choice}' for choice in near)}?" if near else ""

@@ -1,0 +1,106 @@
+"""AP, per-keypoint AP, an error breakdown, and the best and worst images drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bottomup.data.dataset import Dataset
+from bottomup.data.labels import Labels
+from bottomup.engine.checkpoint import Checkpoint
+from bottomup.errors import ConfigError, DataError
+from bottomup.evaluation.coco import keypoint_ap
+from bottomup.evaluation.errors import breakdown
+from bottomup.evaluation.oks import per_image_oks
+from bottomup.evaluation.records import category_id
+from bottomup.evaluation.report import format_table, write_metrics
+from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.model import PoseModel
+from bottomup.plan.judging import EvaluatePlan
+from bottomup.skeletons import Skeleton
+from bottomup.types import Sample, write_json
+from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
+from bottomup.workflows.folders import write_config
+from bottomup.workflows.models import check_oracle, make_predictor
+
+_PAPER = 160  # the grey that people are drawn on where there is no image
+
+
+def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds."""
+    torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
+    dataset = plan.data.dataset("val", plan.limit)
+    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
+    check_oracle(predictor.model, plan.oracle)
+    _check_weights(predictor.model, plan.oracle, checkpoint)
+    output = plan.place.folder("evaluate")  # not before all of this was accepted
+    evaluation = evaluate_dataset(
+        predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
+    )
+    metrics = summarise(evaluation, dataset, plan.max_people)
+    write_config(output, plan.plain())
+    write_metrics(output, metrics)
+    category = category_id(evaluation.ground_truth, _skeleton(dataset))  # the annotation file's own
+    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
+    write_json(output / "predictions.json", records)
+    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures")
+    print(format_table(evaluation.metrics))
+    print(format_table(metrics["errors"]))
+    print(f"{output}/metrics.json")
+    return metrics
+
+
+def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:
+    """Raise ConfigError where what must run has weights, and nobody gave any."""
+    given = model.keys_of(oracle)
+    running = [model.stack(name) for name in model.running(model.decoded, given)]
+    if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
+        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(model.decoded - given))}")
+
+
+def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
+    """COCO's figures, and below them AP by keypoint and the error breakdown."""
+    skeleton = _skeleton(dataset)
+    judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
+    return {
+        **evaluation.metrics,
+        "images": len(dataset),
+        "keypoints": keypoint_ap(*judged),
+        "errors": breakdown(*judged),
+    }
+
+
+def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: Path) -> None:
+    """Annotated people beside predicted ones, of the best and the worst images by mean OKS; on grey where there is no image."""
+    skeleton = _skeleton(dataset)
+    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton)
+    ranked = sorted(oks, key=lambda image_id: oks[image_id])
+    place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
+    for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):
+        for old in folder.glob(f"{kind}_*_oks*.png"):  # of an earlier run into the same folder
+            old.unlink()
+        for rank, image_id in enumerate(chosen):
+            index = place[image_id]
+            instances = evaluation.predictions[index].instances
+            sample = _readable(dataset, index, frozenset({"instances"} if instances.masks is not None else ()))
+            image = np.full((3, *sample.shape), _PAPER, np.uint8) if sample.image is None else sample.image
+            truth = draw_people(image, sample.people, skeleton, sample.instances)
+            found = draw_instances(image, instances, skeleton)
+            save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
+
+
+def _readable(dataset: Dataset, index: int, maps: frozenset[str]) -> Sample:
+    """A sample with its image, or its labels alone where the image is not there: predictions may have needed none."""
+    try:
+        return dataset.sample(index, maps)
+    except DataError:
+        return Labels(dataset).sample(index, maps)
+
+
+def _skeleton(dataset: Dataset) -> Skeleton:
+    assert dataset.task.skeleton is not None  # evaluate_dataset refuses a data set without
+    return dataset.task.skeleton
