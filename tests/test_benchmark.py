@@ -18,7 +18,7 @@ from bottomup.commands import benchmark
 from bottomup.errors import DataError, InterruptedRunError
 from bottomup.evaluation.run import Evaluation
 from bottomup.model import PoseModel
-from bottomup.plan.benchmarking import benchmark_plan
+from bottomup.plan.benchmarking import BenchmarkPlan, benchmark_plan
 from bottomup.plan.training import TrainPlan
 from bottomup.predictor import Predictor
 from bottomup.workflows import measure
@@ -107,8 +107,8 @@ def test_what_was_measured_stays_as_it_is_with_where_and_when(again: Path, folde
     before = {path: path.read_bytes() for path in (tags, wider)}
     tried: list[str] = []
 
-    def refuse(config: dict[str, Any], *_: object) -> None:
-        tried.append(config["decoder"]["name"])
+    def refuse(plan: BenchmarkPlan, *_: object) -> None:
+        tried.append(plan.model.plain()["decoder"]["name"])
         raise RuntimeError("not now")
 
     patch("measure", refuse)
@@ -132,8 +132,8 @@ def test_a_cell_that_is_missing_is_measured(again: Path, folder: Path, capsys: p
 def test_whatever_fails_is_a_row_and_is_tried_again(fault: Exception, folder: Path, tmp_path: Path, patch: Patch) -> None:
     tried: list[float] = []
 
-    def fail(config: dict[str, Any], *_: object) -> None:
-        tried.append(config["decoder"].get("window", 0))
+    def fail(plan: BenchmarkPlan, *_: object) -> None:
+        tried.append(plan.model.plain()["decoder"].get("window", 0))
         raise fault
 
     patch("measure", fail)

@@ -40,7 +40,7 @@ from bottomup.data.dataset import Dataset
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
-from bottomup.plan.benchmarking import benchmark_plan
+from bottomup.plan.benchmarking import Measuring, benchmark_plan
 from bottomup.plan.overrides import key_of, value_of
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
