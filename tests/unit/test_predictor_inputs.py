@@ -15,12 +15,12 @@ from PIL import Image as Pillow
 from bottomup import Predictor
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.backbones.hourglass import Hourglass
-from bottomup.data.coco import read_image as read_stored
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.errors import DataError
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.tags import Tags
-from bottomup.images import find_images, read_image
+from bottomup.image_files import ImageReader
+from bottomup.images import find_images
 from bottomup.skeletons import COCO
 from bottomup.types import Prediction, Task
 
@@ -105,9 +105,9 @@ def test_a_file_is_seen_upright_and_a_data_set_s_as_stored(predictor: Predictor,
     exif = Pillow.Exif()
     exif[0x0112] = LEFT_SIDE_DOWN
     Pillow.fromarray(picture()).save(tmp_path / "a.jpg", exif=exif)
-    assert read_image(tmp_path / "a.jpg").shape == (W, H, 3)
+    assert ImageReader()(tmp_path / "a.jpg").shape == (W, H, 3)
     assert predictor(tmp_path / "a.jpg").size == (W, H)
-    assert read_stored(tmp_path / "a.jpg").shape == (3, H, W)
+    assert ImageReader("stored")(tmp_path / "a.jpg").shape == (H, W, 3)
     assert predictor(Pillow.open(tmp_path / "a.jpg")).size == (H, W)  # as its pixels lie
 
 
