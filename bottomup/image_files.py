@@ -108,7 +108,7 @@ REFUSED = (
     ),
     _kind(
         "a video, no image", _FRAMES, "mp4 m4v mov avi mkv webm mpg mpeg mts m2ts wmv flv 3gp ogv",
-        rb"....ftyp(?!avi|mif1|hei|hev|msf1)|RIFF....AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xb3\xba]|OggS",
+        rb"....ftyp(?!avi|mif1|hei|hev|msf1|crx)|RIFF....AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xb3\xba]|OggS",
     ),
     _kind("a camera's raw file, of which only a preview could be read", "develop it as JPEG or PNG",
           "dng cr2 cr3 nef arw raf orf rw2 pef srw"),
