@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import re
 import select
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TextIO
 
 from bottomup.compose import load_config
@@ -34,7 +32,6 @@ COMMANDS = {
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _UNREAD = 141  # 128 + SIGPIPE, likewise
-_HOME = re.compile(r"(?:(?<=[\[,])|^)~(?=[/,\]]|$)")
 
 _HELP = """bottomup COMMAND [OVERRIDE ...]
 
@@ -72,7 +69,7 @@ def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_HELP)
         return 0 if arguments else 2
-    command, overrides = arguments[0], [_with_home(override) for override in arguments[1:]]
+    command, overrides = arguments[0], arguments[1:]
     try:
         with _warning_in_lines(command):
             return _run(command, overrides)
@@ -82,12 +79,6 @@ def _main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say(command, "interrupted")
         return _INTERRUPTED
-
-
-def _with_home(override: str) -> str:
-    """``~`` at the beginning of a value, or of one in a list, as the home folder, which neither shells nor Hydra make of it."""
-    key, equals, value = override.partition("=")
-    return key + equals + _HOME.sub(lambda _: str(Path.home()), value) if equals else override
 
 
 def _silence_unread() -> bool:

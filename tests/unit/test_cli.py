@@ -18,9 +18,10 @@ import pytest
 from bottomup import cli, load
 from bottomup.cli import COMMANDS, main
 from bottomup.commands import benchmark, catalogue, evaluate, predict
+from bottomup.compose import load_config, sweep, value_of
 from bottomup.data.coco_skeleton import read_skeleton
 from bottomup.errors import BottomupWarning
-from bottomup.paths import path_of
+from bottomup.paths import path_of, with_home
 from tests.coco_folders import untrained, write_folder
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -126,11 +127,15 @@ def test_another_pipe_that_breaks_is_no_end_of_reading(monkeypatch: pytest.Monke
         ("images=~somebody/b.jpg", "images=~somebody/b.jpg"),
     ],
 )
-def test_home_is_read_in_every_value(override: str, read: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[list[str]] = []
-    monkeypatch.setattr(catalogue, "run", lambda _, overrides: seen.append(overrides))
-    assert main(["list", override]) == 0
-    assert seen == [[read.replace("HOME", str(Path.home()))]]
+def test_home_is_read_in_every_value(override: str, read: str) -> None:
+    assert with_home(override) == read.replace("HOME", str(Path.home()))
+
+
+def test_home_is_read_in_values_that_are_swept_and_alone() -> None:
+    home = str(Path.home())
+    assert value_of("output=~/a") == f"{home}/a"
+    assert load_config("predict", ["images=~/a/*.jpg"])["images"] == f"{home}/a/*.jpg"
+    assert [load_config("predict", one)["images"] for one in sweep(["images=~/a,~/b"])] == [f"{home}/a", f"{home}/b"]
 
 
 def test_paths_that_begin_at_home_are_found_and_written_there(
