@@ -6,6 +6,7 @@ import glob
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ _SUFFIXES = {
 Image = str | Path | NDArray[np.uint8] | PillowImage
 
 _UPRIGHT = ImageReader()
+_LOOKED_AT = 10_000  # entries of folders, where an image is looked for to be told of: a whole disk would take minutes
 
 
 def is_one(images: object) -> bool:
@@ -67,8 +69,8 @@ def _instead(where: str | Path, found: Sequence[Path], others: str) -> str:
     """What there is where no image was found: pictures that are not read, or folders that have images."""
     if others:
         return f", but {others}"
-    folders = [entry for entry in found if entry.is_dir()]
-    if any(_named_as_image(entry) for folder in folders for entry in folder.rglob("*")):
+    inside = (entry for folder in found if folder.is_dir() for entry in folder.rglob("*"))
+    if any(_named_as_image(entry) for entry in islice(inside, _LOOKED_AT)):
         return f", but there are images in its folders: give {str(where).rstrip('/')}/** for all of them"
     return f" ({', '.join(sorted(_SUFFIXES))})"
 
@@ -80,7 +82,10 @@ def _pixels(image: Image, read: ImageReader) -> NDArray[np.uint8]:
     if isinstance(image, PillowImage):
         if image.mode.startswith(("I", "F")):  # Pillow would cut them off at 255 and call it RGB
             raise DataError(f"a Pillow image should have 8 bits a channel, got mode {image.mode}; scale it to 0-255 first")
-        image = np.array(image.convert("RGB"))
+        try:
+            image = np.array(image.convert("RGB"))  # which reads its file
+        except OSError as error:
+            raise DataError(f"a Pillow image cannot be read ({error}); was its file copied or downloaded whole?") from None
     if not isinstance(image, np.ndarray):
         expected = "a path, an (H, W, 3) uint8 RGB array or a Pillow image"
         raise DataError(f"an image should be {expected}, got {type(image).__name__}; convert it")

@@ -65,6 +65,13 @@ def test_a_pillow_image_of_any_mode_is_its_rgb(predictor: Predictor, mode: str) 
     assert_same(predictor(image), predictor(np.array(image.convert("RGB"))))
 
 
+def test_a_pillow_image_of_a_cut_file_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+    save_jpeg(tmp_path / "a.jpg", drawn(0, 17))
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"a Pillow image cannot be read \(.*truncated.*downloaded whole"):
+        predictor(Pillow.open(tmp_path / "a.jpg"))
+
+
 def test_a_pillow_image_deeper_than_a_byte_is_refused(predictor: Predictor) -> None:
     for mode in ("I", "F", "I;16"):
         with pytest.raises(DataError, match="8 bits a channel"):
