@@ -9,12 +9,15 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
 from bottomup.cli import main
 from bottomup.data.coco import Coco
 from bottomup.errors import BottomupWarning, DataError
+from bottomup.image_files import ImageReader
 from tests.coco_folders import (
     HEIGHT,
     IMAGES,
@@ -22,6 +25,7 @@ from tests.coco_folders import (
     WIDTH,
     Save,
     assert_on_dots,
+    drawn,
     evaluation_batch,
     ideal_ap,
     save_deep,
@@ -151,3 +155,19 @@ def test_all_sixteen_bits_are_read_as_they_are(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "photos", suffix=".png", save=save_deep)
     assert_on_dots(training_batch(root))
     assert_on_dots(evaluation_batch(root))
+
+
+# ---- prediction ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("option", "size"), [([], (HEIGHT, WIDTH)), (["orientation=stored"], (WIDTH, HEIGHT))])
+def test_predictions_are_drawn_on_the_image_that_was_asked_for(option: list[str], size: tuple[int, int], tmp_path: Path) -> None:
+    save_jpeg(tmp_path / "a.jpg", drawn(0, 17), 6)
+    save_deep(tmp_path / "b.png", drawn(0, 17), 12)
+    output, weights = tmp_path / "output", f"weights={untrained(tmp_path)}"
+    assert main(["predict", f"images={tmp_path}/*.*g", weights, f"output={output}", "bit_depth=12", *option]) == 0
+    assert cv2.imread(str(output / "pictures" / "a.png")).shape[:2] == size
+    for name, orientation in (("a", 6 if option else 1), ("b", 1)):
+        shown = cv2.imread(str(output / "pictures" / f"{name}.png"))[..., ::-1]
+        save_jpeg(tmp_path / "expected.jpg", drawn(0, 17), orientation)
+        assert np.abs(shown.astype(int) - ImageReader("stored")(tmp_path / "expected.jpg")).mean() < 3  # of 255
