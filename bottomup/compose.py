@@ -18,6 +18,7 @@ from bottomup.data.subset import Subset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import annotations_of, check_options, check_value, check_values, resolved
+from bottomup.paths import with_home
 from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
 from bottomup.types import Task
@@ -163,7 +164,7 @@ def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(command, overrides=[_as_option(override) for override in overrides])
+            composed = compose(command, overrides=[_as_option(with_home(override)) for override in overrides])
             if "decoder" in composed:  # before anything that refers to it is resolved
                 decoder, named = (OmegaConf.to_container(OmegaConf.create(composed[key])) for key in ("decoder", "decoders"))
                 OmegaConf.update(composed, "decoder", _settled(decoder, named, overrides), merge=False, force_add=True)
@@ -235,7 +236,7 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     from hydra.errors import HydraException
 
     try:
-        return OverridesParser.create().parse_overrides(list(overrides))
+        return OverridesParser.create().parse_overrides([with_home(override) for override in overrides])
     except HydraException as error:
         raise ConfigError(_hydra_message(error)) from error
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from bottomup.options import Count, Natural
+from bottomup.options import AtLeast, Count, Natural
 
 _Options = Mapping[str, Any]
 
@@ -49,6 +49,8 @@ class Configuration(TypedDict, total=False):
     init: str | Sequence[str] | None
     weights: str | None
     images: str | None
+    orientation: Literal["stored", "upright"]
+    bit_depth: Annotated[int, AtLeast(8)] | None
     results: str | Sequence[str] | None
     title: str | int
     input_size: Count

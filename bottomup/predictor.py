@@ -22,10 +22,12 @@ from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.engine.settings import PRECISIONS
 from bottomup.errors import ConfigError
 from bottomup.geometry import area_scale, invert
+from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
 from bottomup.ops.joining import join_views
 from bottomup.registry import unknown
+from bottomup.skeletons import warn_of_mirroring
 from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import growth, make_view
@@ -45,8 +47,9 @@ class Predictor:
     view merged as maps, and people are joined (``ops.joining.join_views``). Heads that ``head_scales`` names are run at scales of
     their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and merged onto each frame that is decoded.
 
-    Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it; an array or a Pillow image
-    as its pixels lie. Data sets read a file's stored pixels instead, which COCO's annotations refer to.
+    Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it, or, with ``orientation``
+    "stored", as its pixels lie, which COCO's annotations refer to; an array or a Pillow image as its pixels lie. ``bit_depth``
+    says how many of 16 bits a channel files use (``ImageReader``). Data sets have options of their own for both.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Predictor:
         batch_size: int = 8,
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         device: str | torch.device = "cpu",
+        orientation: Orientation = "upright",
+        bit_depth: int | None = None,
     ) -> None:
         if views not in get_args(Views):
             raise ConfigError(f"views is one of {list(get_args(Views))}, got {views!r}")
@@ -76,6 +81,9 @@ class Predictor:
         self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip
         self.head_scales, self.views = _own_scales(model, head_scales or {}), views
         self.batch_size, self.precision = batch_size, PRECISIONS[precision]
+        self.read = ImageReader(orientation, bit_depth)
+        if flip:
+            warn_of_mirroring(model.task.skeleton)
 
     def __call__(self, images: Image | Sequence[Image]) -> Any:
         """One Prediction for one image; a list, in order, for a list, a folder or a glob (``**`` is any depth of folders).
@@ -89,7 +97,9 @@ class Predictor:
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
         """Predict on several images, in order."""
         prepare = self._letterbox()
-        samples = ((index, prepare(sample_of(image, index, self.model.task.keypoints))) for index, image in enumerate(images))
+        samples = (
+            (index, prepare(sample_of(image, index, self.model.task.keypoints, self.read))) for index, image in enumerate(images)
+        )
         found = dict(self._run(samples, ()))
         return [found[index] for index in range(len(images))]
 
@@ -164,7 +174,7 @@ class Predictor:
     @torch.inference_mode()
     def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
         """One image as the network sees it, (3, H, W) in input px, with the merged outputs and where they lie."""
-        sample = self._letterbox()(sample_of(image, 0, self.model.task.keypoints))
+        sample = self._letterbox()(sample_of(image, 0, self.model.task.keypoints, self.read))
         batch = collate([sample]).to(self.device)
         view = self._view(batch, self.scales[0], flipped=False)
         outputs, frame = self.outputs(batch)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 from bottomup.geometry import Grid, area_scale, chain, mirrors, transform_boxes, transform_points
 from bottomup.masks import Masks
 from bottomup.options import Options
+from bottomup.paths import write_text
 from bottomup.skeletons import Skeleton
 
 Features = dict[str, Tensor]  # level name -> (B, C, h, w)
@@ -318,13 +318,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write text to a temporary name and rename it."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(target)
-    return target

@@ -20,8 +20,8 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors",), ("shapes",), ("registry",), ("options",), ("configuration",),
-    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "images"),
+    ("version",), ("errors", "paths"), ("shapes",), ("registry",), ("options",), ("configuration",),
+    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "image_files", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("model",), ("assembly",), ("compose",),

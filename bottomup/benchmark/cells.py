@@ -7,13 +7,13 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bottomup.compose import config_folder, key_of, sweep
 from bottomup.errors import ConfigError
+from bottomup.paths import path_of
 from bottomup.registry import unknown
 
 _PARTS = ("common", "axes", "cells")
@@ -61,7 +61,7 @@ def _latest(overrides: Sequence[str]) -> tuple[str, ...]:
 
 def _listed(matrix: str) -> list[Cell]:
     """The cells of a matrix."""
-    path = Path(matrix) if matrix.endswith((".yaml", ".yml")) else config_folder() / "matrix" / f"{matrix}.yaml"
+    path = path_of(matrix) if matrix.endswith((".yaml", ".yml")) else config_folder() / "matrix" / f"{matrix}.yaml"
     if not path.is_file():
         known = sorted(file.stem for file in (config_folder() / "matrix").glob("*.yaml"))
         raise ConfigError(unknown("matrix", matrix, known) + "; or give a YAML file")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bottomup.commands.setting import initial_checkpoints, write_config
 from bottomup.compose import MODEL_KEYS, compose_model, without_pretraining
 from bottomup.engine.checkpoint import Checkpoint, initialise, load_checkpoint, save_checkpoint, versions
 from bottomup.errors import CheckpointError, ConfigError
+from bottomup.paths import path_of
 
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
             f"{len(missing)} tensors are in none of {given}, or of another shape: {some}, …; was each part trained?"
         )
     kept = {key: plain[key] for key in MODEL_KEYS if key in plain}
-    output = Path(config["output"])
+    output = path_of(str(config["output"]))
     path = save_checkpoint(output / "best.pt", Checkpoint(kept, task, model.state_dict(), None, None, versions()))
     write_config(output, plain)
     print(path)

@@ -17,7 +17,8 @@ from torch import Tensor
 from bottomup.commands.setting import make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
-from bottomup.images import find_images, read_image
+from bottomup.image_files import ImageReader
+from bottomup.images import find_images
 from bottomup.ops.sampling import gather_maps
 from bottomup.predictor import Predictor
 from bottomup.types import Instances, write_json
@@ -89,7 +90,7 @@ def _predict(predictor: Predictor, photos: Sequence[Photo], folder: Path, maps: 
     """Predict on a few images, draw them and add them to what was ``found``."""
     skeleton = predictor.model.task.skeleton
     assert skeleton is not None  # checkpoints of pose models carry one
-    readable = _read(photos, found)
+    readable = _read(photos, predictor.read, found)
     predictions = predictor.predict([image for _, image in readable])
     for (photo, image), prediction in zip(readable, predictions, strict=True):
         save_png(folder / f"{photo.picture}.png", draw_instances(image.transpose(2, 0, 1), prediction.instances, skeleton))
@@ -100,12 +101,12 @@ def _predict(predictor: Predictor, photos: Sequence[Photo], folder: Path, maps: 
         found.images += 1
 
 
-def _read(photos: Sequence[Photo], found: Found) -> list[tuple[Photo, NDArray[np.uint8]]]:
+def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tuple[Photo, NDArray[np.uint8]]]:
     """The images that can be read, (H, W, 3); the others are told and noted."""
     readable = []
     for photo in photos:
         try:
-            readable.append((photo, read_image(photo.path)))
+            readable.append((photo, read(photo.path)))
         except DataError as error:
             print(f"passed over: {error}", file=sys.stderr)
             found.unreadable.append(photo.file_name)

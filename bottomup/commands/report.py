@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bottomup.commands.setting import output_folder
 from bottomup.errors import ConfigError
+from bottomup.paths import path_of, write_text
 from bottomup.report.page import page
 from bottomup.report.plots import plots
 from bottomup.report.rows import read_results
 from bottomup.report.tables import legend, markdown, table
-from bottomup.types import write_text
 
 
 def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Write report.md, plots and report.html; returns where the page lies."""
     if not config["results"]:
         raise ConfigError("results= is missing: give the output= folder of bottomup benchmark, or a list of such")
-    paths = [Path(path) for path in ([config["results"]] if isinstance(config["results"], str) else config["results"])]
+    paths = [path_of(path) for path in ([config["results"]] if isinstance(config["results"], str) else config["results"])]
     results = read_results(paths)
     output = output_folder({"output": config["output"] or (paths[0].parent if paths[0].suffix == ".json" else paths[0])}, "report")
     title, setting = str(config["title"]), "  \n".join(results.setting)  # two spaces: a new line in Markdown

@@ -20,8 +20,10 @@ from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_needed
 from bottomup.errors import ConfigError, DataError
 from bottomup.model import PoseModel
 from bottomup.options import check_options
+from bottomup.paths import path_of
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
+from bottomup.skeletons import warn_of_mirroring
 from bottomup.types import Task
 
 
@@ -29,7 +31,7 @@ def output_folder(config: Mapping[str, Any], command: str) -> Path:
     """``output``, or outputs/<command>/<time>; ConfigError where no such folder can be made."""
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     given = config.get("output")
-    folder = Path("outputs") / command / now if given is None else Path(str(given))
+    folder = Path("outputs") / command / now if given is None else path_of(str(given))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:  # a file of that name, no right to write, a full disk
@@ -101,6 +103,8 @@ def training_set(config: Mapping[str, Any], dataset: Dataset, model: PoseModel, 
     side = model.side(length, "all")
     flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
     augment = Augment((side, side), model.fill.tolist(), flip, length, **config["augment"])
+    if augment.flip:
+        warn_of_mirroring(dataset.task.skeleton)
     return TrainingSet(dataset, augment, model.ignores | extra, int(config["seed"]))
 
 
@@ -139,4 +143,6 @@ def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, tas
         batch_size=config["batch_size"],
         precision=config["precision"],
         device=device_of(config),
+        orientation=config.get("orientation") or "upright",
+        bit_depth=config.get("bit_depth"),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bottomup.paths import path_of
 from bottomup.types import write_json
 
 
@@ -26,7 +27,7 @@ def write_metrics(directory: str | Path, metrics: Mapping[str, Any]) -> Path:
 
     NaN and infinities become null, which JSON has; numpy numbers and tensors of one element become plain numbers.
     """
-    return write_json(Path(directory) / "metrics.json", _plain(metrics))
+    return write_json(path_of(directory) / "metrics.json", _plain(metrics))
 
 
 def _plain(value: Any) -> Any:

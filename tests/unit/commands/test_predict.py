@@ -15,6 +15,7 @@ from bottomup.commands import predict
 from bottomup.commands.predict import photos_of
 from bottomup.compose import MODEL_KEYS, compose_model, load_config
 from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
+from bottomup.image_files import ImageReader
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 
@@ -116,14 +117,14 @@ def test_what_was_found_before_an_interruption_is_written(
 ) -> None:
     write_images(tmp_path / "images", "a.png", "b.png", "c.png")
     monkeypatch.setattr(predict, "_CHUNK", 1)
-    read_image = predict.read_image
+    read_image = ImageReader.__call__
 
-    def interrupted(path: Path) -> Any:
+    def interrupted(reader: ImageReader, path: Path) -> Any:
         if path.name == "c.png":
             raise KeyboardInterrupt
-        return read_image(path)
+        return read_image(reader, path)
 
-    monkeypatch.setattr(predict, "read_image", interrupted)
+    monkeypatch.setattr(ImageReader, "__call__", interrupted)
     assert run(weights, tmp_path / "images", tmp_path / "output") == 130
     assert capsys.readouterr().err == "bottomup predict: interrupted\n"
     assert by_name(read(tmp_path / "output")[0]).keys() == {"a.png", "b.png"}
