@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _HOME = re.compile(r"(?:(?<=[\[,])|^)~(?=[/,\]]|$)")
 
@@ -34,3 +38,17 @@ def write_text(path: str | Path, text: str) -> Path:
     partial.write_text(text)
     partial.replace(target)
     return target
+
+
+def write_json(path: str | Path, data: Any) -> Path:
+    """Write JSON to a temporary name and rename it, so that a reader sees all of it or none; what is not finite becomes null."""
+    return write_text(path, json.dumps(_finite(data), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Plain data with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

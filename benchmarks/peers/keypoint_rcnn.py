@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import KeypointRCNN, keypointrcnn_resnet50_fpn
 
-from bottomup.benchmark.exhibits import EXHIBITS, described
+from bottomup.benchmark.exhibits import EXHIBITS, catalogue, described
 from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
@@ -44,13 +44,16 @@ from bottomup.data.dataset import Dataset
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.paths import write_json
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
-from bottomup.types import Instances, Prediction, write_json
+from bottomup.thresholds import Thresholds
+from bottomup.types import Instances, Prediction
 from bottomup.visualize.sheets import to_picture
 
 NAME = "torchvision's keypoint R-CNN, ResNet-50-FPN"
 PEER, OURS = "keypoint_rcnn", "ours"  # folders of pictures
+SHOWN = Thresholds(score=0.75)  # people, of the report's page: as torchvision's own gallery shows them
 _OWN = ("weights", "ours", "output", "peer")  # what is no override of bottomup benchmark here
 _WARM_UP = 3  # images that are not counted
 
@@ -150,8 +153,8 @@ def exhibit(folder: Path, predictions: Sequence[Prediction], dataset: Dataset, c
     for index, prediction in enumerate(predictions[:count]):
         file = f"{index}.jpg"
         cv2.imwrite(str(folder / file), to_picture(dataset.sample(index, frozenset()).pixels)[..., ::-1])
-        shown.append({"image_id": prediction.image_id, "file": file, "maps": {}, **described(prediction)})
-    write_json(folder / EXHIBITS, {"edges": [list(edge) for edge in COCO.tree], "images": shown})
+        shown.append({"image_id": prediction.image_id, "file": file, "maps": {}, **described(prediction, SHOWN, COCO)})
+    write_json(folder / EXHIBITS, catalogue(COCO, SHOWN, shown))
 
 
 def peer_row(model: nn.Module, name: str, overrides: Sequence[str], folder: Path) -> Row:

@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 
-from bottomup.paths import path_of
-from bottomup.types import write_json
+from bottomup.paths import path_of, write_json
 
 Row = dict[str, Any]
 

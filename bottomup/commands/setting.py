@@ -145,4 +145,6 @@ def make_predictor(config: Mapping[str, Any], checkpoint: Checkpoint | None, tas
         device=device_of(config),
         orientation=config.get("orientation") or "upright",
         bit_depth=config.get("bit_depth"),
+        score_threshold=config.get("score_threshold"),
+        keypoint_threshold=config.get("keypoint_threshold"),
     )

@@ -35,7 +35,8 @@ from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
 from bottomup.model import PoseModel
-from bottomup.types import Batch, write_json
+from bottomup.paths import write_json
+from bottomup.types import Batch
 
 LAST = "last.pt"  # of a run: what resume=true goes on from
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bottomup.paths import path_of
-from bottomup.types import write_json
+from bottomup.paths import path_of, write_json
 
 
 def format_table(metrics: Mapping[str, float], per_row: int = 10) -> str:

@@ -22,8 +22,8 @@ _TILE = 640  # px: longer pictures are shrunk on sheets of many, which would hav
 
 
 def to_picture(image: NDArray[np.uint8]) -> Picture:
-    """A copy of an image (3, H, W) as a picture (H, W, 3)."""
-    return np.ascontiguousarray(image.transpose(1, 2, 0))
+    """A copy of an image (3, H, W) as a picture (H, W, 3), however the image lies in memory."""
+    return np.array(image.transpose(1, 2, 0), order="C")
 
 
 def tile(image: NDArray[np.uint8]) -> Picture:

@@ -36,7 +36,8 @@ def predictor() -> Predictor:
     decoder = AssociativeEmbedding(Task(COCO), detection_threshold=0.001)
     heads = {"heatmap": HeadSpec(partial(Heatmap, sigma=8.0)), "tags": HeadSpec(partial(Tags, dim=1))}
     model = assemble(Hourglass(stacks=1, levels=2, channels=8, growth=4), Task(COCO), heads, decoder=decoder)
-    return Predictor(model.double(), decoder, input_size=64)  # an untrained network's maps are full of near ties
+    # an untrained network's maps are full of near ties, and what it finds is not worth showing
+    return Predictor(model.double(), decoder, input_size=64, score_threshold=0.0)
 
 
 def picture(h: int = H, w: int = W) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ import pytest
 
 from bottomup.benchmark.results import SCHEMA, SETTING, blank_row, file_hash, read_result, setting, setting_of, write_result
 from bottomup.commands.measure import _joined
-from bottomup.types import write_json
+from bottomup.paths import write_json
 
 COMMITTED = sorted((Path(__file__).resolve().parents[3] / "benchmarks" / "results").rglob("*.json"))
 
