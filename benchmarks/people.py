@@ -35,10 +35,11 @@ from bottomup.heads.proposals import Proposals
 from bottomup.heads.segmentation import Segmentation
 from bottomup.heads.short_offsets import ShortOffsets
 from bottomup.heads.tags import Tags
+from bottomup.paths import write_text
 from bottomup.report.plots import draw_lines
 from bottomup.skeletons import COCO
 from bottomup.stages import Head, Level, Source
-from bottomup.types import Batch, Outputs, Prediction, Task, write_text
+from bottomup.types import Batch, Outputs, Prediction, Task
 
 RESULT = Path(__file__).parent / "results" / "people.json"
 PLOT = Path(__file__).parents[1] / "docs" / "people.svg"

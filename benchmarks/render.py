@@ -112,6 +112,16 @@ def spurious_boxes_table() -> str:
     return markdown_table(["keypoints", "spurious boxes a person", "AP, plain rules", "AP, decoder `prn`"], cells)
 
 
+def shown_table() -> str:
+    """Two rows a decoder of benchmarks/results/shown.json: everybody, and who is worth showing."""
+    cells = [
+        [f"{row['name']}, {which}", f"{row[key]['people']:.1f}", f"{row[key]['nobody']:.0%}", share(row[key]["AP"])]
+        for row in read_result(RESULTS / "shown.json")["rows"]
+        for key, which in (("all", "all"), ("shown", f"from {row['score_threshold']:g} on"))
+    ]
+    return markdown_table(["weights", "people a photo", "of them nobody, or somebody once more", "AP"], cells)
+
+
 def ideal_table() -> str:
     """One row a kind of fields of benchmarks/results/ideal.json."""
     rows = read_result(RESULTS / "ideal.json")["rows"]
@@ -147,6 +157,7 @@ def render(text: str) -> str:
         "ideal": ideal_table(),
         "peers": peers_table(),
         "prn": prn_table(),
+        "shown": shown_table(),
         "spurious_boxes": spurious_boxes_table(),
         "matrix": matrix_table("matrix", "learning rate"),
         "bench": matrix_table("bench"),

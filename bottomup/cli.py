@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 from bottomup.errors import BottomupError, BottomupWarning, ConfigError
 from bottomup.registry import unknown
@@ -28,6 +30,7 @@ COMMANDS = {
 }
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_UNREAD = 141  # 128 + SIGPIPE, likewise
 
 _HELP = """bottomup COMMAND [OVERRIDE ...]
 
@@ -47,8 +50,21 @@ Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 on success, 1 with one readable sentence on a user's error, 2 on a wrong command, 130 on Ctrl-C."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Run a command; 0 on success, 1 with one readable sentence on a user's error, 2 on a wrong command, 130 on Ctrl-C.
+
+    141 where nobody reads on: ``bottomup list | head`` ends as other programs do, without a word.
+    """
+    try:
+        code = _main(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()  # what is refused here would be told when Python ends
+    except BrokenPipeError:
+        if not _silence_unread():
+            raise  # another pipe, as a worker's
+        return _UNREAD
+    return code
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_HELP)
         return 0 if arguments else 2
@@ -62,6 +78,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say(command, "interrupted")
         return _INTERRUPTED
+
+
+def _silence_unread() -> bool:
+    """Let what was printed for nobody go nowhere; whether stdout or stderr is a pipe that nobody reads."""
+    left = [stream.fileno() for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+    for descriptor in left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return bool(left)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+        return bool(_polled(stream.fileno()))
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):  # no file behind it, or a closed one
+        return False
+
+
+def _polled(descriptor: int) -> object:
+    """What the system says of a pipe that cannot be written to; an unbuffered stream keeps nothing to flush."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return poll.poll(0)
 
 
 def _say(command: str, sentence: str) -> None:

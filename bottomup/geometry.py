@@ -182,6 +182,19 @@ def transform_boxes(boxes: Array, matrix: Array) -> Array:
     return np.concatenate((corners.min(1), corners.max(1)), axis=1)
 
 
+def flip_boxes(boxes: Tensor, width: float) -> Tensor:
+    """Mirror boxes (..., 4) xyxy in an image of ``width`` px."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack((width - x2, y1, width - x1, y2), dim=-1)
+
+
+def boxes_around(points: Tensor) -> Tensor:
+    """The boxes (P, 4) xyxy around points (P, K, 2), of which those that are NaN do not count; 0 around none."""
+    low = points.nan_to_num(nan=torch.inf).amin(1)
+    high = points.nan_to_num(nan=-torch.inf).amax(1)
+    return torch.where((high >= low).all(1, keepdim=True), torch.cat((low, high), dim=1), 0.0)
+
+
 def area_scale(matrix: Array) -> float:
     """By how much an affine matrix (2, 3) enlarges areas."""
     return abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))

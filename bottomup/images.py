@@ -3,77 +3,89 @@
 from __future__ import annotations
 
 import glob
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
 
-from bottomup.errors import DataError
+from bottomup.errors import BottomupWarning, DataError
+from bottomup.image_files import ImageReader, refused_by_name
+from bottomup.paths import path_of
 from bottomup.types import People, Sample
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-
-
-@runtime_checkable
-class PillowImage(Protocol):
-    """An image of Pillow, known by what it can do: nothing here needs that library."""
-
-    mode: str
-
-    def convert(self, mode: str) -> Any:
-        """The image in another mode, as "RGB"."""
-
+_SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2",
+}  # fmt: skip
 
 Image = str | Path | NDArray[np.uint8] | PillowImage
+
+_UPRIGHT = ImageReader()
+_LOOKED_AT = 10_000  # entries of folders, where an image is looked for to be told of: a whole disk would take minutes
 
 
 def is_one(images: object) -> bool:
     """Whether what is given is a single image, no list, folder or glob of them."""
-    return isinstance(images, (np.ndarray, PillowImage)) or (isinstance(images, (str, Path)) and Path(images).is_file())
+    return isinstance(images, (np.ndarray, PillowImage)) or (isinstance(images, (str, Path)) and path_of(images).is_file())
 
 
 def find_images(where: str | Path) -> list[Path]:
     """The image that ``where`` is, or those of a folder or a glob, sorted; DataError where there is none.
 
-    In a glob ``*`` stands for any part of a name, ``**`` for any depth of folders.
+    In a glob ``*`` stands for any part of a name, ``**`` for any depth of folders. Warns of videos and of formats that are not
+    read where they lie beside images.
     """
-    path = Path(where)
+    path = path_of(where)
     if path.is_file():
         return [path]
     # not Path.glob, which refuses absolute patterns
-    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
-    images = sorted(entry for entry in found if entry.suffix.lower() in _SUFFIXES and entry.is_file())
+    found = sorted(path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
+    images = [entry for entry in found if _named_as_image(entry)]
+    others = _said([entry for entry in found if refused_by_name(entry) and entry.is_file()])
     if not images:
-        raise DataError(f"{where}: no such image, folder or glob with images ({', '.join(sorted(_SUFFIXES))})")
+        raise DataError(f"{where}: no such image, folder or glob with images{_instead(where, found, others)}")
+    if others:
+        warnings.warn(f"{where}: passed over {others}", BottomupWarning, stacklevel=2)
     return images
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """An image file as (H, W, 3) uint8 RGB; DataError where it is none.
-
-    It is turned upright by its EXIF, as viewers show it. ``data.coco.read_image`` does not: annotations refer to stored pixels.
-    """
-    if not Path(path).is_file():
-        raise DataError(f"{path}: {'a folder, no image' if Path(path).is_dir() else 'no such file'}")
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # more pixels than OpenCV reads
-        image = None
-    if image is None:
-        raise DataError(f"{path}: not readable as an image; was it copied or downloaded whole?")
-    return np.ascontiguousarray(image[..., ::-1])
+def _named_as_image(entry: Path) -> bool:
+    return entry.suffix.lower() in _SUFFIXES and entry.is_file()
 
 
-def _pixels(image: Image) -> NDArray[np.uint8]:
+def _said(files: Iterable[Path]) -> str:
+    """How many files there are of each kind that is not read, and what to do with them."""
+    kinds = [(refused_by_name(file), file.name) for file in files]
+    counts, examples = Counter(kind for kind, _ in kinds), dict(reversed(kinds))
+    told = [f"{count} such as {examples[kind]}: {kind.said(examples[kind])}" for kind, count in counts.items() if kind]
+    return "; ".join(told)
+
+
+def _instead(where: str | Path, found: Sequence[Path], others: str) -> str:
+    """What there is where no image was found: pictures that are not read, or folders that have images."""
+    if others:
+        return f", but {others}"
+    inside = (entry for folder in found if folder.is_dir() for entry in folder.rglob("*"))
+    if any(_named_as_image(entry) for entry in islice(inside, _LOOKED_AT)):
+        return f", but there are images in its folders: give {str(where).rstrip('/')}/** for all of them"
+    return f" ({', '.join(sorted(_SUFFIXES))})"
+
+
+def _pixels(image: Image, read: ImageReader) -> NDArray[np.uint8]:
     """The pixels (H, W, 3) RGB of an image in whatever form; DataError where it is none."""
     if isinstance(image, (str, Path)):
-        return read_image(image)
+        return read(image)
     if isinstance(image, PillowImage):
         if image.mode.startswith(("I", "F")):  # Pillow would cut them off at 255 and call it RGB
             raise DataError(f"a Pillow image should have 8 bits a channel, got mode {image.mode}; scale it to 0-255 first")
-        image = np.array(image.convert("RGB"))
+        try:
+            image = np.array(image.convert("RGB"))  # which reads its file
+        except OSError as error:
+            raise DataError(f"a Pillow image cannot be read ({error}); was its file copied or downloaded whole?") from None
     if not isinstance(image, np.ndarray):
         expected = "a path, an (H, W, 3) uint8 RGB array or a Pillow image"
         raise DataError(f"an image should be {expected}, got {type(image).__name__}; convert it")
@@ -84,9 +96,9 @@ def _pixels(image: Image) -> NDArray[np.uint8]:
     return image
 
 
-def sample_of(image: Image, index: int, keypoints: int) -> Sample:
-    """An image in its own frame, of whose people nothing is known."""
-    pixels = _pixels(image)
+def sample_of(image: Image, index: int, keypoints: int, read: ImageReader = _UPRIGHT) -> Sample:
+    """An image in its own frame, of whose people nothing is known; files are ``read``."""
+    pixels = _pixels(image, read)
     return Sample(
         image=pixels.transpose(2, 0, 1),
         people=People.empty(keypoints),

@@ -18,7 +18,8 @@ def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), dev
     """A ready predictor: ``load("associative_embedding", weights="best.pt")("photo.jpg").instances.keypoints``.
 
     ``weights`` is a checkpoint of a training run; ``overrides`` are Hydra overrides of its configuration; other options go to
-    the Predictor (flip, scales, batch_size, …). Raises ConfigError for an unknown method, CheckpointError for a bad file.
+    the Predictor (flip, scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
+    Raises ConfigError for an unknown method, CheckpointError for a bad file.
     """
     if method not in available():
         raise ConfigError(unknown("method", method, available()))

@@ -89,6 +89,16 @@ class Masks:
             window = self._window(crop, size)
             yield window, _pixels(crop, to_cells, window) > 0
 
+    def boxes(self, size: tuple[int, int]) -> Tensor:
+        """(P, 4) xyxy px: around the pixels of a frame of ``size`` inside each mask; 0 where there are none."""
+        found = torch.zeros(len(self), 4)
+        for index, ((rows, columns), inside) in enumerate(self.windows(size)):
+            y, x = (inside.any(axis).nonzero()[:, 0] for axis in (1, 0))
+            if len(y):
+                low, high = (columns.start + x[0], rows.start + y[0]), (columns.start + x[-1] + 1, rows.start + y[-1] + 1)
+                found[index] = torch.stack((*low, *high))
+        return found
+
     def to_rle(self, size: tuple[int, int]) -> list[dict[str, Any]]:
         """COCO's compressed run-length codes of the masks in a frame of ``size``, as JSON takes them."""
         codes = []

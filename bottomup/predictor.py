@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -21,17 +21,31 @@ from bottomup.data.letterbox import Side, letterbox
 from bottomup.data.loader import buckets, collate, prepared_samples
 from bottomup.errors import ConfigError
 from bottomup.geometry import area_scale, invert
+from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
 from bottomup.ops.joining import join_views
+from bottomup.ops.shown import shown
 from bottomup.precision import PRECISIONS
 from bottomup.registry import unknown
+from bottomup.skeletons import warn_of_mirroring
 from bottomup.stages import Decoder
+from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import growth, make_view
 
 Views = Literal["maps", "instances"]
 Seen = tuple[Outputs, Frame]  # what heads make of a view, or of several that are merged, and where it lies
+
+
+class Look(NamedTuple):
+    """One image as the network saw it, and what it made of it; of several views that are decoded apart the first."""
+
+    prediction: Prediction  # image px
+    image: NDArray[np.uint8]  # (3, H, W) input px
+    outputs: Outputs  # of a batch of one
+    frame: Frame
+    to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
 
 
 class Predictor:
@@ -45,8 +59,14 @@ class Predictor:
     view merged as maps, and people are joined (``ops.joining.join_views``). Heads that ``head_scales`` names are run at scales of
     their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and merged onto each frame that is decoded.
 
-    Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it; an array or a Pillow image
-    as its pixels lie. Data sets read a file's stored pixels instead, which COCO's annotations refer to.
+    Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it, or, with ``orientation``
+    "stored", as its pixels lie, which COCO's annotations refer to; an array or a Pillow image as its pixels lie. ``bit_depth``
+    says how many of 16 bits a channel files use (``ImageReader``). Data sets have options of their own for both.
+
+    Of images, files and folders those people are predicted who are worth showing: who score ``score_threshold`` or more, once each,
+    in boxes around their mask or the keypoints above ``keypoint_threshold`` (None: what the decoder recommends, for methods score
+    differently; a ``score_threshold`` of 0: everybody, as accuracy is measured). Of data sets, which are there to be measured
+    on, everybody is predicted.
     """
 
     def __init__(
@@ -63,6 +83,10 @@ class Predictor:
         batch_size: int = 8,
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         device: str | torch.device = "cpu",
+        orientation: Orientation = "upright",
+        bit_depth: int | None = None,
+        score_threshold: float | None = None,
+        keypoint_threshold: float | None = None,
     ) -> None:
         if views not in get_args(Views):
             raise ConfigError(f"views is one of {list(get_args(Views))}, got {views!r}")
@@ -76,6 +100,12 @@ class Predictor:
         self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip
         self.head_scales, self.views = _own_scales(model, head_scales or {}), views
         self.batch_size, self.precision = batch_size, PRECISIONS[precision]
+        self.read = ImageReader(orientation, bit_depth)
+        if flip:
+            warn_of_mirroring(model.task.skeleton)
+        given = {"score": score_threshold, "keypoint": keypoint_threshold}
+        said = {name: value for name, value in given.items() if value is not None}
+        self.thresholds: Thresholds = replace(decoder.recommended, **said)
 
     def __call__(self, images: Image | Sequence[Image]) -> Any:
         """One Prediction for one image; a list, in order, for a list, a folder or a glob (``**`` is any depth of folders).
@@ -87,14 +117,18 @@ class Predictor:
         return self.predict(find_images(images) if isinstance(images, (str, Path)) else images)  # type: ignore[arg-type]
 
     def predict(self, images: Sequence[Image]) -> list[Prediction]:
-        """Predict on several images, in order."""
-        prepare = self._letterbox()
-        samples = ((index, prepare(sample_of(image, index, self.model.task.keypoints))) for index, image in enumerate(images))
+        """Predict on several images, in order: the instances worth showing."""
+        samples = ((index, self._sample(image, index)) for index, image in enumerate(images))
         found = dict(self._run(samples, ()))
-        return [found[index] for index in range(len(images))]
+        return [self.shown(found[index]) for index in range(len(images))]
+
+    def shown(self, prediction: Prediction) -> Prediction:
+        """What of a prediction with all instances is worth showing, ``ops.shown``."""
+        skeleton = self.model.task.skeleton
+        return prediction if skeleton is None else shown(prediction, self.thresholds, skeleton.sigmas)
 
     def predict_dataset(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Prediction]]:
-        """Predict on every image of a data set, with its index, as batches fill.
+        """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
 
         ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions.
         """
@@ -106,6 +140,11 @@ class Predictor:
         if not maps and not self.model.reads_images(self.model.decoded, self.model.keys_of(oracle)):
             dataset = Labels(dataset)
         return prepared_samples(dataset, self._letterbox(), frozenset(maps), workers)
+
+    def _sample(self, image: Image, index: int = 0) -> Sample:
+        """An image, letterboxed."""
+        prepared: Sample = self._letterbox()(sample_of(image, index, self.model.task.keypoints, self.read))
+        return prepared
 
     def _letterbox(self) -> Any:
         fill = self.model.fill.tolist()
@@ -161,15 +200,27 @@ class Predictor:
         maps = [view.segmentation for view in views if view.segmentation is not None]
         return replace(views[0], instances=left, segmentation=torch.stack(maps).mean(0) if maps else None)
 
-    @torch.inference_mode()
     def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
-        """One image as the network sees it, (3, H, W) in input px, with the merged outputs and where they lie."""
-        sample = self._letterbox()(sample_of(image, 0, self.model.task.keypoints))
+        """One image as the network sees it, (3, H, W) in input px, with the outputs that are decoded and where they lie."""
+        look = self.look(image)
+        return look.image, look.outputs, look.frame
+
+    def look(self, image: Image) -> Look:
+        """The prediction of one image, as ``predict`` gives it, with the maps that it was decoded from, of one run."""
+        look = self.look_at(self._sample(image))
+        return look._replace(prediction=self.shown(look.prediction))
+
+    @torch.inference_mode()
+    def look_at(self, sample: Sample, oracle: Sequence[str] = ()) -> Look:
+        """A letterboxed sample's prediction, with all instances, and the maps that it was decoded from, of one run."""
         batch = collate([sample]).to(self.device)
-        view = self._view(batch, self.scales[0], flipped=False)
-        outputs, frame = self.outputs(batch)
-        assert view.images is not None
-        return view.images[0].cpu().numpy(), outputs, frame
+        image = self._view(batch, self.scales[0], flipped=False).images
+        if image is None:
+            raise ValueError("there is nothing to look at in labels alone; give a sample with its image")
+        seen = self.seen(batch, oracle)
+        outputs, frame = seen[0]
+        (prediction,) = self.decode(batch, seen)
+        return Look(prediction, image[0].cpu().numpy(), outputs, frame, self._to_view(batch, frame)[0])
 
     # ---- views ---------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ class Skeleton:
 
     ``flip_pairs`` and ``edges`` are pairs of names; ``edges`` must be a tree over all keypoints; ``sigmas`` are COCO's
     per-keypoint OKS constants (a sigma, not k = 2 sigma); ``order`` is the order in which keypoints are grouped, head and
-    torso first (default: as listed). Raises ConfigError on any inconsistency.
+    torso first (default: as listed); ``sideless`` says that there is no left and right, in YAML ``flip_pairs: []``, where the
+    absence of pairs would otherwise be warned of (``warn_of_mirroring``). Raises ConfigError on any inconsistency.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Skeleton:
     edges: tuple[tuple[str, str], ...] = ()
     sigmas: tuple[float, ...] = ()
     order: tuple[str, ...] = ()
+    sideless: bool = False
 
     def __post_init__(self) -> None:
         _check_names(self)
@@ -108,7 +110,7 @@ class Skeleton:
         return {
             "name": self.name,
             "keypoints": list(self.keypoints),
-            "flip_pairs": [list(pair) for pair in self.flip_pairs],
+            "flip_pairs": [list(pair) for pair in self.flip_pairs] if self.flip_pairs or self.sideless else None,
             "edges": [list(edge) for edge in self.edges],
             "sigmas": list(self.sigmas),
             "order": list(self.order),
@@ -117,7 +119,7 @@ class Skeleton:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Skeleton:
         """The inverse of ``to_dict``; ConfigError names a field that is unknown, missing or of another kind."""
-        known = list(cls.__dataclass_fields__)
+        known = [field for field in cls.__dataclass_fields__ if field != "sideless"]  # which flip_pairs says
         for field in data:
             if field not in known:
                 raise ConfigError("skeleton: " + unknown("field", str(field), known))
@@ -131,7 +133,22 @@ class Skeleton:
             edges=_pairs("edges", data.get("edges")),
             sigmas=_numbers("sigmas", data.get("sigmas")),
             order=_names("order", data.get("order")),
+            sideless=data.get("flip_pairs") in ([], ()),
         )
+
+
+def warn_of_mirroring(skeleton: Skeleton | None) -> None:
+    """Say, once for each skeleton, that mirrored images swap no keypoints although nobody said that it has no left and right."""
+    if skeleton is None or len(skeleton) < 2 or skeleton.flip_pairs or skeleton.sideless:
+        return
+    shown = ", ".join(skeleton.keypoints[:4]) + (", …" if len(skeleton) > 4 else "")
+    warnings.warn(
+        f"skeleton {skeleton.name!r} has no left/right pair ({shown}), so mirrored images show every left keypoint under the name "
+        "of the right one: name both sides (left_hip, right_hip), set `skeleton` with `flip_pairs` ([] where there are none), or "
+        "leave mirroring out (augment.flip=0, flip=false)",
+        BottomupWarning,
+        stacklevel=1,  # always this line, so that Python says it once
+    )
 
 
 def _list(field: str, given: object, of: str) -> list[Any]:
@@ -186,6 +203,8 @@ def _check_flip(skeleton: Skeleton) -> None:
             f"skeleton {skeleton.name!r}: flipping twice must change nothing, "
             f"but {', '.join(twice)} stand in more than one flip pair"
         )
+    if skeleton.sideless and paired:
+        raise ConfigError(f"skeleton {skeleton.name!r}: sideless says that there is no left and right, flip_pairs has {paired}")
 
 
 def _check_tree(skeleton: Skeleton) -> None:

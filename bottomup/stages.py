@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample
 from bottomup.registry import Registry
+from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
 
 Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
@@ -234,6 +235,7 @@ class Decoder(ABC):
 
     requires: dict[str, str]
     raw: frozenset[str] = frozenset()  # offsets that it refines itself, so that no head may have
+    recommended: Thresholds = Thresholds()  # what of its instances is worth showing, whose scores only it knows the meaning of
 
     @abstractmethod
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:

@@ -7,9 +7,6 @@ categories, H W input size, h w map size. Points are (x, y), sizes (height, widt
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -20,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.geometry import Grid, area_scale, chain, mirrors, transform_boxes, transform_points
+from bottomup.geometry import Grid, area_scale, boxes_around, chain, flip_boxes, mirrors, transform_boxes, transform_points
 from bottomup.masks import Masks
 from bottomup.options import Options
+from bottomup.paths import write_json
 from bottomup.skeletons import Skeleton
 
 Features = dict[str, Tensor]  # level name -> (B, C, h, w)
@@ -190,12 +188,6 @@ class Batch:
         return replace(self, **moved)
 
 
-def flip_boxes(boxes: Tensor, width: float) -> Tensor:
-    """Mirror boxes (..., 4) xyxy in an image of ``width`` px."""
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    return torch.stack((width - x2, y1, width - x1, y2), dim=-1)
-
-
 @dataclass(frozen=True)
 class Frame:
     """Where maps lie."""
@@ -221,6 +213,7 @@ class Instances:
     labels: Tensor  # (P,) int64
     masks: Masks | None = None  # None: the method finds none
     box_scores: Tensor | None = None  # (P,) of the boxes alone; None: the method finds no boxes
+    keypoint_presence: Tensor | None = None  # (P, K) probability that something is there; None: as keypoint_scores say
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -239,10 +232,16 @@ class Instances:
     @classmethod
     def of_keypoints(cls, keypoints: Tensor, keypoint_scores: Tensor, scores: Tensor) -> Instances:
         """Instances whose boxes are drawn around their keypoints."""
-        low = keypoints.nan_to_num(nan=torch.inf).amin(1)
-        high = keypoints.nan_to_num(nan=-torch.inf).amax(1)
-        boxes = torch.where((high >= low).all(1, keepdim=True), torch.cat((low, high), dim=1), 0.0)  # nothing found: 0
-        return cls(keypoints, keypoint_scores, scores, boxes, torch.zeros(len(scores), dtype=torch.int64))
+        return cls(keypoints, keypoint_scores, scores, boxes_around(keypoints), torch.zeros(len(scores), dtype=torch.int64))
+
+    @property
+    def presence(self) -> Tensor:
+        """(P, K) how surely a keypoint is there: its presence, or its score where that is all there is."""
+        return self.keypoint_scores if self.keypoint_presence is None else self.keypoint_presence
+
+    def usable(self, threshold: float) -> Tensor:
+        """(P, K) bool: the keypoints that were found and whose ``presence`` is above a threshold."""
+        return (self.keypoint_scores > 0) & (self.presence > threshold) & self.keypoints.isfinite().all(-1)
 
     @property
     def areas(self) -> Tensor:
@@ -293,7 +292,9 @@ class Prediction:
         points = torch.where(found[:, None], to_indices(one.keypoints[0]).nan_to_num(), 0.0)
         keypoints = torch.cat((points, torch.where(found, one.keypoint_scores[0], 0.0)[:, None]), dim=1)
         x1, y1, x2, y2 = one.boxes[0].tolist()
-        return {
+        presence = one.keypoint_presence
+        more = {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
+        return more | {
             "image_id": self.image_id,
             "category_id": category_id,
             "keypoints": [round(value, 3) for value in keypoints.flatten().tolist()],
@@ -304,27 +305,3 @@ class Prediction:
     def save(self, path: str | Path) -> Path:
         """Write the instances as COCO results JSON, whole or not at all."""
         return write_json(path, self.to_coco())
-
-
-def write_json(path: str | Path, data: Any) -> Path:
-    """Write JSON to a temporary name and rename it, so that a reader sees all of it or none; what is not finite becomes null."""
-    return write_text(path, json.dumps(_finite(data), indent=1, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """Plain data with None for numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write text to a temporary name and rename it."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(target)
-    return target

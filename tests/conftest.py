@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,4 +40,14 @@ def shared() -> Path:
     folder = Path(os.environ.get("BOTTOMUP_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set BOTTOMUP_SHARED to the folder that holds data/ and weights/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cases(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small inputs of kinds that users really have, written by cases/make.py of the folder of real data."""
+    script, folder = shared / "cases" / "make.py", tmp_path_factory.mktemp("cases")
+    if not script.is_file():
+        pytest.skip(f"no {script}")
+    subprocess.run([sys.executable, str(script), str(folder)], check=True)
     return folder

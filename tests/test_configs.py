@@ -222,7 +222,7 @@ def test_an_experiment_is_of_one_method() -> None:
     with pytest.raises(ConfigError, match="demo/personlab"):
         load_config("train", ["experiment=demo/associative_embedding", "method=personlab"])
     with pytest.raises(ConfigError, match="did you mean experiment=demo/associative_embedding or"):
-        load_config("train", ["experiment=demo"])
+        load_config("train", ["experiment=demo/associative_embedding"])
 
 
 def readme_commands() -> list[str]:

@@ -20,8 +20,8 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors",), ("shapes", "precision"), ("registry",), ("options",),
-    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "images"),
+    ("version",), ("errors", "paths"), ("shapes", "precision"), ("registry",), ("options",), ("thresholds",),
+    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "image_files", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("model",), ("assembly",),

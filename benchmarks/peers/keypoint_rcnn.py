@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import KeypointRCNN, keypointrcnn_resnet50_fpn
 
-from bottomup.benchmark.exhibits import EXHIBITS, described
+from bottomup.benchmark.exhibits import EXHIBITS, catalogue, described
 from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
@@ -40,17 +40,20 @@ from bottomup.data.dataset import Dataset
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
-from bottomup.plan.benchmarking import Measuring, benchmark_plan
+from bottomup.paths import write_json
+from bottomup.plan.benchmarking import benchmark_plan
 from bottomup.plan.overrides import key_of, value_of
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
-from bottomup.types import Instances, Prediction, write_json
+from bottomup.thresholds import Thresholds
+from bottomup.types import Instances, Prediction
 from bottomup.visualize.sheets import to_picture
 from bottomup.workflows.measure import conditions, judged_dataset, with_weights
 from bottomup.workflows.measure import measure as measure_ours
 
 NAME = "torchvision's keypoint R-CNN, ResNet-50-FPN"
 PEER, OURS = "keypoint_rcnn", "ours"  # folders of pictures
+SHOWN = Thresholds(score=0.75)  # people, of the report's page: as torchvision's own gallery shows them
 _OWN = ("weights", "ours", "output", "peer")  # what is no override of bottomup benchmark here
 _WARM_UP = 3  # images that are not counted
 
@@ -108,15 +111,15 @@ def judge(predictions: Sequence[Prediction], dataset: Dataset, max_people: int) 
     return evaluate_keypoints(predictions, truth, dataset.task.skeleton, max_people) | evaluate_boxes(predictions, truth)
 
 
-def speed(model: nn.Module, dataset: Dataset, device: str, options: Measuring) -> Row:
+def speed(model: nn.Module, dataset: Dataset, device: str, runs: int, batch_sizes: Sequence[int]) -> Row:
     """Times, memory and multiply-adds, of the first images, each by itself; the counter sees those of the first."""
-    images = [_image(dataset, index, device) for index in islice(range(len(dataset)), options.runs)]
+    images = [_image(dataset, index, device) for index in islice(range(len(dataset)), runs)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         find(model, images[:1])
     with torch.inference_mode():
         peak = peak_mebibytes(lambda: find(model, images[:1]), torch.device(device))
         times = _times(model, images)
-        rates = _throughput(model, images[0], options.batch_sizes, options.runs)
+        rates = _throughput(model, images[0], batch_sizes, runs)
     return {
         "gigamacs": counter.get_total_flops() / 2e9,
         "peak_mebibytes": peak,
@@ -150,8 +153,8 @@ def exhibit(folder: Path, predictions: Sequence[Prediction], dataset: Dataset, c
     for index, prediction in enumerate(predictions[:count]):
         file = f"{index}.jpg"
         cv2.imwrite(str(folder / file), to_picture(dataset.sample(index, frozenset()).pixels)[..., ::-1])
-        shown.append({"image_id": prediction.image_id, "file": file, "maps": {}, **described(prediction)})
-    write_json(folder / EXHIBITS, {"edges": [list(edge) for edge in COCO.tree], "images": shown})
+        shown.append({"image_id": prediction.image_id, "file": file, "maps": {}, **described(prediction, SHOWN, COCO)})
+    write_json(folder / EXHIBITS, catalogue(COCO, SHOWN, shown))
 
 
 def peer_row(model: nn.Module, name: str, overrides: Sequence[str], folder: Path) -> Row:
@@ -166,7 +169,7 @@ def peer_row(model: nn.Module, name: str, overrides: Sequence[str], folder: Path
     }
     row["parameters"] = {part: sum(p.numel() for p in module.parameters()) for part, module in model.named_children()}
     if options.runs:
-        row |= speed(model, dataset, device, options)
+        row |= speed(model, dataset, device, options.runs, options.batch_sizes)
     if options.pictures:
         exhibit(folder / PEER, predictions, dataset, options.pictures)
     return row

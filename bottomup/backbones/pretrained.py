@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from bottomup.errors import CheckpointError
+from bottomup.paths import path_of
 
 _COUNTER = "num_batches_tracked"  # files from before PyTorch 0.4.1 lack it, and nothing reads it
 
@@ -43,10 +43,10 @@ def load_file(network: nn.Module, path: str) -> list[str]:
 
 
 def _read(path: str) -> dict[str, Tensor]:
-    if not Path(path).is_file():
+    if not path_of(path).is_file():
         raise CheckpointError(f"{path}: no such weights file (backbone.weights)")
     try:
-        read = torch.load(path, map_location="cpu", weights_only=True)
+        read = torch.load(path_of(path), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for broken files
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{path}: not readable as weights ({first_line})") from error

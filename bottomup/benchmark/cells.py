@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from bottomup.errors import ConfigError
+from bottomup.paths import path_of
 from bottomup.plan.files import beside_package
 from bottomup.plan.overrides import key_of, sweep
 from bottomup.registry import unknown
@@ -67,7 +68,7 @@ def _latest(overrides: Sequence[str]) -> tuple[str, ...]:
 
 def _listed(matrix: str) -> list[Cell]:
     """The cells of a matrix."""
-    path = Path(matrix) if matrix.endswith((".yaml", ".yml")) else matrix_folder() / f"{matrix}.yaml"
+    path = path_of(matrix) if matrix.endswith((".yaml", ".yml")) else matrix_folder() / f"{matrix}.yaml"
     if not path.is_file():
         known = sorted(file.stem for file in matrix_folder().glob("*.yaml"))
         raise ConfigError(unknown("matrix", matrix, known) + "; or give a YAML file")

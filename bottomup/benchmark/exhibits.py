@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 import torch
 
 from bottomup.data.dataset import Dataset
-from bottomup.data.loader import collate
+from bottomup.ops.shown import repeated, shown
+from bottomup.paths import write_json
 from bottomup.predictor import Predictor
-from bottomup.types import Instances, Prediction, write_json
+from bottomup.skeletons import Skeleton
+from bottomup.thresholds import Thresholds
+from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_outputs
 from bottomup.visualize.sheets import Picture, to_picture
 
@@ -23,39 +27,48 @@ _WIDEST = 900  # px of a sheet of maps
 _PLAIN = 1.0  # px by which a mask's outline may be simplified
 
 
-@torch.inference_mode()
 def write_exhibits(folder: Path, predictor: Predictor, dataset: Dataset, count: int, oracle: tuple[str, ...] = ()) -> Path:
     """Write the first ``count`` images, their instances and a picture of each kind of map; returns the list of them all.
 
-    Keypoints and outlines are in px of the image. ValueError where the data set has no images.
+    Keypoints and outlines are in px of the image. ``thresholds`` say from where on instances and keypoints are worth showing.
+    ValueError where the data set has no images.
     """
     skeleton = predictor.model.task.skeleton
     assert skeleton is not None  # compose refuses decoders without
-    shown = []
+    images = []
     for index, sample in islice(predictor.samples(dataset, oracle), count):
-        batch = collate([sample])
-        seen = predictor.seen(batch.to(predictor.device), oracle)
-        (prediction,) = predictor.decode(batch, seen)
-        outputs, frame = seen[0]
+        look = predictor.look_at(sample, oracle)
         original = dataset.sample(index, frozenset()).pixels
-        if sample.image is None:
-            raise ValueError("exhibits need a data set with images")
-        pictures = draw_outputs(sample.image, outputs, frame, skeleton)
+        pictures = draw_outputs(look.image, look.outputs, look.frame, skeleton)
         files = {name: _save(folder / f"{index}_{name}.jpg", _shrunk(picture)).name for name, picture in pictures.items()}
         image = _save(folder / f"{index}.jpg", to_picture(original)).name
-        shown.append({"image_id": dataset.image_ids[index], "file": image, "maps": files, **described(prediction)})
-    return write_json(folder / EXHIBITS, {"edges": [list(edge) for edge in skeleton.tree], "images": shown})
+        people = described(look.prediction, predictor.thresholds, skeleton)
+        images.append({"image_id": dataset.image_ids[index], "file": image, "maps": files, **people})
+    return write_json(folder / EXHIBITS, catalogue(skeleton, predictor.thresholds, images))
 
 
-def described(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as JSON: the image's size, and of each person score, keypoints (x, y, score; null = not found) and outlines."""
-    outlines = _outlines(prediction.instances, prediction.size)
+def catalogue(skeleton: Skeleton, thresholds: Thresholds, images: list[dict[str, Any]]) -> dict[str, Any]:
+    """The list of exhibits: the lines between keypoints, what of each image's people is worth showing, and the images."""
+    return {"edges": [list(edge) for edge in skeleton.tree], "thresholds": asdict(thresholds), "images": images}
+
+
+def described(prediction: Prediction, thresholds: Thresholds, skeleton: Skeleton) -> dict[str, Any]:
+    """A prediction as JSON: the image's size, and of each person score, keypoints, outlines and whether a better one is the same.
+
+    A keypoint is x, y and its presence, or score where that is all there is; null where it was not found.
+    """
+    everybody = shown(prediction, replace(thresholds, score=0.0), skeleton.sigmas).instances
+    again = repeated(everybody, thresholds, skeleton.sigmas).tolist()
+    outlines = _outlines(everybody, prediction.size)
     people = []
-    for index in range(len(prediction.instances)):
-        one = prediction.instances[index : index + 1]
-        points = torch.cat((one.keypoints[0], one.keypoint_scores[0][:, None]), dim=1).tolist()
-        keypoints = [[round(value, 2) for value in point] if point[2] > 0 else None for point in points]
-        people.append({"score": round(float(one.scores[0]), 4), "keypoints": keypoints, "outlines": outlines[index]})
+    for index in range(len(everybody)):
+        one = everybody[index : index + 1]
+        points = torch.cat((one.keypoints[0], one.presence[0][:, None]), dim=1).tolist()
+        found = one.usable(0.0)[0].tolist()
+        keypoints = [[round(value, 2) for value in point] if there else None for point, there in zip(points, found, strict=True)]
+        people.append(
+            {"score": round(float(one.scores[0]), 4), "keypoints": keypoints, "outlines": outlines[index], "again": again[index]}
+        )
     return {"size": list(prediction.size), "people": people}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from bottomup.types import write_json
+from bottomup.paths import path_of, write_json
 
 Row = dict[str, Any]
 
@@ -57,7 +57,7 @@ def write_result(
 
 def read_result(path: str | Path) -> dict[str, Any]:
     """Read a result and check it, ValueError says what is wrong; one that does not say its ``schema`` is of the first."""
-    read = json.loads(Path(path).read_text())
+    read = json.loads(path_of(path).read_text())
     if not isinstance(read, dict):
         raise ValueError(f"a benchmark's result should be an object, got a {type(read).__name__}")
     result: dict[str, Any] = {"schema": 1} | read
@@ -120,9 +120,9 @@ def setting_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def file_hash(path: str | Path | None) -> str | None:
     """A short name for what a file holds; None where there is no file."""
-    if path is None or not Path(path).is_file():
+    if path is None or not path_of(path).is_file():
         return None
-    with Path(path).open("rb") as file:
+    with path_of(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:_SHORT]
 
 

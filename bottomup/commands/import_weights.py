@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bottomup.engine.checkpoint import save_checkpoint
 from bottomup.errors import ConfigError
 from bottomup.importers.personlab import import_personlab
+from bottomup.paths import path_of
 from bottomup.registry import unknown
 
 _USAGE = "bottomup import-weights tfjs PATH output=DIR [output_stride=16] [refine=2]"
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
             raise ConfigError("import-weights: " + unknown("option", option, list(_OPTIONS)))
     whole = {name: _whole(name, options[name]) for name in ("output_stride", "refine") if name in options}
     checkpoint, unused = _IMPORTERS[plain[0]](plain[1], **whole)
-    path = save_checkpoint(Path(options["output"]) / "best.pt", checkpoint)
+    path = save_checkpoint(path_of(options["output"]) / "best.pt", checkpoint)
     print(f"{len(checkpoint.model)} tensors; not used: {', '.join(unused) or 'none'}")
     print(path)
     return {"path": str(path), "unused": unused}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,41 +13,58 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bottomup.commands.photos import Photo, photos_of, read_listing
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
-from bottomup.images import find_images, read_image
+from bottomup.image_files import ImageReader, Orientation
+from bottomup.images import find_images
 from bottomup.ops.sampling import gather_maps
+from bottomup.paths import write_json
 from bottomup.plan.predicting import predict_plan
-from bottomup.predictor import Predictor
-from bottomup.types import Instances, write_json
+from bottomup.predictor import Look, Predictor
+from bottomup.skeletons import Skeleton
+from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
 from bottomup.workflows.folders import write_config
 from bottomup.workflows.models import make_predictor, with_checkpoint
 
 _CHUNK = 16  # images held at once; bounds the memory of a large folder
 
-
-@dataclass(frozen=True)
-class Photo:
-    """One of the images to predict on."""
-
-    image_id: int  # its place among all of them, sorted by path
-    path: Path
-    file_name: str  # below the folder that all of them lie in
-    picture: str  # what its pictures' names begin with, as those of no other image
+Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
 @dataclass
 class Found:
     """What a run has come to so far."""
 
+    category_id: int = 1
     images: int = 0
     records: list[dict[str, Any]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)  # file names
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn, and where to."""
+
+    folder: Path
+    skeleton: Skeleton
+    keypoint_threshold: float
+    people: bool
+    maps: bool
+
+    def draw(self, photo: Photo, image: Pixels, prediction: Prediction, look: Look | None) -> None:
+        """The people over their image and, where there was a look at it, its maps."""
+        if self.people:
+            drawn, threshold = image.transpose(2, 0, 1), self.keypoint_threshold
+            people = draw_instances(drawn, prediction.instances, self.skeleton, keypoint_threshold=threshold)
+            save_png(self.folder / f"{photo.picture}.png", people)
+        if look is not None:
+            draw_maps(look, self.skeleton, self.folder / photo.picture)
+
+
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Predict as configured; returns ``{"images": …, "instances": …, "unreadable": []}``.
+    """Predict as the overrides say; returns ``{"images": …, "instances": …, "unreadable": []}``.
 
     A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
     """
@@ -58,17 +74,22 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
     if checkpoint is None:
         raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
-    photos = photos_of(find_images(plan.images))
-    plan = replace(plan, model=model)
+    listing = read_listing(plan, checkpoint.task.categories[0])
+    photos = photos_of(find_images(plan.images), listing)[: plan.limit]
+    as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
+    plan = replace(plan, model=model, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
     predictor = make_predictor(model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
+    skeleton, thresholds = predictor.model.task.skeleton, predictor.thresholds
+    assert skeleton is not None  # checkpoints of pose models carry one
     output = plan.place.folder("predict")
-    write_config(output, plan.plain())
-    found = Found()
+    write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
+    found = Found(listing.category_id if listing else 1)
+    drawing = Drawing(output / "pictures", skeleton, thresholds.keypoint, plan.draw, plan.maps)
     try:
         for start in range(0, len(photos), _CHUNK):
-            _predict(predictor, photos[start : start + _CHUNK], output / "pictures", plan.maps, found)
+            _predict(predictor, photos[start : start + _CHUNK], drawing, found)
     finally:  # whatever ends it early, nothing found so far is lost
-        summary = _write(found, output)
+        summary = _write(found, output, thresholds.score)
     if found.unreadable:
         share = f"{len(found.unreadable)} of {len(photos)} images"
         raise DataError(
@@ -78,65 +99,60 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return summary
 
 
-def photos_of(paths: Sequence[Path]) -> list[Photo]:
-    """The images at ``paths``; their pictures are called as they are, after their number where two would be called alike."""
-    root = os.path.commonpath([path.parent for path in paths])
-    stems = {path.stem.casefold() for path in paths}  # some file systems take a.png and A.png for one
-    numbered = len(stems) < len(paths)
-    return [
-        Photo(number, path, path.relative_to(root).as_posix(), f"{number}_{path.stem}" if numbered else path.stem)
-        for number, path in enumerate(paths)
-    ]
-
-
-def _predict(predictor: Predictor, photos: Sequence[Photo], folder: Path, maps: bool, found: Found) -> None:
+def _predict(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
     """Predict on a few images, draw them and add them to what was ``found``."""
-    skeleton = predictor.model.task.skeleton
-    assert skeleton is not None  # checkpoints of pose models carry one
-    readable = _read(photos, found)
-    predictions = predictor.predict([image for _, image in readable])
-    for (photo, image), prediction in zip(readable, predictions, strict=True):
-        save_png(folder / f"{photo.picture}.png", draw_instances(image.transpose(2, 0, 1), prediction.instances, skeleton))
-        if maps:
-            draw_maps(predictor, image, folder / photo.picture)
-        records = replace(prediction, image_id=photo.image_id).to_coco()
+    readable = _read(photos, predictor.read, found)
+    seen = _seen(predictor, [image for _, image in readable], drawing.maps)
+    for (photo, image), (prediction, look) in zip(readable, seen, strict=True):
+        drawing.draw(photo, image, prediction, look)
+        records = replace(prediction, image_id=photo.image_id).to_coco(found.category_id)
         found.records += [record | {"file_name": photo.file_name} for record in records]
         found.images += 1
 
 
-def _read(photos: Sequence[Photo], found: Found) -> list[tuple[Photo, NDArray[np.uint8]]]:
-    """The images that can be read, (H, W, 3); the others are told and noted."""
+def _seen(predictor: Predictor, images: Sequence[Pixels], maps: bool) -> Iterator[tuple[Prediction, Look | None]]:
+    """The predictions, and where maps are wanted what they were decoded from, image by image; the network runs once."""
+    if not maps:
+        yield from ((prediction, None) for prediction in predictor.predict(images))
+        return
+    for image in images:
+        look = predictor.look(image)
+        yield look.prediction, look
+
+
+def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tuple[Photo, Pixels]]:
+    """The images that can be read; the others are told and noted."""
     readable = []
     for photo in photos:
         try:
-            readable.append((photo, read_image(photo.path)))
+            image = read(photo.path)
         except DataError as error:
             print(f"passed over: {error}", file=sys.stderr)
             found.unreadable.append(photo.file_name)
+        else:
+            readable.append((photo, image))
     return readable
 
 
-def _write(found: Found, output: Path) -> dict[str, Any]:
+def _write(found: Found, output: Path, score_threshold: float) -> dict[str, Any]:
     write_json(output / "predictions.json", found.records)
     summary = {"images": found.images, "instances": len(found.records), "unreadable": found.unreadable}
     write_json(output / "metrics.json", summary)
-    print(f"{len(found.records)} people in {found.images} images: {output}/predictions.json, {output}/pictures")
+    least = f" who score {score_threshold:g} or more (score_threshold=0: everybody)" if score_threshold else ""
+    print(f"{len(found.records)} people{least} in {found.images} images: {output}/predictions.json, {output}/pictures")
     return summary
 
 
-def draw_maps(predictor: Predictor, pixels: NDArray[np.uint8], stem: Path) -> None:
-    """What the network says of an image (H, W, 3), and the tags of the people found (Associative Embedding Figs 4 and 7).
+def draw_maps(look: Look, skeleton: Skeleton, stem: Path) -> None:
+    """What the network says of an image, and the tags of the people found (Associative Embedding Figs 4 and 7).
 
     Each picture's name begins with ``stem``.
     """
-    image, outputs, frame = predictor.maps(pixels)
-    skeleton = predictor.model.task.skeleton
-    assert skeleton is not None
-    for name, picture in draw_outputs(image, outputs, frame, skeleton).items():
+    for name, picture in draw_outputs(look.image, look.outputs, look.frame, skeleton).items():
         save_png(stem.with_name(f"{stem.name}_{name}.png"), picture)
-    if "tags" in outputs:
-        (prediction,) = predictor.decoder(outputs, frame)
-        tags = tags_of(prediction.instances, outputs["tags"][0], frame.grids["tags"])
+    if "tags" in look.outputs:
+        instances = look.prediction.instances.transform(look.to_frame)
+        tags = tags_of(instances, look.outputs["tags"][0], look.frame.grids["tags"])
         save_png(stem.with_name(f"{stem.name}_tag_plot.png"), plot_tags(tags, skeleton))
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bottomup.errors import ConfigError
+from bottomup.paths import path_of, write_text
 from bottomup.plan.parts import Place
 from bottomup.plan.reporting import report_plan
 from bottomup.report.page import page
 from bottomup.report.plots import plots
 from bottomup.report.rows import read_results
 from bottomup.report.tables import legend, markdown, table
-from bottomup.types import write_text
 
 
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     plan = report_plan(overrides)
     if not plan.results:
         raise ConfigError("results= is missing: give the output= folder of bottomup benchmark, or a list of such")
-    paths = [Path(path) for path in plan.results]
+    paths = [path_of(path) for path in plan.results]
     results = read_results(paths)
     beside = paths[0].parent if paths[0].suffix == ".json" else paths[0]
     output = Place(output=plan.output or str(beside)).folder("report")

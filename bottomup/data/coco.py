@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
@@ -28,9 +27,12 @@ from bottomup.data.coco_records import (
 )
 from bottomup.data.coco_skeleton import choose_skeleton
 from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.errors import ConfigError, DataError
+from bottomup.data.image_folder import ImageFolder
+from bottomup.errors import ConfigError
 from bottomup.geometry import Array
+from bottomup.image_files import Orientation
 from bottomup.options import Options
+from bottomup.paths import path_of
 from bottomup.types import People, Sample, Task
 
 Size = Literal["small", "medium", "large"]
@@ -58,7 +60,9 @@ class Coco(Dataset):
     ``only_people`` true drops images without anybody who is no crowd, "keypoints" those in which nobody has a labelled keypoint;
     ``image_ids``, a list or a JSON file of one, chooses images, ``exclude_ids`` leaves some out. Keypoints of annotations that are
     marked ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's
-    "small", "medium" and "large", and never in ``ground_truth``.
+    "small", "medium" and "large", and never in ``ground_truth``. ``orientation`` says whether annotations refer to images
+    "upright", as EXIF turns them and viewers show them, or as their pixels are "stored", ``bit_depth`` how many of 16 bits a
+    channel are used (``ImageFolder``).
 
     A file without ``annotations``, as COCO's image_info of its test splits, has images to predict and no people; where it names no
     keypoints, they are COCO's. root/annotations/image_info_<split>.json is read where the other file is not there.
@@ -82,6 +86,8 @@ class Coco(Dataset):
         image_ids: Sequence[int] | str | None = None,
         exclude_ids: Sequence[int] | str | None = None,
         imputed: Sequence[str] = ("small", "medium", "large"),
+        orientation: Orientation | None = None,
+        bit_depth: int | None = None,
     ) -> None:
         options = Options("data set coco")
         for size in imputed:
@@ -89,7 +95,7 @@ class Coco(Dataset):
         if not isinstance(only_people, bool):
             options.choice("only_people", str(only_people), OnlyPeople)
         self.path = _annotation_path(root, split, annotations)
-        self.folder = _image_folder(root, split, images)
+        self._files = ImageFolder(_image_folder(root, split, images), self.path, orientation, bit_depth)
         data = read_file(self.path)
         self._category = choose_category(data, category, self.path)
         self.labelled = "annotations" in data
@@ -122,7 +128,7 @@ class Coco(Dataset):
             "unmasked": [person for person in people if "segmentation" not in person],
         }
         return Sample(
-            image=self._read_image(image),
+            image=self._files.read(image),
             people=to_people(people, len(self.skeleton)),
             ignore={name: covered(regions[name], image) for name in regions if name in maps},
             instances=instance_map(people, image) if "instances" in maps else None,
@@ -158,32 +164,6 @@ class Coco(Dataset):
             _without_keypoints(person) if "imputed" in person and _size(person["area"]) not in self._imputed else person
             for person in people
         ]
-
-    def _read_image(self, image: Record) -> NDArray[np.uint8]:
-        if self.folder is None:
-            raise DataError(f"{self.path}: image {image['id']} has no folder to be read from; set `images` (or `root`)")
-        path = self.folder / image["file_name"]
-        if not path.is_file():
-            raise DataError(
-                f"{path}: no such file, but {self.path} lists it as image {image['id']}; set `images` to the folder that has it"
-            )
-        pixels = read_image(path)
-        size, stated = pixels.shape[1:], (image["height"], image["width"])
-        if size != stated:
-            raise DataError(
-                f"{path}: should be {stated[1]} x {stated[0]} px (width x height) as image {image['id']} of {self.path}, but is "
-                f"{size[1]} x {size[0]}; use the images that the annotations were made on"
-            )
-        return pixels
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as (3, H, W) RGB, its stored pixels: annotations refer to them, so EXIF orientation is ignored."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise DataError(f"{path}: should be an image that OpenCV reads, such as JPEG or PNG; was it copied or downloaded whole?")
-    rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.uint8)
 
 
 def to_people(records: list[Record], keypoints: int) -> People:
@@ -248,17 +228,17 @@ def _labelled(record: Record) -> bool:
 
 def _annotation_path(root: str | None, split: str, annotations: str | None) -> Path:
     if annotations is not None:
-        return Path(annotations.replace("{split}", split)).expanduser()
+        return path_of(annotations.replace("{split}", split))
     if root is None:
         raise ConfigError(
             "data set 'coco' needs `root`, the folder with annotations/person_keypoints_<split>.json, or `annotations`, a file"
         )
-    path = Path(root).expanduser() / "annotations" / f"person_keypoints_{split}.json"
+    path = path_of(root) / "annotations" / f"person_keypoints_{split}.json"
     others = (path.with_name(path.name + ".gz"), path.with_name(f"image_info_{split}.json"))
     return next((file for file in (path, *others) if file.exists()), path)
 
 
 def _image_folder(root: str | None, split: str, images: str | None) -> Path | None:
     if images is not None:
-        return Path(images.replace("{split}", split)).expanduser()
-    return None if root is None else Path(root).expanduser() / split
+        return path_of(images.replace("{split}", split))
+    return None if root is None else path_of(root) / split

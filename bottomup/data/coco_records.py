@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from bottomup.errors import BottomupWarning, DataError
+from bottomup.paths import path_of
 from bottomup.registry import unknown
 from bottomup.skeletons import Skeleton
 
@@ -112,7 +113,7 @@ def _id_list(ids: Sequence[int] | str) -> list[Any]:
     """A list, or the one in a JSON file; DataError where there is none."""
     if not isinstance(ids, str):
         return list(ids)
-    path = Path(ids).expanduser()
+    path = path_of(ids)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from bottomup.data.coco_records import Record, fault
+from bottomup.data.skeleton_tree import Pair, parts, tree_of
 from bottomup.errors import BottomupWarning, ConfigError, DataError
+from bottomup.paths import path_of
 from bottomup.skeletons import SKELETONS, Skeleton, skeleton_named
-
-Pair = tuple[str, str]
 
 _SIDES = (("left", "right"), ("l", "r"))  # a letter counts where no word says it
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")  # of eyeL, LEye, left_eye, eye2
@@ -48,7 +48,7 @@ def read_skeleton(given: str | Mapping[str, Any]) -> Skeleton:
     if not given.endswith((".yaml", ".yml")):
         return skeleton_named(given)
     try:
-        data = yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
+        data = yaml.safe_load(path_of(given).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"skeleton {given}: should be a YAML file, but {error}") from None
     if not isinstance(data, dict):
@@ -70,8 +70,9 @@ def category_skeleton(category: Record, path: Path) -> Skeleton:
     """A COCO category's name, keypoints and 1-based ``skeleton``; sides are paired by name.
 
     The keypoints of a built-in skeleton give that one, whatever the category's own edges: CrowdPose's are COCO's. Other edges
-    may close cycles, as drawings do: the tree is the breadth-first one from the first keypoint. Warns where there is no tree and
-    where names speak of sides that have no pair. DataError names the file, the category and the field.
+    may close cycles, as drawings do: the tree is one that is its own mirror image where the drawing has such (``skeleton_tree``).
+    Warns where there is no tree, where edges count from 0 and where names speak of sides that have no pair. DataError names the
+    file, the category and the field.
     """
     where, names = f"{path}: category {category['name']!r}", category.get("keypoints")
     for known in SKELETONS.values():
@@ -81,11 +82,12 @@ def category_skeleton(category: Record, path: Path) -> Skeleton:
         raise DataError(f"{where} has no `keypoints` list; set `skeleton` in the configuration")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise fault(where, "keypoints", names, "a list of names", _REMEDY)
+    pairs = sides(names)
     fields = {
         "name": category["name"],
         "keypoints": names,
-        "flip_pairs": sides(names),
-        "edges": _tree(names, _edges(category.get("skeleton"), names, where), where),
+        "flip_pairs": pairs or None,
+        "edges": _tree(names, _edges(category.get("skeleton"), names, where), pairs, where),
         "sigmas": category.get("sigmas"),
     }
     try:
@@ -99,19 +101,40 @@ def category_skeleton(category: Record, path: Path) -> Skeleton:
 # ---- left and right --------------------------------------------------------------------------------------------------------
 
 
-def sides(names: Iterable[str]) -> tuple[Pair, ...]:
+def sides(names: Sequence[str]) -> tuple[Pair, ...]:
     """The pairs (left, right) among keypoint names.
 
     A name has a side where one of its words is left or right, or else where one is the letter l or r; two names are a pair where
     their other words are the same and nobody else's. Words end at capitals, digits and whatever is no letter, and left and right
-    are words before and after others, too: left_hip, Hip-R, "hip left", EyeL, lHip and righthip all have a side.
+    are words before and after others, too: left_hip, Hip-R, "hip left", EyeL, lHip and righthip all have a side. Of the names
+    that have none by this, two are a pair that differ in the first or last letter of one word alone, l and r: lhip and rhip.
     """
     groups: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
     for name in names:
         side, rest = _split(name)
         if side is not None:
             groups.setdefault(rest, ([], []))[side].append(name)
-    return tuple((left[0], right[0]) for left, right in groups.values() if len(left) == len(right) == 1)
+    found = [(left[0], right[0]) for left, right in groups.values() if len(left) == len(right) == 1]
+    return tuple(found + _squeezed([name for name in names if _split(name)[0] is None]))
+
+
+def _squeezed(names: Sequence[str]) -> list[Pair]:
+    """The pairs among names whose side is a letter of a word: one pair of names is no accident where both exist."""
+    by_words = {tuple(_words(name)): name for name in names}
+    pairs = []
+    for words, left in by_words.items():
+        rights = [by_words[other] for other in _right_of(words) if other in by_words]
+        if len(rights) == 1:
+            pairs.append((left, rights[0]))
+    taken = Counter(name for pair in pairs for name in pair)
+    return [pair for pair in pairs if taken[pair[0]] == taken[pair[1]] == 1]
+
+
+def _right_of(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Words with one l at the beginning or end of one of them as r."""
+    for place, word in enumerate(words):
+        for right in {"r" + word[1:] if word[0] == "l" else word, word[:-1] + "r" if word[-1] == "l" else word} - {word}:
+            yield (*words[:place], right, *words[place + 1 :])
 
 
 def _words(name: str) -> list[str]:
@@ -154,44 +177,56 @@ def _in_twos(names: Sequence[str]) -> list[str]:
 
 
 def _edges(given: Any, names: Sequence[str], where: str) -> list[Pair]:
-    """The names of a category's 1-based edges."""
+    """The names at the ends of a category's edges, which are numbers from 1, or, where only that fits, from 0, or names."""
+    if given is None:
+        return []
     expected = f"pairs of numbers from 1 to {len(names)}, its keypoints"
-    if given is not None and not isinstance(given, list):
+    if not isinstance(given, list):
         raise fault(where, "skeleton", given, expected, _REMEDY)
-    for pair in given or []:
-        fits = isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(end, int) for end in pair)
-        if not fits or not all(1 <= end <= len(names) for end in pair):
+    for pair in given:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_end, pair)):
             raise fault(where, "skeleton", pair, expected, _REMEDY)
-    return [(names[a - 1], names[b - 1]) for a, b in given or []]
+    if given and all(end in names for pair in given for end in pair):
+        return [(a, b) for a, b in given]
+    first = _first_number(given, names, where, expected)
+    return [(names[int(a) - first], names[int(b) - first]) for a, b in given]
 
 
-def _tree(names: Sequence[str], edges: Sequence[Pair], where: str) -> tuple[Pair, ...]:
-    """A tree over all keypoints among the edges of a drawing; none, with a warning, where it falls into several parts."""
-    parts = _parts(names, edges)
-    if len(parts) == 1 or not edges:
-        return parts[0][1]
-    listed = "; ".join(", ".join(reached) for reached, _ in parts)
+def _is_end(end: object) -> bool:
+    return isinstance(end, str) or (isinstance(end, int | float) and not isinstance(end, bool) and float(end).is_integer())
+
+
+def _first_number(given: Sequence[Sequence[Any]], names: Sequence[str], where: str, expected: str) -> int:
+    """1, or 0 where edges count from there; DataError where they do neither."""
+    for pair in given:
+        if not all(not isinstance(end, str) and 0 <= end <= len(names) for end in pair):
+            raise fault(where, "skeleton", list(pair), expected, _REMEDY)
+    ends = {int(end) for pair in given for end in pair}
+    if 0 not in ends:
+        return 1
+    if len(names) in ends:
+        both = f"{expected}, or from 0 to {len(names) - 1}"
+        raise fault(where, "skeleton", f"both 0 and {len(names)}", both, _REMEDY)
     warnings.warn(
-        f"{where}: `skeleton` falls into {len(parts)} parts ({listed}) and gives no tree, which mid-range offsets (PersonLab) "
+        f"{where}: `skeleton` counts from 0, where COCO counts from 1; it is read so. Add 1 to its numbers to have no doubt",
+        BottomupWarning,
+        stacklevel=6,
+    )
+    return 0
+
+
+def _tree(names: Sequence[str], edges: Sequence[Pair], pairs: Sequence[Pair], where: str) -> tuple[Pair, ...]:
+    """A tree over all keypoints among the edges of a drawing; none, with a warning, where it falls into several parts."""
+    if not edges:
+        return ()
+    found = parts(names, edges)
+    if len(found) == 1:
+        return tree_of(names, edges, pairs)
+    listed = "; ".join(", ".join(reached) for reached, _ in found)
+    warnings.warn(
+        f"{where}: `skeleton` falls into {len(found)} parts ({listed}) and gives no tree, which mid-range offsets (PersonLab) "
         "need; add the edges that join them, or set `skeleton` in the configuration",
         BottomupWarning,
         stacklevel=5,
     )
     return ()
-
-
-def _parts(names: Sequence[str], edges: Sequence[Pair]) -> list[tuple[list[str], tuple[Pair, ...]]]:
-    """The connected parts of a drawing, each its keypoints and a tree's edges, breadth-first from its first keypoint."""
-    parts: list[tuple[list[str], tuple[Pair, ...]]] = []
-    left = list(names)
-    while left:
-        reached, tree = [left[0]], []
-        for parent in reached:
-            for a, b in edges:
-                child = b if a == parent else a if b == parent else None
-                if child is not None and child not in reached:
-                    reached.append(child)
-                    tree.append((parent, child))
-        parts.append((reached, tuple(tree)))
-        left = [name for name in left if name not in reached]
-    return parts

@@ -21,6 +21,7 @@ from bottomup.ops.tag_maps import best_cells
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability, probability_grid
+from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 FillFrom = Literal["peaks", "map"]
@@ -30,6 +31,13 @@ Floats = NDArray[np.float32]
 _PER_UNIT = 100.0  # cost of a whole unit of tag distance: more than any difference of scores, which are at most 1
 _NEARLY = 0.8  # of a peak's score: its four neighbours, where two keypoints a cell apart share it; a gaussian of 2 cells has 0.88
 _NEARER = 1e-3  # cost of a unit of the unrounded distance: it settles only what rounding and scores leave tied
+
+# Of the demo's network at this decoder's defaults 9 % of who scores .15 are nobody, of all 39 %, and AP is the same. A mean over
+# what was found says little: a lone peak is as good as a person whole.
+_RECOMMENDED: dict[InstanceScore, Thresholds] = {
+    "all": Thresholds(score=0.15, keypoint=0.15),
+    "found": Thresholds(score=0.4, keypoint=0.15),
+}
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,7 @@ class AssociativeEmbedding(Decoder):
         self.max_people, self.window, self.refine = max_people, window, refine
         self.detection_threshold, self.tag_threshold, self.fill_threshold = detection_threshold, tag_threshold, fill_threshold
         self.instance_score, self.nms_threshold = instance_score, nms_threshold
+        self.recommended = _RECOMMENDED[instance_score]
         self.whole_map = fill_from == "map" and fill_threshold is not None
         self.shared_peaks = shared_peaks
         self.requires = {"heatmap | heatmap_logits": "B K h w", "tags": "B K D h w"}

@@ -18,6 +18,7 @@ from bottomup.ops.suppression import oks_nms
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability_grid
+from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Assignment = Literal["one_to_one", "independent"]
@@ -27,6 +28,13 @@ Score = Literal["fraction", "found_and_box", "keypoints_and_box"]
 Unposed = Literal["drop", "keep"]
 
 _PIXELS = Grid.centred(1)
+
+# Chosen by what scores mean: a product of keypoints and box is small where either is no good; of keypoints alone four are found.
+_RECOMMENDED: dict[Score, Thresholds] = {
+    "keypoints_and_box": Thresholds(score=0.1, keypoint=0.15),
+    "found_and_box": Thresholds(score=0.2, keypoint=0.15),
+    "fraction": Thresholds(score=0.2, keypoint=0.15),
+}
 
 
 @DECODERS.register
@@ -78,6 +86,7 @@ class Prn(Decoder):
         self.skeleton = task.skeleton
         self.window, self.margin, self.assignment, self.value, self.missing = window, margin, assignment, value, missing
         self.score, self.unposed, self.nms_threshold = score, unposed, nms_threshold
+        self.recommended = _RECOMMENDED[score]
         self.requires = {
             "candidates": "B K M 3",
             "proposals": "B R 4",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.errors import BottomupWarning, CheckpointError
+from bottomup.paths import path_of
 from bottomup.skeletons import Skeleton
 from bottomup.types import Task
 from bottomup.version import __version__
@@ -39,7 +40,7 @@ class Checkpoint:
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
     """Write to a temporary name, flush, rename."""
-    target = Path(path)
+    target = path_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     data = {
@@ -61,7 +62,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint onto the CPU; CheckpointError says what is wrong with the file."""
-    path = Path(path)
+    path = path_of(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; give the .pt file of a training run (best.pt or last.pt)")
     try:

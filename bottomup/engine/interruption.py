@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bottomup.engine.objective import Losses
 from bottomup.errors import TrainingError
-from bottomup.types import Batch, write_json
+from bottomup.paths import write_json
+from bottomup.types import Batch
 
 _SAME = 1.0  # s; torchrun hands the terminal's Ctrl-C on to processes that have heard it already
 _TOLD = b"\nending after this step, with a checkpoint; Ctrl-C once more ends at once\n"

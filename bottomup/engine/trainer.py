@@ -24,6 +24,7 @@ from bottomup.engine.optim import make_average, make_optimiser, make_schedule, r
 from bottomup.engine.settings import Settings, Validation
 from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
+from bottomup.paths import path_of
 from bottomup.precision import PRECISIONS
 from bottomup.registry import unknown
 from bottomup.types import Batch
@@ -51,7 +52,7 @@ class Trainer:
         on_step: Callable[[Trainer, dict[str, float]], None] | None = None,
         on_validate: Callable[[Trainer, dict[str, float]], None] | None = None,
     ) -> None:
-        self.settings, self.output, self.config = settings, Path(output), dict(config or {})
+        self.settings, self.output, self.config = settings, path_of(output), dict(config or {})
         self.ranks = ranks or Ranks()
         self.batches, self.validate, self.given = batches, validate, given
         self.on_step, self.on_validate = on_step, on_validate

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bottomup.types import write_json
+from bottomup.paths import path_of, write_json
 
 
 def format_table(metrics: Mapping[str, float], per_row: int = 10) -> str:
@@ -26,7 +26,7 @@ def write_metrics(directory: str | Path, metrics: Mapping[str, Any]) -> Path:
 
     NaN and infinities become null, which JSON has; numpy numbers and tensors of one element become plain numbers.
     """
-    return write_json(Path(directory) / "metrics.json", _plain(metrics))
+    return write_json(path_of(directory) / "metrics.json", _plain(metrics))
 
 
 def _plain(value: Any) -> Any:

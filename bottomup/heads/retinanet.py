@@ -10,11 +10,12 @@ from torch import Tensor
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
+from bottomup.geometry import flip_boxes
 from bottomup.ops.anchors import anchor_boxes, encode_boxes
 from bottomup.options import Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
-from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task, flip_boxes
+from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 _BETA = 1 / 9  # where smooth L1 turns straight, as RetinaNet's
 _NO_ONE, _IGNORED = -1, -2  # of an anchor's person

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.errors import CheckpointError
+from bottomup.paths import path_of
 
 _DTYPES = {"float32": np.float32, "int32": np.int32, "uint8": np.uint8, "uint16": np.uint16, "bool": np.bool_}
 _CONVOLUTIONS = ("Conv2D", "_FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2dNative")
@@ -40,7 +41,7 @@ def read_graph_model(path: str | Path) -> GraphModel:
 
     Quantised tensors (uint8, uint16) become float32: value * scale + min. Raises CheckpointError naming file and field.
     """
-    file = Path(path)
+    file = path_of(path)
     try:
         model = json.loads(file.read_text())
         nodes = model["modelTopology"]["node"]

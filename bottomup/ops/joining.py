@@ -113,7 +113,8 @@ def _averaged(whole: Instances, groups: _Groups) -> Instances:
     found = Instances.of_keypoints(points, mean(scores, total[:, None]), mean(whole.scores, total))
     labels = whole.labels[groups.members.gather(1, groups.trust.argmax(1, keepdim=True))[:, 0]]
     masks = None if whole.masks is None else whole.masks.means(groups.members, groups.trust)
-    found = replace(found, labels=labels, masks=masks)
+    presence = None if whole.keypoint_presence is None else mean(whole.keypoint_presence, total[:, None])
+    found = replace(found, labels=labels, masks=masks, keypoint_presence=presence)
     if whole.box_scores is None:
         return found
     surely = whole.box_scores.square()[:, None]

@@ -7,9 +7,10 @@ from typing import Any
 
 from bottomup.errors import ConfigError
 from bottomup.options import annotations_of, check_values, resolved
+from bottomup.paths import with_home
 from bottomup.plan.files import available, config_folder
 from bottomup.plan.hydra_errors import message, quoted
-from bottomup.plan.overrides import key_of, path_of, typed
+from bottomup.plan.overrides import key_of, parts_of, typed
 from bottomup.plan.schema import Configuration, Loading
 from bottomup.registry import Registry
 
@@ -42,7 +43,7 @@ def _composed(command: str, overrides: Sequence[str]) -> Any:
 
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(command, overrides=[_as_option(override) for override in overrides])
+            composed = compose(command, overrides=[_as_option(with_home(override)) for override in overrides])
     except OverrideParseException as error:
         raise ConfigError(quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
@@ -65,7 +66,7 @@ def _settle(composed: Any, command: str, overrides: Sequence[str]) -> None:
     others = _composed(command, [text for text in overrides if key_of(text) not in own]) if own else composed
     for part, options in own.items():
         said = {} if _name(others, part) != options.get("name") else OmegaConf.to_container(composed[part])
-        paths = [path for path in map(path_of, overrides) if path[0] == part and len(path) > 1]
+        paths = [path for path in map(parts_of, overrides) if path[0] == part and len(path) > 1]
         values = [(".".join(path[1:]), OmegaConf.select(composed, ".".join(path))) for path in paths]
         composed[part] = OmegaConf.merge(said, options)
         for path, value in values:
@@ -112,7 +113,7 @@ def _check_method(overrides: Sequence[str]) -> None:
 
 def _without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Without the options, nowhere typed, that files gave to another component than the one that was typed."""
-    paths = [path_of(override) for override in overrides]
+    paths = [parts_of(override) for override in overrides]
     for part in ("backbone", "decoder", "data"):
         options = config.get(part)
         renamed = any(path in ([part], [part, "name"]) for path in paths)

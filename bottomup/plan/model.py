@@ -12,7 +12,7 @@ from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_value, check_values, resolved
 from bottomup.plan.component import Component
-from bottomup.plan.overrides import path_of
+from bottomup.plan.overrides import parts_of
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
 from bottomup.types import Task
 
@@ -138,7 +138,7 @@ class ModelPlan:
         """
         own = self.carried()
         merged = {key: _copied(value) for key, value in saved.items()}
-        for parts in map(path_of, overrides):
+        for parts in map(parts_of, overrides):
             if parts[0] not in own:
                 continue
             if parts == ["method"] and saved.get("method") != self.method:

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from bottomup.errors import ConfigError
+from bottomup.paths import with_home
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -17,7 +18,7 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def path_of(override: str) -> list[str]:
+def parts_of(override: str) -> list[str]:
     """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
     return key_of(override).split("@")[0].replace("/", ".").split(".")
 
@@ -51,7 +52,7 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     from hydra.errors import HydraException
 
     try:
-        return OverridesParser.create().parse_overrides(list(overrides))
+        return OverridesParser.create().parse_overrides([with_home(override) for override in overrides])
     except HydraException as error:
         from bottomup.plan.hydra_errors import message
 

@@ -11,6 +11,9 @@ from typing import Any, Literal, Self
 import torch
 
 from bottomup.errors import ConfigError
+from bottomup.image_files import Orientation
+from bottomup.paths import path_of
+from bottomup.precision import Precision
 
 
 def said(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +43,7 @@ class Place:
     def folder(self, command: str) -> Path:
         """``output``, or outputs/<command>/<time>; ConfigError where no such folder can be made."""
         now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        folder = Path("outputs") / command / now if self.output is None else Path(str(self.output))
+        folder = Path("outputs") / command / now if self.output is None else path_of(str(self.output))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:  # a file of that name, no right to write, a full disk
@@ -67,7 +70,11 @@ class Viewing:
     flip: bool = False
     views: Literal["maps", "instances"] = "maps"
     batch_size: int = 8
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
+    orientation: Orientation | None = None  # of files that EXIF turns; None: upright
+    bit_depth: int | None = None  # of files with 16 bits a channel
+    score_threshold: float | None = None  # from which score on people are kept; None: as the decoder recommends
+    keypoint_threshold: float | None = None  # above which keypoints are drawn; None: as the decoder recommends
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:

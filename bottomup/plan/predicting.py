@@ -20,6 +20,10 @@ class PredictPlan:
     place: Place = field(default_factory=Place)
     weights: str | None = None
     images: str | None = None  # an image, a folder or a glob
+    limit: int | None = None  # images, the first by name
+    annotations: str | None = None  # a COCO file of which images are predicted, with its image ids
+    image_info: str | None = None  # the same, of a test split
+    draw: bool = True  # the people over each image
     maps: bool = False  # also draw what the network says
 
     @classmethod
@@ -31,12 +35,17 @@ class PredictPlan:
             place=Place.of(config),
             weights=config.get("weights"),
             images=config.get("images"),
+            limit=config.get("limit"),
+            annotations=config.get("annotations"),
+            image_info=config.get("image_info"),
+            draw=bool(config["draw"]),
             maps=bool(config["maps"]),
         )
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        own = {"weights": self.weights, "images": self.images, "maps": self.maps}
+        names = ("weights", "images", "limit", "annotations", "image_info", "draw", "maps")
+        own = {name: getattr(self, name) for name in names}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from bottomup.options import Count, Natural
+from bottomup.options import AtLeast, Count, Natural
 
 _Options = Mapping[str, Any]
 
@@ -49,6 +49,12 @@ class Configuration(TypedDict, total=False):
     init: str | Sequence[str] | None
     weights: str | None
     images: str | None
+    orientation: Literal["stored", "upright"] | None
+    bit_depth: Annotated[int, AtLeast(8)] | None
+    annotations: str | None
+    image_info: str | None
+    score_threshold: float | None
+    keypoint_threshold: float | None
     results: str | Sequence[str] | None
     title: str | int
     input_size: Count
@@ -61,6 +67,7 @@ class Configuration(TypedDict, total=False):
     precision: Literal["fp32", "bf16", "fp16"]
     max_people: Count
     pictures: Natural
+    draw: bool
     maps: bool
     learning_rates: Sequence[float] | None
     learning_rate_steps: Count | None

@@ -65,7 +65,7 @@ def _exhibits(one: Measured, images: dict[str, dict[str, str]]) -> dict[str, Any
             images[key] = {"label": _label(str(entry["image_id"]), images), "source": source}
         maps = {name: _embedded(one.folder / file) for name, file in entry["maps"].items()}
         shown.append({"image": key, "size": entry["size"], "people": entry["people"], "maps": maps})
-    return {"name": one.name, "edges": found["edges"], "shown": shown}
+    return {"name": one.name, "edges": found["edges"], "thresholds": found.get("thresholds", {}), "shown": shown}
 
 
 def _label(image_id: str, images: dict[str, dict[str, str]]) -> str:

@@ -24,17 +24,17 @@ def person_colour(index: int) -> Colour:
 
 
 def draw_instances(
-    image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton, *, min_keypoint_score: float = 1e-3
+    image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton, *, keypoint_threshold: float = 1e-3
 ) -> Picture:
     """Predicted poses, one colour each, a lighter shade on the person's left and a darker one on its right, with scores.
 
     Masks, where there are any, are tinted in the same colour.
-    Keypoints are in px of the image (3, H, W); those that are NaN or score no more than ``min_keypoint_score`` are left
-    out, and so is the score of a person too small to carry it.
+    Keypoints are in px of the image (3, H, W); those that are NaN, or whose presence (score, where that is all there is) is no
+    more than ``keypoint_threshold``, are left out, and so is the score of a person too small to carry it.
     """
     picture = to_picture(image)
     points = instances.keypoints.numpy()
-    found = (instances.keypoint_scores > min_keypoint_score).numpy() & np.isfinite(points).all(-1)
+    found = instances.usable(keypoint_threshold).numpy()
     best_last = range(len(instances) - 1, -1, -1)  # on top of the others
     if instances.masks is not None:
         windows = list(instances.masks.windows(image.shape[1:]))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.paths import path_of
 from bottomup.visualize.drawing import Colour
 
 Picture = NDArray[np.uint8]
@@ -21,8 +22,8 @@ _TILE = 640  # px: longer pictures are shrunk on sheets of many, which would hav
 
 
 def to_picture(image: NDArray[np.uint8]) -> Picture:
-    """A copy of an image (3, H, W) as a picture (H, W, 3)."""
-    return np.ascontiguousarray(image.transpose(1, 2, 0))
+    """A copy of an image (3, H, W) as a picture (H, W, 3), however the image lies in memory."""
+    return np.array(image.transpose(1, 2, 0), order="C")
 
 
 def tile(image: NDArray[np.uint8]) -> Picture:
@@ -91,7 +92,7 @@ def side_by_side(*pictures: Picture) -> Picture:
 
 def save_png(path: str | Path, picture: Picture) -> Path:
     """Write a PNG, whole or not at all."""
-    target = Path(path)
+    target = path_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{os.getpid()}.{target.name}")
     partial.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())

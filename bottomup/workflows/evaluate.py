@@ -20,9 +20,11 @@ from bottomup.evaluation.records import category_id
 from bottomup.evaluation.report import format_table, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
+from bottomup.paths import write_json
 from bottomup.plan.judging import EvaluatePlan
+from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
-from bottomup.types import Sample, write_json
+from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
 from bottomup.workflows.folders import write_config
 from bottomup.workflows.models import check_oracle, make_predictor
@@ -47,7 +49,7 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None) -> dict[str, Any
     category = category_id(evaluation.ground_truth, _skeleton(dataset))  # the annotation file's own
     records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
     write_json(output / "predictions.json", records)
-    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures")
+    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor)
     print(format_table(evaluation.metrics))
     print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
@@ -74,8 +76,11 @@ def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict
     }
 
 
-def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: Path) -> None:
-    """Annotated people beside predicted ones, of the best and the worst images by mean OKS; on grey where there is no image."""
+def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: Predictor) -> None:
+    """Annotated people beside those predicted ones that are worth showing, of the best and the worst images by mean OKS.
+
+    On grey where there is no image.
+    """
     skeleton = _skeleton(dataset)
     oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton)
     ranked = sorted(oks, key=lambda image_id: oks[image_id])
@@ -85,11 +90,11 @@ def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: 
             old.unlink()
         for rank, image_id in enumerate(chosen):
             index = place[image_id]
-            instances = evaluation.predictions[index].instances
+            instances = predictor.shown(evaluation.predictions[index]).instances
             sample = _readable(dataset, index, frozenset({"instances"} if instances.masks is not None else ()))
             image = np.full((3, *sample.shape), _PAPER, np.uint8) if sample.image is None else sample.image
             truth = draw_people(image, sample.people, skeleton, sample.instances)
-            found = draw_instances(image, instances, skeleton)
+            found = draw_instances(image, instances, skeleton, keypoint_threshold=predictor.thresholds.keypoint)
             save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
 
 

@@ -43,6 +43,10 @@ def make_predictor(
         batch_size=viewing.batch_size,
         precision=viewing.precision,
         device=device,
+        orientation=viewing.orientation or "upright",
+        bit_depth=viewing.bit_depth,
+        score_threshold=viewing.score_threshold,
+        keypoint_threshold=viewing.keypoint_threshold,
     )
 
 

@@ -10,6 +10,7 @@ from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_options
 from bottomup.plan.training import TrainPlan
+from bottomup.skeletons import warn_of_mirroring
 
 
 def training_dataset(plan: TrainPlan, dataset: Dataset, model: PoseModel) -> Dataset:
@@ -28,4 +29,6 @@ def training_set(plan: TrainPlan, dataset: Dataset, model: PoseModel, extra: fro
     side = model.side(plan.model.input_size, "all")
     flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
     augment = Augment((side, side), model.fill.tolist(), flip, plan.model.input_size, **plan.augment)
+    if augment.flip:
+        warn_of_mirroring(dataset.task.skeleton)
     return TrainingSet(dataset, augment, model.ignores | extra, plan.place.seed)

@@ -22,9 +22,10 @@ from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
 from bottomup.model import PoseModel
+from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
 from bottomup.plan.training import TrainPlan
-from bottomup.types import Batch, write_json
+from bottomup.types import Batch
 from bottomup.workflows.folders import write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation

@@ -191,6 +191,20 @@ def test_every_keypoint_of_a_person_is_placed() -> None:
         assert prediction.instances.keypoints.isfinite().all() and (prediction.instances.keypoint_scores > 0).all()
 
 
+@pytest.mark.parametrize("views", [{}, {"flip": True, "scales": (1.0, 0.5), "views": "instances"}])
+def test_presence_stands_beside_the_score_that_it_is_part_of(views: dict[str, Any]) -> None:
+    """Eq. 3 is p_k(y) times what the votes promise: a perfect small person's score is low, and yet its keypoints are there."""
+    predictor = make_predictor(**views)
+    for prediction in predictor.predict_batch(make_batch([2, 1], (129, 161)), ORACLE):
+        instances = prediction.instances
+        assert instances.keypoint_presence is not None and len(instances)
+        assert (instances.keypoint_scores <= instances.keypoint_presence + 1e-6).all() and (instances.keypoint_presence <= 1).all()
+        assert (instances.keypoint_scores < 0.9).any() and float(instances.keypoint_presence.median()) > 0.95
+        (record, *_) = prediction.to_coco()
+        torch.testing.assert_close(torch.tensor(record["keypoint_presence"]), instances.keypoint_presence[0], atol=1e-3, rtol=0)
+        assert prediction.numpy()["keypoint_presence"].shape == instances.keypoint_scores.shape
+
+
 def test_models_without_long_offsets_and_segmentation_make_no_masks() -> None:
     for prediction in make_predictor().predict_batch(make_batch([2], (129, 161)), ORACLE):
         assert prediction.instances.masks is None and prediction.segmentation is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +16,15 @@ from PIL import Image as Pillow
 from bottomup import Predictor
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.backbones.hourglass import Hourglass
-from bottomup.data.coco import read_image as read_stored
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
-from bottomup.errors import DataError
+from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.tags import Tags
-from bottomup.images import find_images, read_image
+from bottomup.image_files import ImageReader
+from bottomup.images import find_images
 from bottomup.skeletons import COCO
 from bottomup.types import Prediction, Task
+from tests.coco_folders import HEIGHT, WIDTH, drawn, save_deep, save_jpeg
 
 H, W = 48, 64
 LEFT_SIDE_DOWN = 6  # EXIF's orientation of a camera held upright: rows and columns change places
@@ -34,7 +36,8 @@ def predictor() -> Predictor:
     decoder = AssociativeEmbedding(Task(COCO), detection_threshold=0.001)
     heads = {"heatmap": HeadSpec(partial(Heatmap, sigma=8.0)), "tags": HeadSpec(partial(Tags, dim=1))}
     model = assemble(Hourglass(stacks=1, levels=2, channels=8, growth=4), Task(COCO), heads, decoder=decoder)
-    return Predictor(model.double(), decoder, input_size=64)  # an untrained network's maps are full of near ties
+    # an untrained network's maps are full of near ties, and what it finds is not worth showing
+    return Predictor(model.double(), decoder, input_size=64, score_threshold=0.0)
 
 
 def picture(h: int = H, w: int = W) -> NDArray[np.uint8]:
@@ -61,6 +64,13 @@ def test_a_path_an_array_and_a_pillow_image_are_one_image(predictor: Predictor, 
 def test_a_pillow_image_of_any_mode_is_its_rgb(predictor: Predictor, mode: str) -> None:
     image = Pillow.fromarray(picture()).convert(mode)
     assert_same(predictor(image), predictor(np.array(image.convert("RGB"))))
+
+
+def test_a_pillow_image_of_a_cut_file_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+    save_jpeg(tmp_path / "a.jpg", drawn(0, 17))
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"a Pillow image cannot be read \(.*truncated.*downloaded whole"):
+        predictor(Pillow.open(tmp_path / "a.jpg"))
 
 
 def test_a_pillow_image_deeper_than_a_byte_is_refused(predictor: Predictor) -> None:
@@ -105,9 +115,9 @@ def test_a_file_is_seen_upright_and_a_data_set_s_as_stored(predictor: Predictor,
     exif = Pillow.Exif()
     exif[0x0112] = LEFT_SIDE_DOWN
     Pillow.fromarray(picture()).save(tmp_path / "a.jpg", exif=exif)
-    assert read_image(tmp_path / "a.jpg").shape == (W, H, 3)
+    assert ImageReader()(tmp_path / "a.jpg").shape == (W, H, 3)
     assert predictor(tmp_path / "a.jpg").size == (W, H)
-    assert read_stored(tmp_path / "a.jpg").shape == (3, H, W)
+    assert ImageReader("stored")(tmp_path / "a.jpg").shape == (H, W, 3)
     assert predictor(Pillow.open(tmp_path / "a.jpg")).size == (H, W)  # as its pixels lie
 
 
@@ -139,6 +149,52 @@ def test_globs_reach_into_every_part_of_a_path(where: str, names: list[str], pho
     assert find_images(photos / where) == [photos / name for name in names]
     monkeypatch.chdir(photos.parent)
     assert find_images(f"photos/{where}") == [Path("photos") / name for name in names]
+
+
+@pytest.mark.parametrize("where", ["", "/", "/*"])
+def test_a_folder_of_folders_is_told_how_to_reach_into_them(where: str, photos: Path) -> None:
+    (photos / "x.png").unlink()
+    with pytest.raises(DataError, match=r"images in its folders: give .*photos(/\*)?/\*\* for all of them") as error:
+        find_images(f"{photos}{where}")
+    said = str(error.value).split("give ")[1].split(" for")[0]
+    assert find_images(said) == [photos / name for name in ("a/x.png", "a/y.JPG", "b/deep/z.png", "b/x.png")]
+
+
+def test_pictures_that_are_not_read_are_said_beside_images_and_alone(photos: Path) -> None:
+    for name in ("a/c.mp4", "a/d.HEIC", "a/e.heic", "b/deep/f.mov", "b/notes.json"):
+        (photos / name).write_bytes(b"")
+    with pytest.warns(
+        BottomupWarning, match=r"passed over 1 such as c.mp4: a video.*; 2 such as d.HEIC: a HEIC image.*JPEG"
+    ) as said:
+        assert find_images(photos / "a") == [photos / "a" / "x.png", photos / "a" / "y.JPG"]
+    assert len(said) == 1
+    (photos / "b" / "deep" / "z.png").unlink()
+    with pytest.raises(DataError, match=r"deep: no such image.*, but 1 such as f.mov: a video.*ffmpeg"):
+        find_images(photos / "b" / "deep")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_images(photos / "b") == [photos / "b" / "x.png"]  # notes are no pictures
+
+
+def test_home_is_where_its_folder_is(photos: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(photos))
+    monkeypatch.setenv("USERPROFILE", str(photos))
+    assert find_images("~") == find_images("~/x.png") == find_images("~/*.png") == [photos / "x.png"]
+    assert predictor("~/x.png").size == predictor(["~/x.png"])[0].size == (4, 4)
+    assert len(predictor("~/a")) == 2
+
+
+def test_a_prediction_is_of_stored_pixels_where_that_is_asked_for(predictor: Predictor, tmp_path: Path) -> None:
+    save_jpeg(tmp_path / "a.jpg", drawn(0, 17), LEFT_SIDE_DOWN)
+    save_deep(tmp_path / "a.png", drawn(0, 17), 12)
+    stored = Predictor(predictor.model, predictor.decoder, input_size=64, orientation="stored", bit_depth=12)
+    assert predictor(tmp_path / "a.jpg").size == (HEIGHT, WIDTH) and stored(tmp_path / "a.jpg").size == (WIDTH, HEIGHT)
+    assert_same(stored(tmp_path / "a.png"), stored(drawn(0, 17)))
+    with pytest.raises(DataError, match="bit_depth=12"):
+        predictor(tmp_path / "a.png")
+    for options in ({"orientation": "left"}, {"bit_depth": 20}):
+        with pytest.raises(ConfigError):
+            Predictor(predictor.model, predictor.decoder, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("where", ["none.png", "none/*.png", "**/*.gif", "b/*.txt", "a/folder.png"])

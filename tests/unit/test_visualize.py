@@ -138,7 +138,7 @@ def test_a_keypoint_far_outside_leaves_the_picture_alone() -> None:
 
 def test_only_keypoints_above_the_score_are_drawn() -> None:
     instances = one_instance(torch.rand(17, 2) * 80)
-    assert not draw_instances(DARK, instances, COCO, min_keypoint_score=1.0).any()
+    assert not draw_instances(DARK, instances, COCO, keypoint_threshold=1.0).any()
 
 
 @pytest.mark.parametrize("side", [128, 2000])

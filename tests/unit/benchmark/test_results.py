@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bottomup.benchmark.results import SCHEMA, SETTING, blank_row, file_hash, read_result, setting, setting_of, write_result
-from bottomup.types import write_json
+from bottomup.paths import write_json
 from bottomup.workflows.measure import _joined
 
 COMMITTED = sorted((Path(__file__).resolve().parents[3] / "benchmarks" / "results").rglob("*.json"))

@@ -41,6 +41,7 @@ from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.stages import Decoder
+from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Instances, Prediction, Task
 from tests.scenes import make_batch
 
@@ -195,6 +196,7 @@ class Drawn:
     """A decoder that finds one person in each image, whose mask takes ``seconds`` to draw."""
 
     seconds = 0.02
+    recommended = Thresholds()
 
     def __call__(self, outputs: dict[str, Tensor], _: object) -> list[Prediction]:
         person = Instances(torch.zeros(1, 17, 2), torch.ones(1, 17), torch.ones(1), torch.zeros(1, 4), torch.zeros(1), _SlowMasks())

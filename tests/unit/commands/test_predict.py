@@ -9,18 +9,29 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
+import yaml
+from PIL import Image as Pillow
+from pycocotools.coco import COCO as CocoFile
 
+from bottomup import load
 from bottomup.cli import main
 from bottomup.commands import predict
 from bottomup.commands.predict import photos_of
+from bottomup.data.synthetic import Synthetic
 from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
+from bottomup.image_files import ImageReader
+from bottomup.model import PoseModel
 from bottomup.plan.training import train_plan
+from bottomup.predictor import Look, Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Task
+from bottomup.visualize import draw_outputs
 
 TINY = ["experiment=demo/associative_embedding", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
 OPTIONS = [
     *("decoder.detection_threshold=0.0001", "decoder.fill_threshold=null"),  # even an untrained network finds somebody
+    "score_threshold=0",  # whom nobody would recommend to show
     "batch_size=1",  # its maps are full of near ties, which batches of other sizes decide otherwise
 ]
 
@@ -62,7 +73,7 @@ def by_name(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
 def test_image_ids_are_places_in_the_sorted_list_across_chunks(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [f"{number}.png" for number in range(5)]
+    names = [f"{letter}.png" for letter in "abcde"]
     write_images(tmp_path / "images", *names)
     assert run(weights, tmp_path / "images", tmp_path / "at_once") == 0
     monkeypatch.setattr(predict, "_CHUNK", 2)
@@ -115,14 +126,14 @@ def test_what_was_found_before_an_interruption_is_written(
 ) -> None:
     write_images(tmp_path / "images", "a.png", "b.png", "c.png")
     monkeypatch.setattr(predict, "_CHUNK", 1)
-    read_image = predict.read_image
+    read_image = ImageReader.__call__
 
-    def interrupted(path: Path) -> Any:
+    def interrupted(reader: ImageReader, path: Path) -> Any:
         if path.name == "c.png":
             raise KeyboardInterrupt
-        return read_image(path)
+        return read_image(reader, path)
 
-    monkeypatch.setattr(predict, "read_image", interrupted)
+    monkeypatch.setattr(ImageReader, "__call__", interrupted)
     assert run(weights, tmp_path / "images", tmp_path / "output") == 130
     assert capsys.readouterr().err == "bottomup predict: interrupted\n"
     assert by_name(read(tmp_path / "output")[0]).keys() == {"a.png", "b.png"}
@@ -136,3 +147,134 @@ def test_a_refused_call_leaves_no_folder(weights: Path, tmp_path: Path, monkeypa
     assert main(["evaluate", *TINY, "data.images=2"]) == 1  # no weights
     assert main(["evaluate", *TINY, "data.images=2", f"weights={weights}", "oracle=[heatmaps]"]) == 1
     assert not list(tmp_path.iterdir())
+
+
+def predictor_of(weights: Path, **options: Any) -> Predictor:
+    return load("associative_embedding", weights=weights, overrides=OPTIONS[:2], **options)
+
+
+@pytest.mark.parametrize("views", ["maps", "instances"])
+def test_maps_are_those_of_the_image_as_it_is_and_the_network_runs_once(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: str
+) -> None:
+    """Whoever is drawn on it; with maps and without the network sees an image in each of its views once."""
+    write_images(tmp_path / "images", "a.png", "b.png", "c.png")
+    runs, looks = [0], list[Look]()
+    forward, draw_maps = PoseModel.forward, predict.draw_maps
+
+    def counted(model: PoseModel, *images: Any, **options: Any) -> Any:
+        runs[0] += 1
+        return forward(model, *images, **options)
+
+    def noted(look: Look, *rest: Any) -> None:
+        looks.append(look)
+        draw_maps(look, *rest)
+
+    monkeypatch.setattr(PoseModel, "forward", counted)
+    monkeypatch.setattr(predict, "draw_maps", noted)
+    seen = ["scales=[1,0.5]", f"views={views}"]
+    assert run(weights, tmp_path / "images", tmp_path / "with", "maps=true", *seen) == 0
+    assert runs == [3 * 2] and len(looks) == 3
+    assert run(weights, tmp_path / "images", tmp_path / "without", *seen) == 0
+    assert runs == [2 * 3 * 2]
+    assert read(tmp_path / "with")[0] == read(tmp_path / "without")[0] != []
+    predictor = predictor_of(weights, scales=[1, 0.5], views=views)
+    for name, look in zip("abc", looks, strict=True):
+        image, outputs, frame = predictor.maps(tmp_path / "images" / f"{name}.png")
+        np.testing.assert_array_equal(look.image, image)
+        assert look.outputs.keys() == outputs.keys() and all(torch.equal(look.outputs[key], outputs[key]) for key in outputs)
+        for kind, picture in draw_outputs(image, outputs, frame, COCO).items():
+            written = cv2.imread(str(tmp_path / "with" / "pictures" / f"{name}_{kind}.png"))[..., ::-1]
+            np.testing.assert_array_equal(written, picture)
+
+
+def test_an_array_of_one_s_own_is_not_painted_on(weights: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    before = pixels.copy()
+    look = predictor_of(weights, score_threshold=0.0).look(pixels)
+    assert len(look.prediction.instances)
+    predict.draw_instances(pixels.transpose(2, 0, 1), look.prediction.instances, COCO)
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_instances_of_a_low_score_are_neither_written_nor_drawn(weights: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "images", "a.png", "b.png")
+    assert run(weights, tmp_path / "images", tmp_path / "all") == 0
+    everybody, _ = read(tmp_path / "all")
+    least = sorted(record["score"] for record in everybody)[len(everybody) // 2]
+    more = f"score_threshold={least}"
+    assert run(weights, tmp_path / "images", tmp_path / "some", more) == 0
+    assert read(tmp_path / "some")[0] == [record for record in everybody if record["score"] >= least]
+    assert run(weights, tmp_path / "images", tmp_path / "nobody", "score_threshold=0.99") == 0
+    assert read(tmp_path / "nobody")[0] == []
+    for name in ("a.png", "b.png"):
+        drawn = cv2.imread(str(tmp_path / "nobody" / "pictures" / name))
+        np.testing.assert_array_equal(drawn, cv2.imread(str(tmp_path / "images" / name)))
+
+
+def test_commands_and_load_take_what_the_decoder_recommends_unless_told_otherwise(weights: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "images", "a.png")
+    recommended = predictor_of(weights)
+    assert recommended.thresholds == recommended.decoder.recommended
+    own = predictor_of(weights, score_threshold=0.0, keypoint_threshold=0.7).thresholds
+    assert (own.score, own.keypoint, own.alike) == (0.0, 0.7, recommended.thresholds.alike)
+    assert main(["predict", f"weights={weights}", f"images={tmp_path}/images", f"output={tmp_path}/out", *OPTIONS[:2]]) == 0
+    assert len(recommended(tmp_path / "images" / "a.png").instances) == len(read(tmp_path / "out")[0])
+    told = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    assert (told["score_threshold"], told["keypoint_threshold"]) == (0.15, 0.15)
+
+
+def test_a_data_set_is_judged_by_everybody(weights: Path) -> None:
+    dataset = Synthetic(split="val", images=4, size=64)
+    for least in (0.0, 0.9):
+        found = dict(predictor_of(weights, score_threshold=least).predict_dataset(dataset))
+        assert sum(len(prediction.instances) for prediction in found.values()) > 4
+
+
+def test_results_of_a_test_split_have_its_ids_and_pycocotools_reads_them(weights: Path, tmp_path: Path) -> None:
+    """COCO's image_info files list images without annotations, and not every image of the folder."""
+    write_images(tmp_path / "images", "000000000001.png", "000000000002.png", "000000000003.png")
+    listed = [{"id": 70 + n, "file_name": f"00000000000{n}.png", "height": 48, "width": 64} for n in (1, 3)]
+    info = tmp_path / "image_info_test-dev.json"
+    info.write_text(json.dumps({"images": listed, "categories": [{"id": 1, "name": "person"}]}))
+    assert run(weights, tmp_path / "images", tmp_path / "out", f"image_info={info}", "draw=false") == 0
+    records, metrics = read(tmp_path / "out")
+    assert {(record["image_id"], record["file_name"]) for record in records} == {
+        (71, listed[0]["file_name"]),
+        (73, listed[1]["file_name"]),
+    }
+    assert metrics["images"] == 2 and not (tmp_path / "out" / "pictures").exists()
+    info.write_text(json.dumps({"images": listed, "annotations": [], "categories": [{"id": 1, "name": "person"}]}))
+    results = CocoFile(str(info)).loadRes(str(tmp_path / "out" / "predictions.json"))
+    assert sorted(results.getImgIds()) == [71, 73] and len(results.getAnnIds()) == len(records)
+
+
+def test_listed_images_are_read_as_stored_which_annotations_refer_to(weights: Path, tmp_path: Path) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # a camera held upright
+    (tmp_path / "images").mkdir()
+    Pillow.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(
+        tmp_path / "images" / "5.jpg", exif=exif
+    )
+    info = tmp_path / "info.json"
+    images = [{"id": 9, "file_name": "5.jpg", "height": 48, "width": 64}]
+    info.write_text(json.dumps({"images": images, "annotations": [], "categories": [{"id": 1, "name": "person"}]}))
+    for more, size in (([], (64, 48)), ([f"annotations={info}"], (48, 64))):
+        assert run(weights, tmp_path / "images", tmp_path / "out", *more) == 0
+        assert cv2.imread(str(tmp_path / "out" / "pictures" / "5.png")).shape[:2] == size
+
+
+def test_a_limit_takes_the_first_by_name(weights: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "images", "b.png", "a.png", "c.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out", "limit=2") == 0
+    records, metrics = read(tmp_path / "out")
+    assert metrics["images"] == 2 and by_name(records).keys() == {"a.png", "b.png"}
+
+
+@pytest.mark.parametrize("wrong", ["score_threshold=2", "keypoint_threshold=-1", "score_threshold=nan", "score_threshold=low"])
+def test_a_threshold_beyond_all_scores_is_refused(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    write_images(tmp_path / "images", "a.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out", wrong) == 1
+    assert wrong.split("=")[0] in capsys.readouterr().err and not (tmp_path / "out").exists()

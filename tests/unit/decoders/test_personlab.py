@@ -38,7 +38,8 @@ def test_hard_suppression_drops_who_is_more_alike_than_the_option_says() -> None
     found = Instances.of_keypoints(points, torch.ones(2, 17), torch.ones(2))
     alike = float(oks(points, points, found.areas, found.areas, COCO.sigmas)[0, 1])
     assert 0.1 < alike < 0.9
-    tensors = {"points": points[None], "scores": torch.tensor([0.9, 0.8]).view(1, 2, 1).expand(1, 2, 17)}
+    scores = torch.tensor([0.9, 0.8]).view(1, 2, 1).expand(1, 2, 17)
+    tensors = {"points": points[None], "scores": scores, "presence": scores}
     for threshold, people in ((alike - 0.05, 1), (alike + 0.05, 2), (1.0, 2)):
         (prediction,) = Personlab(Task(COCO), nms="hard", nms_oks=threshold).people(tensors, frame())
         assert len(prediction.instances) == people
@@ -90,7 +91,7 @@ def test_instances_of_several_views_are_suppressed_as_those_of_one_are() -> None
     points = torch.rand(4, 17, 2) * 80 + 5
     points[2] = points[0]  # explained whole by the first
     found = Instances.of_keypoints(points, torch.tensor([0.9, 0.8, 0.7, 0.6])[:, None].expand(4, 17), torch.rand(4))
-    tensors = {"points": points[None], "scores": found.keypoint_scores[None]}
+    tensors = {"points": points[None], **dict.fromkeys(("scores", "presence"), found.keypoint_scores[None])}
     decoder = Personlab(Task(COCO))
     (expected,) = decoder.people(tensors, frame())
     left = decoder.suppress(found)

@@ -38,13 +38,12 @@ def with_all(instances: Instances) -> Instances:
     apart = (x - centre[:, 0, None, None]).square() + (y[:, None] - centre[:, 1, None, None]).square()
     masks = Masks.of_levels((1 - apart.sqrt() / 30).clamp(-1, 1), GRID)
     boxes = instances.boxes + 3
-    return replace(
-        instances, keypoints=keypoints, keypoint_scores=scores, boxes=boxes, masks=masks, box_scores=instances.scores * 0.9
-    )
+    instances = replace(instances, keypoints=keypoints, keypoint_scores=scores, keypoint_presence=scores.sqrt())
+    return replace(instances, boxes=boxes, masks=masks, box_scores=instances.scores * 0.9)
 
 
 def assert_equal(found: Instances, expected: Instances) -> None:
-    for name in ("keypoints", "keypoint_scores", "scores", "boxes", "labels", "box_scores"):
+    for name in ("keypoints", "keypoint_scores", "keypoint_presence", "scores", "boxes", "labels", "box_scores"):
         a, b = getattr(found, name), getattr(expected, name)
         assert (a is None) == (b is None)
         if a is not None:
