@@ -182,6 +182,12 @@ def transform_boxes(boxes: Array, matrix: Array) -> Array:
     return np.concatenate((corners.min(1), corners.max(1)), axis=1)
 
 
+def flip_boxes(boxes: Tensor, width: float) -> Tensor:
+    """Mirror boxes (..., 4) xyxy in an image of ``width`` px."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack((width - x2, y1, width - x1, y2), dim=-1)
+
+
 def area_scale(matrix: Array) -> float:
     """By how much an affine matrix (2, 3) enlarges areas."""
     return abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bottomup.types import Batch, flip_boxes
+from bottomup.geometry import flip_boxes
+from bottomup.types import Batch
 
 
 def make_view(batch: Batch, size: tuple[int, int], scale: float, flipped: bool, fill: Tensor, flip: tuple[int, ...]) -> Batch:

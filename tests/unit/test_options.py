@@ -12,7 +12,7 @@ import pytest
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import DATASETS
 from bottomup.errors import ConfigError
-from bottomup.options import AtLeast, Count, Natural, annotations_of, check_options, check_value, fits
+from bottomup.options import Count, Interval, Natural, annotations_of, check_options, check_value, fits
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
 
 
@@ -27,7 +27,7 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     (bool, [True, False], [0, 1, "true", None]),
     (int | None, [3, None], ["null"]),
     (Natural, [0, 7], [-1, 0.5, True]),
-    (Annotated[float, AtLeast(0.5)], [0.5, 1], [0.4, "1"]),
+    (Annotated[float, Interval(0.5)], [0.5, 1], [0.4, "1"]),
     (Literal["a", "b"] | None, ["a", None], ["c", 1]),
     (Literal[8, 16], [8], [8.0, "8", 4]),
     (Sequence[float], [[], [1, 0.5], (1,)], [2, "12", ["a"], {"a": 1}]),
