@@ -40,7 +40,7 @@ POSITIVE = Interval(0, open_low=True)  # sizes, sigmas, radii in px, rates
 FROM_ZERO = Interval(0)
 FRACTION = Interval(0, 1)  # shares and probabilities
 BELOW_ONE = Interval(0, 1, open_high=True)  # thresholds on scores, which may let all pass but not nobody; decays
-OVERLAP = Interval(0, 1, open_low=True)  # thresholds on IoU or OKS
+SHARE = Interval(0, 1, open_low=True)  # thresholds on IoU or OKS, factors that shrink
 INNER = Interval(0, 1, open_low=True, open_high=True)
 
 Count = Annotated[int, Interval(1)]
@@ -49,6 +49,7 @@ Positive = Annotated[float, POSITIVE]
 FromZero = Annotated[float, FROM_ZERO]
 Fraction = Annotated[float, FRACTION]
 BelowOne = Annotated[float, BELOW_ONE]
+Share = Annotated[float, SHARE]
 
 # ---- what a constructor takes --------------------------------------------------------------------------------------------
 
@@ -105,11 +106,20 @@ def check_value(where: str, value: object, expected: Any) -> None:
         for name, entry in value.items():
             check_value(f"{where}.{name}", entry, get_args(expected)[1])
     elif not _finite(value):
-        raise ConfigError(f"{where} should be finite, got {value!r}")
+        _refuse_not_finite(where, value)
     elif isinstance(value, str) and _choices(expected) and not fits(value, expected):
         raise ConfigError(f"{where}: " + unknown("choice", value, _choices(expected)))
     elif not fits(value, expected):
         raise ConfigError(f"{where} should be {' or '.join(_words(expected, plural=False))}, got {value!r}")
+
+
+def _refuse_not_finite(where: str, value: object) -> None:
+    """Raise ConfigError for the first number in a value that is not finite; of a mapping's entries it names the one."""
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            _refuse_not_finite(f"{where}.{name}", entry)
+    elif not _finite(value):
+        raise ConfigError(f"{where} should be finite, got {value!r}")
 
 
 def _choices(expected: Any) -> list[str]:
@@ -180,7 +190,8 @@ def _words(expected: Any, plural: bool) -> list[str]:
         size = f"{len(inside)} " if kind is tuple and Ellipsis not in inside else ""
         return [f"{'lists' if plural else 'a list'} of {size}{' or '.join(entries)}"]
     if kind in (Mapping, dict) or is_typeddict(expected):
-        return ["mappings {name: value}" if plural else "a mapping {name: value}"]
+        entry = " or ".join(_words(inside[1], plural=False)) if inside and get_origin(inside[1]) is Annotated else "value"
+        return [f"mappings {{name: {entry}}}" if plural else f"a mapping {{name: {entry}}}"]
     return [_WORDS.get(expected, (getattr(expected, "__name__", str(expected)),) * 2)[plural]]
 
 

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.crops import CROP, best_scored, cropped, cropped_gaussians, gaussians, inside, to_crop, within_margin
-from bottomup.options import BELOW_ONE, FROM_ZERO, OVERLAP, POSITIVE, Options
+from bottomup.options import BELOW_ONE, FROM_ZERO, POSITIVE, SHARE, Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Targets, Task
@@ -89,7 +89,7 @@ class Prn(Head):
         options.number("target_sigma", target_sigma, POSITIVE)
         options.number("input_mass", input_mass, POSITIVE)
         options.number("margin", margin, FROM_ZERO)
-        options.number("match_iou", match_iou, OVERLAP)
+        options.number("match_iou", match_iou, SHARE)
         options.number("heatmap_sigma", heatmap_sigma, POSITIVE)
         options.whole("heatmap_stride", heatmap_stride)
         options.whole("min_keypoints", min_keypoints)

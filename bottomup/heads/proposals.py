@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from bottomup.ops.anchors import best_of_octaves, decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
-from bottomup.options import BELOW_ONE, FROM_ZERO, OVERLAP, Options
+from bottomup.options import BELOW_ONE, FROM_ZERO, SHARE, Options
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Task
 
@@ -49,12 +49,12 @@ class Proposals(Head):
         options = Options("head proposals")
         options.whole("count", count)
         options.number("threshold", threshold, BELOW_ONE)
-        options.number("nms", nms, OVERLAP)
+        options.number("nms", nms, SHARE)
         options.choice("who", who, Who)
         if first is not None:
             options.whole("first", first)
         options.number("jitter", jitter, FROM_ZERO)
-        options.number("least_iou", least_iou, OVERLAP)
+        options.number("least_iou", least_iou, SHARE)
         self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
         self.jitter, self.least_iou = jitter, least_iou
         self.requires = {"class_logits": "B A C", "box_deltas": "B A 4", "anchors": "B A 4"}
