@@ -132,6 +132,7 @@ class Augment:
             image=np.ascontiguousarray(image.transpose(2, 0, 1)),
             ignore=unpack_flags(flags, {*sample.ignore, "padding"}),
             instances=None if sample.instances is None else warp_map(sample.instances, matrix, self.size, 0),
+            content=None,
         )
 
     def _labels(self, sample: Sample, seed: int) -> Sample:

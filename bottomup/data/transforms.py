@@ -33,7 +33,7 @@ _AFFINE_ERROR = 0.05  # px; albumentations computes in float32
 _DRAWS = 4  # of every transform, when it is checked
 _PROBES = ((120, 160), (1200, 1600))  # (H, W) of what it is checked on: the second where the first is too small for it
 _BLOCK = 12  # px, of the probe's maps
-_ALIKE = 0.99  # of the pixels within blocks that a map and the affine agree on; flips of one pixel aside all do
+_ALIKE = 0.99  # of the pixels well within blocks, on which a map and the affine must agree
 
 _OTHER_IMAGES = "needs other images or texts, which no data set gives it"
 _BOXES = "looks at objects' boxes or masks, which are not given to it"
@@ -103,6 +103,7 @@ class Transform:
             image=np.ascontiguousarray(view.image.transpose(2, 0, 1)),
             ignore=unpack_flags(_turned(view.flags), {*sample.ignore, "padding"}),
             instances=view.instances,
+            content=None,
         )
         return framed(moved)
 
