@@ -11,7 +11,7 @@ Stages are aligned at the end: the last stage of every part is the prediction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample
+from bottomup.options import Options
 from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
-from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
+from bottomup.types import Batch, Features, Frame, IgnoreMap, Instances, Outputs, Prediction, Targets, Task
 
 Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
 
@@ -213,6 +214,15 @@ class Head(nn.Module, ABC):
             return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
 
         return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
+
+
+def ignore_maps(component: str, names: Sequence[str]) -> frozenset[str]:
+    """The ignore maps that the option ``ignore`` of a component ("head heatmap") names; ConfigError where it lists others."""
+    options = Options(component)
+    options.check("ignore", names, isinstance(names, Sequence) and not isinstance(names, str), "a list, as [crowd, padding]")
+    for name in names:
+        options.choice("ignore", str(name), IgnoreMap)
+    return frozenset(names)
 
 
 def _mean_probability(logits: Tensor) -> Tensor:

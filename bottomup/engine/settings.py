@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bottomup.engine.objective import LOSS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.errors import ConfigError
-from bottomup.options import Count, Natural, check_options
+from bottomup.options import Count, Natural, Positive, check_options
 from bottomup.registry import unknown
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,7 +33,7 @@ class Settings:
     precision: str = "fp32"
     channels_last: bool = True
     compile: bool = False
-    clip: float | None = None  # of the gradient's norm
+    clip: Positive | None = None  # of the gradient's norm
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
     average: Mapping[str, Any] | None = None
