@@ -17,7 +17,7 @@ from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.oks import per_image_oks
-from bottomup.evaluation.records import category_id
+from bottomup.evaluation.records import category_ids
 from bottomup.evaluation.report import format_table, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -51,7 +51,7 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     metrics = summarise(evaluation, dataset, int(config["max_people"]))
     write_config(output, config)
     write_metrics(output, metrics)
-    category = category_id(evaluation.ground_truth, _skeleton(dataset))  # the annotation file's own
+    category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
     records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
     write_json(output / "predictions.json", records)
     draw_extremes(evaluation, dataset, int(config["pictures"]), output / "pictures", predictor)

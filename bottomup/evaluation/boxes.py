@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.oks import indexed, silence
-from bottomup.evaluation.records import CATEGORY, Record
+from bottomup.evaluation.records import CATEGORY, Record, is_crowd
 from bottomup.types import Prediction
 
 _METRICS: MetricTable = {
@@ -44,7 +44,7 @@ def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: Mapping[str,
 
 def _person(annotation: Mapping[str, Any], number: int) -> Record:
     kept = {field: annotation[field] for field in ("image_id", "bbox", "area")}
-    return {"id": number, "category_id": CATEGORY, "iscrowd": int(bool(annotation.get("iscrowd")))} | kept
+    return {"id": number, "category_id": CATEGORY, "iscrowd": int(is_crowd(annotation))} | kept
 
 
 def _boxes(predictions: Iterable[Prediction], listed: set[int]) -> list[Record]:
