@@ -106,11 +106,16 @@ class Coco(Dataset):
         self.image_ids = list(listed)
         self._images = list(listed.values())
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
+        self._counts = [sum(not record["iscrowd"] for record in groups[image_id]) for image_id in listed]
         self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
 
     def people(self, index: int) -> People:
         """The people of one image, in image px, without reading it."""
         return self._to_people(self._people(self._annotations(index)))
+
+    def number_of_people(self, index: int) -> int:
+        """How many people one image has, without its crowds."""
+        return self._counts[index]
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image, its people and the wanted maps, in image px."""

@@ -13,6 +13,8 @@ from bottomup.evaluation.oks import indexed, silence
 from bottomup.evaluation.records import CATEGORY, Record, is_crowd
 from bottomup.types import Prediction
 
+BOXES = 100  # of an image that count, by COCO's rule
+
 _METRICS: MetricTable = {
     "box_AP": ("precision", None, "all"),
     "box_AP50": ("precision", 0.5, "all"),
@@ -24,7 +26,7 @@ _METRICS: MetricTable = {
 }
 
 
-def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], max_people: int = 100) -> dict[str, float]:
+def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], max_people: int = BOXES) -> dict[str, float]:
     """COCO's box metrics of one category, in [0, 1]: box_AP, …50, …75, …S, …M, …L and box_AR.
 
     Boxes count by their own scores (``Instances.box_scores``), whatever their poses; ``predictions`` are in image px.

@@ -636,3 +636,6 @@ def test_real_crowdpose_is_read(shared: Path) -> None:
         dataset = Coco(annotations=real(shared, "formats", "crowdpose_val.json"))
     assert len(dataset) == 2000 and dataset.task.skeleton == CROWDPOSE
     assert all((dataset.people(index).areas > 0).all() for index in range(0, 2000, 50))
+    people = [record for record in dataset.ground_truth()["annotations"] if not record["iscrowd"]]
+    counts = [person["num_keypoints"] for person in people if any(person["keypoints"][2::3])]
+    assert counts.count(0) == 888  # of whom head and neck alone are labelled: CrowdPose judges nobody by those
