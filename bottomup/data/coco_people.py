@@ -66,6 +66,7 @@ def people_by_image(
         if record is not None:
             groups[image_id].append(record | {"category_id": category_id})
     records = list(itertools.chain.from_iterable(groups.values()))
+    _check_unit(records, path)
     _number(records, said)
     _settle_counts([record for record in records if not record["iscrowd"]], said)
     _warn(said, path)
@@ -142,6 +143,20 @@ def _no_keypoint(triple: list[Any], where: str) -> Exception:
     return fault(
         where, "keypoints", triple, "x, y and visibility of each keypoint, finite and with visibility 0, 1 or 2", "correct them"
     )
+
+
+def _check_unit(records: Iterable[Record], path: Path) -> None:
+    """DataError where all keypoints of the file are fractions: of the image's sides, not px."""
+    fractions = False
+    for record in records:
+        keypoints = record["keypoints"]
+        for x, y, visibility in zip(keypoints[::3], keypoints[1::3], keypoints[2::3], strict=True):
+            if visibility and max(x, y) > 1:
+                return
+            fractions = fractions or bool(visibility and 0 < x < 1 and 0 < y < 1)
+    if fractions:
+        expected = "px of the image"
+        raise fault(str(path), "keypoints", "fractions of it everywhere", expected, "multiply x by its width and y by its height")
 
 
 def _count(given: Any, keypoints: list[float], where: str, said: Counter[str]) -> int:

@@ -300,6 +300,14 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, name: str) -> No
         Coco(root=write(tmp_path, content(lambda record: record | fields)), split="val")
 
 
+def test_keypoints_in_units_of_the_image_are_refused(tmp_path: Path) -> None:
+    fractions = with_keypoints(lambda triples: [[x / WIDTH, y / HEIGHT, v] for x, y, v in triples])
+    with pytest.raises(DataError, match=r"`keypoints` should be px of the image, got fractions.*multiply x by its width"):
+        Coco(root=write(tmp_path, content(fractions)), split="val")
+    corner = with_keypoints(lambda triples: [[1, 0, 2], *([0, 0, 0] for _ in triples[1:])])
+    assert len(Coco(root=write(tmp_path, content(corner)), split="val").people(0)) == 1
+
+
 RIGHT = {  # of the shared cases: people and labelled keypoints in all four images; None: refused
     "plain": (4, 68), "box_zero": (4, 68), "box_flat": (4, 68), "area_zero": (4, 68), "area_normalised": (4, 68),
     "one_keypoint": (4, 4), "all_unseen": (4, 0), "count_zero": (4, 68), "crowd_text": None, "whole_as_float": (4, 68),
