@@ -67,7 +67,7 @@ def people_by_image(
             groups[image_id].append(record | {"category_id": category_id})
     records = list(itertools.chain.from_iterable(groups.values()))
     _check_unit(records, path)
-    _number(records, said)
+    _number(records)
     _settle_counts([record for record in records if not record["iscrowd"]], said)
     _warn(said, path)
     return groups
@@ -266,8 +266,8 @@ def _crowd(given: Any, where: str) -> int:
     return int(given or 0)
 
 
-def _number(records: Iterable[Record], said: Counter[str]) -> None:
-    """Ids from 1, each once: pycocotools takes 0 for nobody."""
+def _number(records: Iterable[Record]) -> None:
+    """Ids from 1, each once: pycocotools takes 0 for nobody. No result depends on them otherwise, so nothing is said."""
     taken: set[int] = set()
     without = []
     for record in records:
@@ -278,7 +278,6 @@ def _number(records: Iterable[Record], said: Counter[str]) -> None:
             without.append(record)
     for record, fresh in zip(without, itertools.count(max(taken, default=0) + 1)):  # the count never ends
         record["id"] = fresh
-    said["id"] += len(without)
 
 
 def _warn(said: Counter[str], path: Path) -> None:
@@ -304,6 +303,5 @@ def _sentences(said: Counter[str]) -> Iterator[str]:
         "where a keypoint is seen, 1 where it is hidden",
         "count": "annotations say `num_keypoints` 0 beside labelled keypoints; those were counted",
         "unlabelled": "people, all of the file's, have no labelled keypoint: no pose can be learned from them or judged",
-        "id": "annotations have no `id` of their own, a whole number above 0; they were numbered anew",
     }
     yield from (f"{said[key]} {what}" for key, what in others.items() if said[key])
