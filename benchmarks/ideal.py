@@ -22,7 +22,7 @@ from torch import Tensor
 from bottomup.benchmark.results import Row, write_result
 from bottomup.commands.setting import dataset_of, make_predictor
 from bottomup.compose import load_config
-from bottomup.data.coco_records import mask_rle
+from bottomup.data.coco_masks import mask_rle
 from bottomup.data.dataset import Dataset
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.records import by_image

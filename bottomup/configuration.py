@@ -32,6 +32,7 @@ class Validating(TypedDict, total=False):
 
     limit: Count | None
     flip: bool
+    max_people: Count | None
 
 
 class Configuration(TypedDict, total=False):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -151,6 +152,7 @@ class Head(nn.Module, ABC):
     beside: frozenset[str] = frozenset()  # keys whose ideal outputs its own are of, row by row: both are given, or neither
     least: ClassVar[Mapping[str, Least]] = {}  # of its ``metrics`` those that training warns of while they are lower
     refined: frozenset[str] = frozenset()  # those of its offsets that its option ``refine`` has continued
+    limits: Mapping[str, int] = MappingProxyType({})  # its options that bound how many people of an image are found
 
     def __init__(self, source: Source, task: Task) -> None:
         super().__init__()
@@ -246,6 +248,7 @@ class Decoder(ABC):
     requires: dict[str, str]
     raw: frozenset[str] = frozenset()  # offsets that it refines itself, so that no head may have
     recommended: Thresholds = Thresholds()  # what of its instances is worth showing, whose scores only it knows the meaning of
+    limits: Mapping[str, int] = MappingProxyType({})  # its options that bound how many people of an image are found
 
     @abstractmethod
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:

@@ -35,6 +35,7 @@ from bottomup.data.loader import collate
 from bottomup.engine.checkpoint import Checkpoint
 from bottomup.engine.distributed import ranks
 from bottomup.errors import BottomupError, ConfigError
+from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.predictor import Predictor
 
@@ -131,6 +132,8 @@ def _untaught(config: Mapping[str, Any], predictor: Predictor, loaded: bool) -> 
 def _accuracy(config: dict[str, Any], predictors: Sequence[Predictor], dataset: Dataset) -> Row:
     """The figures, the mean over predictors, each of a seed; with ideal outputs those of the first."""
     first, oracle = predictors[0], config["oracle"]
+    limits = {"max_people": int(config["max_people"])} | limits_of(first.model, first.decoder, oracle)
+    warn_of_limits(dataset, limits, "are found and counted")
     judged = [_figures(config, predictor, dataset, oracle) for predictor in predictors]
     heatmap = ["heatmap"] if "heatmap" in first.model.heads else []
     return {

@@ -34,6 +34,7 @@ from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
+from bottomup.evaluation.limits import warn_of_limits
 from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.types import Batch
@@ -79,6 +80,9 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
         fresh = _initialise(model, initial_checkpoints(config), place)
     trained = training_dataset(config, dataset, model)
     samples = training_set(config, trained, model)
+    max_people = int(config["data"].get("max_people") or 30)
+    if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
+        warn_of_limits(trained, {"data.max_people": max_people}, "are trained on")
     order = Order(trained, settings.batch_size, int(config["seed"]), _curriculum(config, trained))
 
     def batches(first_step: int) -> Iterator[Batch]:
@@ -86,7 +90,7 @@ def make_trainer(config: Mapping[str, Any], output: Path, place: Ranks) -> Train
             samples,
             order,
             micro_batch=settings.micro_batch(place.world),
-            max_people=int(config["data"].get("max_people") or 30),
+            max_people=max_people,
             first_step=first_step,
             rank=place.rank,
             world=place.world,

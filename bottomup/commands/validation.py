@@ -21,6 +21,7 @@ from bottomup.engine.settings import PRECISIONS, Settings, Validation
 from bottomup.errors import BottomupWarning, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -54,7 +55,14 @@ def make_validation(
     if untaught and place.first:
         told = f"validation measures the loss alone: heads {', '.join(untaught)} are not trained"
         warnings.warn(told, BottomupWarning, stacklevel=2)
+    if place.first and not untaught:
+        limits = {"validation.max_people": _max_people(config)} | limits_of(model, decoder, config["given"])
+        warn_of_limits(dataset, limits, "validation finds and counts")
     return Judge(config, dataset, None if untaught else decoder, settings, place)
+
+
+def _max_people(config: Mapping[str, Any]) -> int:
+    return int(config["validation"].get("max_people") or 20)
 
 
 def _untaught(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> list[str]:
@@ -126,7 +134,8 @@ class Judge:
             device=self.place.device,
         )
         workers = int(self.config["workers"])
-        return evaluate_dataset(predictor, self.dataset, oracle=tuple(self.config["given"]), workers=workers)
+        oracle, max_people = tuple(self.config["given"]), _max_people(self.config)
+        return evaluate_dataset(predictor, self.dataset, oracle=oracle, workers=workers, max_people=max_people)
 
     def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
         """People found in the first images; none where no image is read."""

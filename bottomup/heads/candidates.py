@@ -58,6 +58,7 @@ class Candidates(Head):
         options.number("false_peaks", false_peaks, FRACTION)
         self.jitter, self.misses, self.false_peaks = jitter, misses, false_peaks
         self.count, self.threshold, self.window, self.refine, self.radius = count, threshold, window, refine, radius
+        self.limits = {"count": count}
         self.requires = {"heatmap | heatmap_logits": "B K h w", "short_offsets?": "B K 2 h w"}
         self.provides = {"candidates": "B K M 3"}
 

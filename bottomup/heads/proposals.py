@@ -57,6 +57,7 @@ class Proposals(Head):
         options.number("least_iou", least_iou, SHARE)
         self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
         self.jitter, self.least_iou = jitter, least_iou
+        self.limits = {"count": count}
         self.requires = {"class_logits": "B A C", "box_deltas": "B A 4", "anchors": "B A 4"}
         self.provides = {"proposals": "B R 4", "proposal_scores": "B R"}
 
