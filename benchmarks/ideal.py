@@ -20,7 +20,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.coco_records import mask_rle
+from bottomup.data.coco_masks import mask_rle
 from bottomup.data.dataset import Dataset
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.records import by_image

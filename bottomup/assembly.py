@@ -11,6 +11,7 @@ from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.head_stack import HeadStack
 from bottomup.model import BACKBONE, PoseModel
+from bottomup.options import FromZero, check_value
 from bottomup.registry import unknown
 from bottomup.stages import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
 from bottomup.types import Task
@@ -28,9 +29,12 @@ class HeadSpec:
     build: Callable[[Source, Task], Head]
     neck: str | None = None
     level: str | tuple[str, ...] | None = None
-    weight: float | Mapping[str, float] = 1.0
+    weight: FromZero | Mapping[str, FromZero] = 1.0
     stage_reduction: Literal["mean", "sum"] = "mean"
     share_stages: bool = False
+
+    def __post_init__(self) -> None:
+        check_value("a head's weight", self.weight, FromZero | Mapping[str, FromZero])
 
     @property
     def reads_features(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -15,14 +16,40 @@ from bottomup.registry import unknown
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """The least value that fits, of a number that is ``Annotated`` with it."""
+class Interval:
+    """The values that fit, of a number that is ``Annotated`` with it: from ``low`` to ``high``, without those that are open."""
 
-    value: float
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        """Whether a value lies in it; not a number lies in none."""
+        above = value > self.low if self.open_low else value >= self.low
+        return above and (value < self.high if self.open_high else value <= self.high)
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.open_low else 'from'} {self.low:g}"
+        if math.isinf(self.high):
+            return low if self.open_low else f"{low} on"
+        return f"{low} to {'below ' if self.open_high else ''}{self.high:g}"
 
 
-Count = Annotated[int, AtLeast(1)]
-Natural = Annotated[int, AtLeast(0)]
+POSITIVE = Interval(0, open_low=True)  # sizes, sigmas, radii in px, rates
+FROM_ZERO = Interval(0)
+FRACTION = Interval(0, 1)  # shares and probabilities
+BELOW_ONE = Interval(0, 1, open_high=True)  # thresholds on scores, which may let all pass but not nobody; decays
+SHARE = Interval(0, 1, open_low=True)  # thresholds on IoU or OKS, factors that shrink
+INNER = Interval(0, 1, open_low=True, open_high=True)
+
+Count = Annotated[int, Interval(1)]
+Natural = Annotated[int, Interval(0)]
+Positive = Annotated[float, POSITIVE]
+FromZero = Annotated[float, FROM_ZERO]
+Fraction = Annotated[float, FRACTION]
+BelowOne = Annotated[float, BELOW_ONE]
+Share = Annotated[float, SHARE]
 
 # ---- what a constructor takes --------------------------------------------------------------------------------------------
 
@@ -78,10 +105,21 @@ def check_value(where: str, value: object, expected: Any) -> None:
     elif isinstance(value, Mapping) and get_origin(expected) is Mapping:
         for name, entry in value.items():
             check_value(f"{where}.{name}", entry, get_args(expected)[1])
+    elif not _finite(value):
+        _refuse_not_finite(where, value)
     elif isinstance(value, str) and _choices(expected) and not fits(value, expected):
         raise ConfigError(f"{where}: " + unknown("choice", value, _choices(expected)))
     elif not fits(value, expected):
         raise ConfigError(f"{where} should be {' or '.join(_words(expected, plural=False))}, got {value!r}")
+
+
+def _refuse_not_finite(where: str, value: object) -> None:
+    """Raise ConfigError for the first number in a value that is not finite; of a mapping's entries it names the one."""
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            _refuse_not_finite(f"{where}.{name}", entry)
+    elif not _finite(value):
+        raise ConfigError(f"{where} should be finite, got {value!r}")
 
 
 def _choices(expected: Any) -> list[str]:
@@ -92,11 +130,13 @@ def _choices(expected: Any) -> list[str]:
 
 
 def fits(value: object, expected: Any) -> bool:
-    """Whether a plain value is of an annotation: numbers, text, choices, lists and mappings of such; others let all pass."""
+    """Whether a plain value is of an annotation: finite numbers, text, choices, lists and mappings of such; others let all pass."""
     kind, inside = get_origin(expected), get_args(expected)
+    if not _finite(value):
+        return False
     if kind is Annotated:
-        limits = [limit.value for limit in inside[1:] if isinstance(limit, AtLeast)]
-        return fits(value, inside[0]) and not any(isinstance(value, Real) and value < limit for limit in limits)
+        limits = [limit for limit in inside[1:] if isinstance(limit, Interval)]
+        return fits(value, inside[0]) and not any(isinstance(value, Real) and float(value) not in limit for limit in limits)
     if kind in (Union, UnionType):
         return any(fits(value, entry) for entry in inside)
     if kind is Literal:
@@ -110,6 +150,15 @@ def fits(value: object, expected: Any) -> bool:
     if expected is str:
         return isinstance(value, (str, PathLike))
     return isinstance(value, expected) if expected in (bool, NoneType) else True
+
+
+def _finite(value: object) -> bool:
+    """Whether no number in a plain value, however deep in lists and mappings, is infinite or not a number."""
+    if isinstance(value, Mapping):
+        return all(_finite(entry) for entry in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_finite(entry) for entry in value)
+    return not isinstance(value, Real) or math.isfinite(value)
 
 
 def _entries_fit(values: Sequence[object], inside: Sequence[Any], fixed: bool) -> bool:
@@ -131,7 +180,7 @@ def _words(expected: Any, plural: bool) -> list[str]:
     """What would fit an annotation, in words: its alternatives."""
     kind, inside = get_origin(expected), get_args(expected)
     if kind is Annotated:
-        return [f"{words} from {limit.value} on" for words in _words(inside[0], plural) for limit in inside[1:]]
+        return [f"{words} {limit}" for words in _words(inside[0], plural) for limit in inside[1:]]
     if kind in (Union, UnionType):
         return [words for entry in inside for words in _words(entry, plural)]
     if kind is Literal:
@@ -141,7 +190,8 @@ def _words(expected: Any, plural: bool) -> list[str]:
         size = f"{len(inside)} " if kind is tuple and Ellipsis not in inside else ""
         return [f"{'lists' if plural else 'a list'} of {size}{' or '.join(entries)}"]
     if kind in (Mapping, dict) or is_typeddict(expected):
-        return ["mappings {name: value}" if plural else "a mapping {name: value}"]
+        entry = " or ".join(_words(inside[1], plural=False)) if inside and get_origin(inside[1]) is Annotated else "value"
+        return [f"mappings {{name: {entry}}}" if plural else f"a mapping {{name: {entry}}}"]
     return [_WORDS.get(expected, (getattr(expected, "__name__", str(expected)),) * 2)[plural]]
 
 
@@ -158,6 +208,26 @@ class Options:
         """Refuse ``given`` unless it ``fits`` what is ``expected``."""
         if not fits:
             raise ConfigError(f"{self.component}: {option} should be {expected}, got {given}")
+
+    def number(self, option: str, given: object, interval: Interval) -> None:
+        """Refuse what is no finite number of an interval."""
+        self._value(option, given, Annotated[float, interval])
+
+    def number_or_none(self, option: str, given: object, interval: Interval) -> None:
+        """Refuse what is neither None nor a finite number of an interval."""
+        self._value(option, given, Annotated[float, interval] | None)
+
+    def numbers(self, option: str, given: object, interval: Interval, count: int | None = None) -> None:
+        """Refuse what is no list of finite numbers of an interval: of ``count`` of them, else of at least one."""
+        self._value(option, given, Sequence[Annotated[float, interval]])
+        assert isinstance(given, Sequence)
+        words = "at least one number" if count is None else f"{count} numbers"
+        self.check(option, list(given), bool(given) if count is None else len(given) == count, words)
+
+    def _value(self, option: str, given: object, expected: Any) -> None:
+        """Refuse a value that does not fit an annotation."""
+        if not _finite(given) or not fits(given, expected):
+            self.check(option, given, False, " or ".join(_words(expected, plural=False)))
 
     def whole(self, option: str, given: object, least: int = 1) -> None:
         """Refuse what is no whole number of at least ``least``."""

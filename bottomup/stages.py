@@ -11,8 +11,9 @@ Stages are aligned at the end: the last stage of every part is the prediction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -21,9 +22,10 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample
+from bottomup.options import Options
 from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
-from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
+from bottomup.types import Batch, Features, Frame, IgnoreMap, Instances, Outputs, Prediction, Targets, Task
 
 Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
 
@@ -150,6 +152,7 @@ class Head(nn.Module, ABC):
     beside: frozenset[str] = frozenset()  # keys whose ideal outputs its own are of, row by row: both are given, or neither
     least: ClassVar[Mapping[str, Least]] = {}  # of its ``metrics`` those that training warns of while they are lower
     refined: frozenset[str] = frozenset()  # those of its offsets that its option ``refine`` has continued
+    limits: Mapping[str, int] = MappingProxyType({})  # its options that bound how many people of an image are found
 
     def __init__(self, source: Source, task: Task) -> None:
         super().__init__()
@@ -215,6 +218,15 @@ class Head(nn.Module, ABC):
         return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
 
 
+def ignore_maps(component: str, names: Sequence[str]) -> frozenset[str]:
+    """The ignore maps that the option ``ignore`` of a component ("head heatmap") names; ConfigError where it lists others."""
+    options = Options(component)
+    options.check("ignore", names, isinstance(names, Sequence) and not isinstance(names, str), "a list, as [crowd, padding]")
+    for name in names:
+        options.choice("ignore", str(name), IgnoreMap)
+    return frozenset(names)
+
+
 def _mean_probability(logits: Tensor) -> Tensor:
     """The logits of the mean probability of views (V, ...)."""
     logits = logits.float()
@@ -236,6 +248,7 @@ class Decoder(ABC):
     requires: dict[str, str]
     raw: frozenset[str] = frozenset()  # offsets that it refines itself, so that no head may have
     recommended: Thresholds = Thresholds()  # what of its instances is worth showing, whose scores only it knows the meaning of
+    limits: Mapping[str, int] = MappingProxyType({})  # its options that bound how many people of an image are found
 
     @abstractmethod
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ categories, H W input size, h w map size. Points are (x, y), sizes (height, widt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from bottomup.geometry import Grid, area_scale, boxes_around, chain, flip_boxes, mirrors, transform_boxes, transform_points
 from bottomup.masks import Masks
-from bottomup.options import Options
 from bottomup.paths import write_json
 from bottomup.skeletons import Skeleton
 
@@ -27,17 +26,12 @@ Features = dict[str, Tensor]  # level name -> (B, C, h, w)
 Outputs = dict[str, Tensor]  # what heads predict; keys and axes declared by Head.provides
 Targets = dict[str, Tensor]
 
+OUTSIDE = (
+    3  # the visibility of a keypoint whose place is known, but out of the picture: it is nobody's label, yet its disk may reach in
+)
+
 IgnoreMap = Literal["crowd", "unannotated", "unmasked", "padding"]
 IGNORE_MAPS: tuple[str, ...] = get_args(IgnoreMap)
-
-
-def ignore_maps(component: str, names: Sequence[str]) -> frozenset[str]:
-    """The ignore maps that the option ``ignore`` of a component ("head heatmap") names; ConfigError where it lists others."""
-    options = Options(component)
-    options.check("ignore", names, isinstance(names, Sequence) and not isinstance(names, str), "a list, as [crowd, padding]")
-    for name in names:
-        options.choice("ignore", str(name), IgnoreMap)
-    return frozenset(names)
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class People:
     """Ground truth of one image, without its crowds."""
 
     keypoints: NDArray[np.float32]  # (N, K, 2) px
-    visibility: NDArray[np.uint8]  # (N, K): 0 unlabelled, 1 occluded, 2 visible
+    visibility: NDArray[np.uint8]  # (N, K): 0 unlabelled, 1 occluded, 2 visible; 3 OUTSIDE of the picture
     boxes: NDArray[np.float32]  # (N, 4) xyxy px
     areas: NDArray[np.float32]  # (N,) px², of the segment where there is one: the s² of OKS
     labels: NDArray[np.int64]  # (N,) category index
@@ -66,6 +60,11 @@ class People:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(N, K): keypoints that are annotated, and in the picture."""
+        return np.asarray((self.visibility > 0) & (self.visibility != OUTSIDE))
 
     @classmethod
     def empty(cls, keypoints: int) -> People:
@@ -104,6 +103,7 @@ class Sample:
     content: tuple[float, float, float, float] | None = None  # xyxy of the image without padding; None: all of it
     frame: tuple[int, int] | None = None  # (H, W) of this frame where there is no image to say it
     annotated: NDArray[np.bool_] | None = None  # (K,) keypoints that its data set annotates at all; None: every one
+    beside: People | None = None  # people just out of the picture: the disks of their keypoints may reach in
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -134,12 +134,12 @@ class Batch:
 
     size: tuple[int, int]
     keypoints: Tensor  # (B, N, K, 2) float32
-    visibility: Tensor  # (B, N, K) uint8
+    visibility: Tensor  # (B, N, K) uint8, as People's
     boxes: Tensor  # (B, N, 4) float32
     areas: Tensor  # (B, N) float32
     labels: Tensor  # (B, N) int64
     has_mask: Tensor  # (B, N) bool
-    present: Tensor  # (B, N) bool: False is padding
+    present: Tensor  # (B, N) bool: False is padding, or somebody just out of the picture
     content: Tensor  # (B, 4) float32 xyxy
     image_ids: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -154,13 +154,19 @@ class Batch:
 
     @property
     def most(self) -> int:
-        """The largest number of people in one of the images; people stand before the padding."""
-        return int(self.present.sum(1).max()) if self.present.numel() else 0
+        """The largest number of people in one of the images, or just out of it; people stand before the padding."""
+        someone = self.present | self.placed.any(-1)
+        return int(someone.sum(1).max()) if someone.numel() else 0
 
     @property
     def labelled(self) -> Tensor:
-        """(B, N, K) bool: keypoints of present people that are annotated."""
-        return (self.visibility > 0) & self.present[..., None]
+        """(B, N, K) bool: keypoints of present people that are annotated, and in the picture."""
+        return self.placed & (self.visibility != OUTSIDE) & self.present[..., None]
+
+    @property
+    def placed(self) -> Tensor:
+        """(B, N, K) bool: keypoints whose place is known, in the picture or out of it: whoever's, their disks are no background."""
+        return self.visibility > 0
 
     def ignored(self, names: frozenset[str]) -> Tensor:
         """(B, H, W) bool: the union of the named ignore maps; nothing where none is there."""

@@ -10,6 +10,7 @@ from bottomup.backbones.strided_depthwise import keep_strided_depthwise
 from bottomup.backbones.timm_network import normalisation_named
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
+from bottomup.options import POSITIVE, Options
 from bottomup.stages import BACKBONES, Backbone, Level, Predict
 from bottomup.types import Features
 
@@ -55,8 +56,7 @@ class MobilenetV1(Backbone):
                 "backbone mobilenet_v1: native_stride is 16 or 32 and output_stride 8, 16 or 32, at most native_stride; "
                 f"got native_stride={native_stride}, output_stride={output_stride}"
             )
-        if depth <= 0:
-            raise ConfigError(f"backbone mobilenet_v1: depth multiplies the widths and is positive, got {depth}")
+        Options("backbone mobilenet_v1").number("depth", depth, POSITIVE)
         self.normalisation = normalisation_named(normalisation)
         widest = max(_CHANNELS) * native_stride // 32
         channels = [max(_SMALLEST, int(min(width, widest) * depth)) for width in (_STEM, *_CHANNELS)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.errors import CheckpointError
+from bottomup.ops.finite import not_finite
 from bottomup.paths import path_of
 
 _COUNTER = "num_batches_tracked"  # files from before PyTorch 0.4.1 lack it, and nothing reads it
@@ -53,6 +54,8 @@ def _read(path: str) -> dict[str, Tensor]:
     tensors = read.get("state_dict", read) if isinstance(read, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{path}: not a state dict; save model.state_dict(), names to tensors")
+    if bad := not_finite(tensors):
+        raise CheckpointError(f"{path}: weights are not finite ({bad}); take another file")
     return tensors
 
 

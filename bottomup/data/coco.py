@@ -15,16 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_records import (
-    Record,
-    choose_category,
-    choose_images,
-    cropped_mask,
-    mask_rle,
-    people_by_image,
-    read_file,
-    read_images,
-)
+from bottomup.data.coco_masks import cropped_mask, mask_rle
+from bottomup.data.coco_people import people_by_image
+from bottomup.data.coco_records import Record, choose_categories, choose_images, read_file, read_images
 from bottomup.data.coco_skeleton import choose_skeleton
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.image_folder import ImageFolder
@@ -56,7 +49,8 @@ class Coco(Dataset):
     ``root`` and ``split`` stand for root/annotations/person_keypoints_<split>.json (or .json.gz) and root/<split>/<file_name>;
     ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in; where ``annotations`` has none, every split
     is that whole file. Without an image folder, people and ground truth can be read, samples cannot. ``category`` names one of
-    the file's (None: the only one); ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the category's own.
+    the file's (None: the only one), or several with the same keypoints, which label its people and are judged together;
+    ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the category's own.
     ``only_people`` true drops images without anybody who is no crowd, "keypoints" those in which nobody has a labelled keypoint;
     ``image_ids``, a list or a JSON file of one, chooses images, ``exclude_ids`` leaves some out. Keypoints of annotations that are
     marked ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's
@@ -69,7 +63,7 @@ class Coco(Dataset):
 
     Which keypoints are trained is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and
     neck); ``ground_truth`` keeps the file's number, and evaluation leaves out those of whom it is 0, as pycocotools does. Crowds
-    are in no People. Everything else that a file may lack or have wrong stands in ``coco_records``; raises DataError naming the
+    are in no People. Everything else that a file may lack or have wrong stands in ``coco_people``; raises DataError naming the
     file, the record and the field.
     """
 
@@ -80,7 +74,7 @@ class Coco(Dataset):
         split: str = "val",
         annotations: str | None = None,
         images: str | None = None,
-        category: str | None = "person",
+        category: str | Sequence[str] | None = "person",
         skeleton: str | Mapping[str, Any] | None = None,
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int] | str | None = None,
@@ -97,14 +91,14 @@ class Coco(Dataset):
         self.path = _annotation_path(root, split, annotations)
         self._files = ImageFolder(_image_folder(root, split, images), self.path, orientation, bit_depth)
         data = read_file(self.path)
-        self._category = choose_category(data, category, self.path)
+        self._categories = choose_categories(data, category, self.path)
         self.labelled = "annotations" in data
-        unnamed = not self.labelled and "keypoints" not in self._category
-        self.skeleton = choose_skeleton("coco" if unnamed and skeleton is None else skeleton, self._category, self.path)
-        self.task = Task(self.skeleton, (str(self._category["name"]),))
+        unnamed = not self.labelled and "keypoints" not in self._categories[0]
+        self.skeleton = choose_skeleton("coco" if unnamed and skeleton is None else skeleton, self._categories[0], self.path)
+        self.task = Task(self.skeleton, tuple(str(entry["name"]) for entry in self._categories))
         listed = read_images(data, self.path)
         self._imputed = frozenset(imputed)
-        groups = people_by_image(data, listed, self._category, self.skeleton, self.path)
+        groups = people_by_image(data, listed, self._categories, self.skeleton, self.path)
         listed = choose_images(listed, image_ids, exclude_ids, self.path)
         if only_people:
             counts = _labelled if only_people == "keypoints" else bool
@@ -112,11 +106,16 @@ class Coco(Dataset):
         self.image_ids = list(listed)
         self._images = list(listed.values())
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
+        self._counts = [sum(not record["iscrowd"] for record in groups[image_id]) for image_id in listed]
         self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
 
     def people(self, index: int) -> People:
         """The people of one image, in image px, without reading it."""
-        return to_people(self._people(self._annotations(index)), len(self.skeleton))
+        return self._to_people(self._people(self._annotations(index)))
+
+    def number_of_people(self, index: int) -> int:
+        """How many people one image has, without its crowds."""
+        return self._counts[index]
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image, its people and the wanted maps, in image px."""
@@ -129,7 +128,7 @@ class Coco(Dataset):
         }
         return Sample(
             image=self._files.read(image),
-            people=to_people(people, len(self.skeleton)),
+            people=self._to_people(people),
             ignore={name: covered(regions[name], image) for name in regions if name in maps},
             instances=instance_map(people, image) if "instances" in maps else None,
             image_id=image["id"],
@@ -138,7 +137,7 @@ class Coco(Dataset):
         )
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
-        """The chosen category's annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads.
+        """The chosen categories' annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads.
 
         Imputed keypoints are not the truth: who has them has none here.
         """
@@ -151,11 +150,14 @@ class Coco(Dataset):
                 for index in chosen
                 for record in self._annotations(index)
             ],
-            "categories": [{**self._category, "keypoints": list(self.skeleton.keypoints)}],
+            "categories": [{**category, "keypoints": list(self.skeleton.keypoints)} for category in self._categories],
         }
 
     def _annotations(self, index: int) -> list[Record]:
         return pickle.loads(self._records[index])  # type: ignore[no-any-return]
+
+    def _to_people(self, records: list[Record]) -> People:
+        return to_people(records, len(self.skeleton), [category["id"] for category in self._categories])
 
     def _people(self, records: list[Record]) -> list[Record]:
         """Those that are no crowds; imputed keypoints only where they were asked for."""
@@ -166,8 +168,8 @@ class Coco(Dataset):
         ]
 
 
-def to_people(records: list[Record], keypoints: int) -> People:
-    """Complete COCO records of one category as People, their keypoints continuous; unlabelled ones lie at (0, 0)."""
+def to_people(records: list[Record], keypoints: int, category_ids: Sequence[int]) -> People:
+    """Complete COCO records as People, their keypoints continuous, unlabelled ones at (0, 0); a label is a place among the ids."""
     triples = np.array([record["keypoints"] for record in records], np.float32).reshape(-1, keypoints, 3)
     visibility = triples[..., 2].astype(np.uint8)
     points = np.where(visibility[..., None] > 0, from_indices(triples[..., :2]), np.float32(0))
@@ -178,7 +180,7 @@ def to_people(records: list[Record], keypoints: int) -> People:
         visibility=visibility,
         boxes=boxes.astype(np.float32),
         areas=np.array([record["area"] for record in records], np.float32),
-        labels=np.zeros(len(records), np.int64),
+        labels=np.array([category_ids.index(record["category_id"]) for record in records], np.int64),
         has_mask=np.array(["segmentation" in record for record in records], bool),
     )
 

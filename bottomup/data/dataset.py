@@ -46,6 +46,11 @@ class Dataset(ABC):
         """Where one image comes from: the data set and its index there; itself, but for data sets made of others."""
         return self, index
 
+    def number_of_people(self, index: int) -> int | None:
+        """How many people one image has, where that is known without reading or drawing it."""
+        dataset, there = self.source(index)
+        return None if dataset is self else dataset.number_of_people(there)
+
     def annotated(self, index: int) -> NDArray[np.bool_]:
         """Which keypoints (K,) are annotated at all where one image comes from; all others are unlabelled in everybody there."""
         dataset, there = self.source(index)

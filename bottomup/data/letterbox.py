@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.data.content import outside_marked
 from bottomup.data.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
 from bottomup.geometry import transform_points
 from bottomup.types import Sample
@@ -48,21 +49,19 @@ def letterbox(
     padded = np.full(size, PADDING, np.uint8)
     padded[: inner[0], : inner[1]] = flags
     instances = None if sample.instances is None else warp_map(sample.instances, matrix, size, 0)
-    return replace(
+    boxed = replace(
         sample.move_people(matrix, ()),
         image=np.ascontiguousarray(canvas.transpose(2, 0, 1)),
         ignore=unpack_flags(padded, {*sample.ignore, "padding"}),
         instances=instances,
         content=(0.0, 0.0, float(inner[1]), float(inner[0])),
     )
+    return outside_marked(boxed)
 
 
 def moved_labels(sample: Sample, matrix: NDArray[np.float64], size: tuple[int, int], flip_order: tuple[int, ...]) -> Sample:
     """Labels alone, moved by an affine matrix (2, 3) into a frame of ``size`` (H, W)."""
     corners = transform_points(np.array(((0.0, 0.0), sample.shape[::-1])), matrix)
     low, high = corners.min(0).tolist(), corners.max(0).tolist()
-    return replace(
-        sample.move_people(matrix, flip_order),
-        content=(low[0], low[1], high[0], high[1]),
-        frame=size,
-    )
+    content = (low[0], low[1], high[0], high[1])
+    return outside_marked(replace(sample.move_people(matrix, flip_order), content=content, frame=size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import cv2
@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from bottomup.data.augment import Augment, select_people
+from bottomup.data.augment import Augment
 from bottomup.data.coco import paint_box
+from bottomup.data.content import select_people
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
-from bottomup.types import Batch, Sample
+from bottomup.types import Batch, People, Sample
 
 _LAST_IN_LINE = 19  # niceness
 
@@ -40,16 +41,17 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
     """
     if max_people is not None:
         samples = [_largest(sample, max_people) for sample in samples]
-    count = max_people if max_people is not None else max(1, *(len(sample.people) for sample in samples))
+    rows = [_rows(sample) for sample in samples]
+    count = max_people if max_people is not None else max(1, *map(len, rows))
     names = samples[0].ignore.keys()
     return Batch(
         size=samples[0].shape,
-        keypoints=_padded([sample.people.keypoints for sample in samples], count),
-        visibility=_padded([sample.people.visibility for sample in samples], count),
-        boxes=_padded([sample.people.boxes for sample in samples], count),
-        areas=_padded([sample.people.areas for sample in samples], count),
-        labels=_padded([sample.people.labels for sample in samples], count),
-        has_mask=_padded([sample.people.has_mask for sample in samples], count),
+        keypoints=_padded([people.keypoints for people in rows], count),
+        visibility=_padded([people.visibility for people in rows], count),
+        boxes=_padded([people.boxes for people in rows], count),
+        areas=_padded([people.areas for people in rows], count),
+        labels=_padded([people.labels for people in rows], count),
+        has_mask=_padded([people.has_mask for people in rows], count),
         present=_padded([np.ones(len(sample.people), bool) for sample in samples], count),
         content=torch.tensor([_content(sample) for sample in samples], dtype=torch.float32),
         image_ids=tuple(sample.image_id for sample in samples),
@@ -60,6 +62,14 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         instances=_instances(samples),
         annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
     )
+
+
+def _rows(sample: Sample) -> People:
+    """Everybody in the picture, then those just out of it."""
+    people, beside = sample.people, sample.beside
+    if beside is None or not len(beside):
+        return people
+    return People(**{f.name: np.concatenate((getattr(people, f.name), getattr(beside, f.name))) for f in fields(People)})
 
 
 def _largest(sample: Sample, count: int) -> Sample:
@@ -77,7 +87,7 @@ def _largest(sample: Sample, count: int) -> Sample:
 def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:
     padded = np.zeros((len(arrays), count, *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
+        row[: len(array)] = array[:count]
     return torch.from_numpy(padded)
 
 

@@ -16,6 +16,7 @@ from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.data.poses import draw_pose
 from bottomup.errors import ConfigError
+from bottomup.options import FRACTION, FROM_ZERO, POSITIVE, Interval, Options
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
@@ -74,12 +75,14 @@ class Synthetic(Dataset):
     ) -> None:
         if split not in _SPLITS:
             raise ConfigError("data synthetic: " + unknown("split", split, list(_SPLITS)))
-        if len(people) != 2 or not 1 <= people[0] <= people[1] or len(height) != 2 or not 0 < height[0] <= height[1]:
-            raise ConfigError(f"data synthetic: people and height are ranges [low, high], got {list(people)} and {list(height)}")
-        shares = {"overlap": overlap, "occluders": occluders, "turned": turned, "lying": lying}
-        for option, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ConfigError(f"data synthetic: {option} is a share of the people in [0, 1], got {share}")
+        options = Options("data synthetic")
+        options.whole("size", size)
+        options.numbers("people", people, Interval(1), count=2)
+        options.numbers("height", height, POSITIVE, count=2)
+        ranges = people[0] <= people[1] and height[0] <= height[1]
+        options.check("people and height", (list(people), list(height)), ranges, "ranges [low, high]")
+        for option, share in {"overlap": overlap, "occluders": occluders, "turned": turned, "lying": lying}.items():
+            options.number(option, share, FRACTION)
         self.task = Task(COCO)
         self.split, self.size, self.seed = split, size, seed
         self.number, self.height = tuple(people), tuple(height)
@@ -181,10 +184,9 @@ class Synthetic(Dataset):
 
 
 def _across_and_along(inside: float | Sequence[float]) -> NDArray[np.float64]:
-    both = np.broadcast_to(np.asarray(inside, np.float64), (2,)) if np.size(inside) in (1, 2) else None
-    if both is None or (both < 0).any():
-        raise ConfigError(f"data synthetic: inside is a number of heights, or two, [x, y], from 0; got {inside}")
-    return both
+    both = [inside] * 2 if isinstance(inside, int | float) else inside
+    Options("data synthetic").numbers("inside", both, FROM_ZERO, count=2)
+    return np.asarray(both, np.float64)
 
 
 def _seen(cast: list[Actor], labels: NDArray[np.int16], areas: list[int]) -> list[bool]:

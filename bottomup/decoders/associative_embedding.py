@@ -161,6 +161,7 @@ class AssociativeEmbedding(Decoder):
         options.choice("instance_score", instance_score, InstanceScore)
         self.skeleton = task.skeleton
         self.max_people, self.window, self.refine = max_people, window, refine
+        self.limits = {"max_people": max_people}
         self.detection_threshold, self.tag_threshold, self.fill_threshold = detection_threshold, tag_threshold, fill_threshold
         self.instance_score, self.nms_threshold = instance_score, nms_threshold
         self.recommended = _RECOMMENDED[instance_score]

@@ -106,6 +106,7 @@ class Personlab(Decoder):
         _OPTIONS.check("smallest", smallest, smallest > 0, "positive input px")
         self.skeleton, self.plan = task.skeleton, strides(task.skeleton)
         self.max_people, self.refine, self.scoring, self.smallest = max_people, refine, scoring, smallest
+        self.limits = {"max_people": max_people, "max_peaks": max_peaks}
         self.voting = _Voting(radius, vote_threshold, vote_stride, detection_threshold, window, max_peaks, seed_place)
         self.suppression = _Suppression(nms, nms_radius, nms_oks, instance_threshold)
         self.recommended = _RECOMMENDED[scoring]

@@ -59,6 +59,7 @@ class Posenet(Decoder):
         self.skeleton = task.skeleton
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine
+        self.limits = {"max_people": max_people, "max_peaks": max_peaks}
         self.detection_threshold, self.nms_radius = detection_threshold, nms_radius
         self.requires = dict(FIELDS)
 

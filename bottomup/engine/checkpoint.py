@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.errors import BottomupWarning, CheckpointError
+from bottomup.ops.finite import not_finite
 from bottomup.paths import path_of
 from bottomup.skeletons import Skeleton
 from bottomup.types import Task
@@ -39,8 +40,9 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
-    """Write to a temporary name, flush, rename."""
+    """Write to a temporary name, flush, rename; CheckpointError, and nothing written, where weights are not finite."""
     target = path_of(path)
+    _check_finite(f"{target} is not written", checkpoint)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     data = {
@@ -77,7 +79,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
             "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
         )
-    return Checkpoint(
+    checkpoint = Checkpoint(
         config=data["config"],
         task=task_from_dict(data["task"]),
         model=data["model"],
@@ -85,10 +87,24 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         training=data["training"],
         versions=data["versions"],
     )
+    _check_finite(str(path), checkpoint)
+    return checkpoint
+
+
+def _check_finite(where: str, checkpoint: Checkpoint) -> None:
+    for what, weights in (("weights", checkpoint.model), ("averaged weights", checkpoint.average or {})):
+        _check_weights(where, what, weights)
+
+
+def _check_weights(where: str, what: str, weights: Mapping[str, Tensor]) -> None:
+    bad = not_finite(weights)
+    if bad:
+        raise CheckpointError(f"{where}: {what} are not finite ({bad}), as of a training that diverged; take an earlier checkpoint")
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Load every tensor; CheckpointError names the first ones that do not fit."""
+    """Load every tensor; CheckpointError names the first ones that do not fit, or are not finite."""
+    _check_weights(source, "weights", weights)
     _refuse(source, [*_unfit(model, weights), *(f"{name} not in the model" for name in _surplus(model, weights))])
     model.load_state_dict(dict(weights))
 

@@ -1,4 +1,4 @@
-"""What ends a run early: a signal, or a loss that is not finite."""
+"""What ends a run early: a signal, or a loss or weights that are not finite."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bottomup.engine.objective import Losses
 from bottomup.errors import TrainingError
+from bottomup.ops.finite import not_finite
 from bottomup.paths import write_json
 from bottomup.types import Batch
 
 _SAME = 1.0  # s; torchrun hands the terminal's Ctrl-C on to processes that have heard it already
+_REMEDY = "Lower engine.optimiser.lr, clip gradients (engine.clip=1) or train in fp32"
 _TOLD = b"\nending after this step, with a checkpoint; Ctrl-C once more ends at once\n"
 
 
@@ -76,7 +78,13 @@ class LossWatch:
         ]
         write_json(self.path, {"step": step, "images": images})
         bad = [image_id for row, image_id in enumerate(image_ids) if not total[row].isfinite()]
-        raise TrainingError(
-            f"the loss of images {bad} is not finite at step {step}; their terms are in {self.path}. "
-            "Lower engine.optimiser.lr, clip gradients (engine.clip=1) or train in fp32"
-        )
+        raise TrainingError(f"the loss of images {bad} is not finite at step {step}; their terms are in {self.path}. {_REMEDY}")
+
+
+def check_weights(models: Iterable[nn.Module], step: int, folder: Path) -> None:
+    """Raise TrainingError where weights are not finite after a step of the run in ``folder``."""
+    for model in models:
+        if bad := not_finite(model.state_dict()):
+            raise TrainingError(
+                f"after step {step} weights are not finite ({bad}); the checkpoints in {folder} stay as they were. {_REMEDY}"
+            )

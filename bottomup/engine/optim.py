@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from bottomup.errors import CheckpointError, ConfigError
-from bottomup.options import Natural, check_values, resolved
+from bottomup.options import BelowOne, Fraction, FromZero, Natural, Positive, Share, check_value, check_values, resolved
 from bottomup.registry import unknown
 
 _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -22,6 +22,14 @@ _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
+_BOUNDED: dict[str, Any] = {  # of torch's options, which torch bounds some of
+    "momentum": BelowOne,
+    "dampening": Fraction,
+    "weight_decay": FromZero,
+    "betas": tuple[BelowOne, BelowOne],
+    "eps": Positive,
+}
+_NOT_OFFERED = ("params", "lr", "maximize")  # the last would turn the gradient round
 _SCHEDULES = ("constant", "step", "cosine", "plateau")
 _AVERAGES = ("ema", "polyak")
 _Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -31,7 +39,7 @@ def make_optimiser(
     model: nn.Module,
     *,
     name: str = "adam",
-    lr: float = 2e-4,
+    lr: Positive = 2e-4,
     groups: Mapping[str, Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> torch.optim.Optimizer:
@@ -47,7 +55,7 @@ def make_optimiser(
     known = _options_of(_OPTIMISERS[name])
     check_values("engine.optimiser", options, known, extra=("name", "lr", "groups"))
     for prefix, own in groups.items():
-        check_values(f"engine.optimiser.groups.{prefix}", own, {"lr_scale": float} | known)
+        check_values(f"engine.optimiser.groups.{prefix}", own, {"lr_scale": FromZero} | known)
     members: dict[str, list[nn.Parameter]] = {}
     for parameter_name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -69,7 +77,7 @@ def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
     """The options of one of torch's optimisers, all but the rate, with their annotations."""
     hints = resolved(optimiser.__init__)
     names = list(inspect.signature(optimiser).parameters)
-    return {name: hints.get(name, Any) for name in names if name not in ("params", "lr")}
+    return {name: _BOUNDED.get(name, hints.get(name, Any)) for name in names if name not in _NOT_OFFERED}
 
 
 def _group(prefix: str, groups: Mapping[str, Mapping[str, Any]], lr: float) -> dict[str, Any]:
@@ -126,9 +134,9 @@ def make_schedule(
     *,
     name: str = "constant",
     warmup: Natural = 0,
-    milestones: Sequence[int] = (),
-    gamma: float = 0.1,
-    floor: float = 0.0,
+    milestones: Sequence[Natural] = (),
+    gamma: Share = 0.1,
+    floor: Fraction = 0.0,
     patience: Natural = 3,
 ) -> tuple[LambdaLR, Factor]:
     """A learning-rate schedule over ``steps`` steps; options as in Factor."""
@@ -196,7 +204,7 @@ def set_rates(schedule: LambdaLR, factor: Factor) -> None:
     schedule._last_lr = rates
 
 
-def make_average(model: nn.Module, *, name: str, decay: float = 0.999) -> AveragedModel:
+def make_average(model: nn.Module, *, name: str, decay: BelowOne = 0.999) -> AveragedModel:
     """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights.
 
     The first of n averaged steps forget faster, by at most (1 + n) / (10 + n) as in TensorFlow: else a short run's average
@@ -204,8 +212,7 @@ def make_average(model: nn.Module, *, name: str, decay: float = 0.999) -> Averag
     """
     if name not in _AVERAGES:
         raise ConfigError(unknown("average", name, list(_AVERAGES)))
-    if not 0 <= decay < 1:
-        raise ConfigError(f"engine.average: decay should be from 0 to below 1, got {decay}")
+    check_value("engine.average.decay", decay, BelowOne)
     average = AveragedModel(model, multi_avg_fn=_warmed_up(decay) if name == "ema" else None, use_buffers=True)
     return average.requires_grad_(False)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bottomup.engine.objective import LOSS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.errors import ConfigError
-from bottomup.options import Count, Natural, check_options
+from bottomup.options import Count, Natural, Positive, check_options
 from bottomup.precision import PRECISIONS, Precision
 from bottomup.registry import unknown
 
@@ -31,7 +31,7 @@ class Settings:
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False
-    clip: float | None = None  # of the gradient's norm
+    clip: Positive | None = None  # of the gradient's norm
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
     average: Mapping[str, Any] | None = None

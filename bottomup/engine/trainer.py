@@ -17,7 +17,7 @@ from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.figures import FigureWatch
 from bottomup.engine.gradients import features_of, gradient_shares
-from bottomup.engine.interruption import Interruption, LossWatch
+from bottomup.engine.interruption import Interruption, LossWatch, check_weights
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
@@ -99,9 +99,11 @@ class Trainer:
                 while self.step < self.settings.steps:
                     self._advance(batches, log)
                     if self._due(self.settings.validate_every) or (self.validate and self.step == self.settings.steps):
+                        self._check_weights()
                         self._run_validation(log)
                     stop = self._should_stop()
                     if stop or self._due(self.settings.checkpoint_every) or self.step == self.settings.steps:
+                        self._check_weights()
                         self.save("last.pt")
                     if stop:
                         raise InterruptedRunError(
@@ -203,6 +205,11 @@ class Trainer:
         return every > 0 and self.step % every == 0
 
     # ---- validation and checkpoints ------------------------------------------------------------------------------------
+
+    def _check_weights(self) -> None:
+        """Raise TrainingError for a loss or weights that are not finite: nothing is judged by such, and no file gets them."""
+        self.watch.check()
+        check_weights((self.model, self.averaged), self.step, self.output)
 
     @property
     def averaged(self) -> PoseModel:

@@ -8,11 +8,11 @@ from typing import Any
 from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.coco_records import mask_rle
+from bottomup.data.coco_masks import mask_rle
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.oks import indexed, silence
-from bottomup.evaluation.records import CATEGORY, Record
+from bottomup.evaluation.records import CATEGORY, Record, is_crowd
 from bottomup.types import Prediction
 
 _METRICS: MetricTable = {
@@ -78,7 +78,7 @@ def _person(annotation: Mapping[str, Any], number: int, image: Record) -> Record
         "category_id": CATEGORY,
         "segmentation": mask_rle(outline, image),
         "area": annotation["area"],
-        "iscrowd": int(bool(annotation.get("iscrowd")) or not segmentation),
+        "iscrowd": int(is_crowd(annotation) or not segmentation),
         "posed": any(visibility > 0 for visibility in (annotation.get("keypoints") or [])[2::3]),
     }
 

@@ -31,16 +31,17 @@ class Records:
 def read_records(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton) -> Records:
     """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
 
-    Only annotations of the category that has the skeleton's keypoints count. ``num_keypoints`` is the annotation's own, the number
-    of labelled keypoints where it says none. DataError where an annotation lacks what OKS needs, where a prediction has no image
-    of its own in ``ground_truth``, and where a score is not finite.
+    Only annotations of the categories that have the skeleton's keypoints count, all alike. ``num_keypoints`` is the annotation's
+    own, the number of labelled keypoints where it says none, 0 where none is labelled: pycocotools would take anything inside the
+    box for a find. DataError where an annotation lacks what OKS needs, where a prediction has no image of its own in
+    ``ground_truth``, and where a score is not finite.
     """
     image_ids = [image["id"] for image in ground_truth["images"]]
-    category, listed = category_id(ground_truth, skeleton), set(image_ids)
+    categories, listed = category_ids(ground_truth, skeleton), set(image_ids)
     people = [
         _person(annotation, number, skeleton)
         for number, annotation in enumerate(ground_truth["annotations"], start=1)
-        if annotation["image_id"] in listed and annotation.get("category_id") == category
+        if annotation["image_id"] in listed and annotation.get("category_id") in categories
     ]
     return Records(image_ids, people, _instances(predictions, listed, skeleton))
 
@@ -68,34 +69,43 @@ def by_image(records: Iterable[Record]) -> dict[int, list[Record]]:
     return groups
 
 
-def category_id(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> int:
-    """The id of the one category whose keypoints these are; DataError where there is not just one."""
+def is_crowd(annotation: Mapping[str, Any]) -> bool:
+    """Whether an annotation is of a crowd; DataError where it says neither 0 nor 1."""
+    stated = annotation.get("iscrowd")
+    if stated not in (None, 0, 1):  # true and false are 1 and 0
+        raise DataError(f"annotation {annotation.get('id')}: `iscrowd` should be 0 or 1, got {stated!r}; write 0 for a person")
+    return bool(stated)
+
+
+def category_ids(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> list[int]:
+    """The ids of the categories whose keypoints these are, in their order; DataError where there is none."""
     categories = ground_truth["categories"]
     with_keypoints = [category for category in categories if category.get("keypoints")] or categories
     same_names = [category for category in with_keypoints if tuple(category.get("keypoints", ())) == skeleton.keypoints]
     found = with_keypoints if len(with_keypoints) == 1 else same_names
-    if len(found) != 1:
+    if not found:
         names = [category.get("name") for category in categories]
         raise DataError(
-            f"ground truth: one category should have the keypoints of skeleton {skeleton.name!r}, but {len(found)} of "
-            f"{names} have; keep the annotations of one"
+            f"ground truth: one category should have the keypoints of skeleton {skeleton.name!r}, but none of {names} has; name "
+            "the skeleton that the file was made with"
         )
-    return int(found[0]["id"])
+    return [int(category["id"]) for category in found]
 
 
 def _person(annotation: Mapping[str, Any], number: int, skeleton: Skeleton) -> Record:
     keypoints = annotation.get("keypoints") or [0] * (3 * len(skeleton))
     _check_annotation(annotation, keypoints, skeleton)
+    labelled = sum(visibility > 0 for visibility in keypoints[2::3])
     stated = annotation.get("num_keypoints")
     return {
         "id": number,
         "image_id": annotation["image_id"],
         "category_id": CATEGORY,
         "keypoints": list(keypoints),
-        "num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3]) if stated is None else stated,
+        "num_keypoints": labelled if stated is None or not labelled else stated,
         "area": annotation["area"],
         "bbox": annotation["bbox"],
-        "iscrowd": int(annotation.get("iscrowd") or 0),
+        "iscrowd": int(is_crowd(annotation)),
     }
 
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
-from bottomup.evaluation.boxes import evaluate_boxes
+from bottomup.evaluation.boxes import BOXES, evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.records import by_image
@@ -55,7 +55,7 @@ def evaluate_dataset(
     if any(prediction.instances.masks is not None for prediction in predictions):
         metrics |= evaluate_masks(predictions, ground_truth, max_people)
     if any(prediction.instances.box_scores is not None for prediction in predictions):
-        metrics |= evaluate_boxes(predictions, ground_truth)
+        metrics |= evaluate_boxes(predictions, ground_truth, max(max_people, BOXES))
     metrics |= overlap.metrics
     return Evaluation(predictions, ground_truth, metrics)
 

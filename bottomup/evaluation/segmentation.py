@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_records import mask_rle
+from bottomup.data.coco_masks import mask_rle
+from bottomup.evaluation.records import is_crowd
 from bottomup.types import Prediction
 
 _INSIDE = 0.5  # the probability from which on a pixel is foreground
@@ -32,7 +33,7 @@ class SegmentationOverlap:
         true, left_out = (np.zeros(prediction.size, bool) for _ in range(2))
         for annotation in annotations:
             pixels = _pixels(annotation, prediction.size)
-            uncertain = annotation.get("iscrowd") or not annotation.get("segmentation")
+            uncertain = is_crowd(annotation) or not annotation.get("segmentation")
             (left_out if uncertain else true)[pixels] = True
         counted = true | ~left_out
         self.intersection += int((found & true & counted).sum())

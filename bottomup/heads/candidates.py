@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bottomup.ops.hough import centre_of_mass, hough_votes
 from bottomup.ops.peaks import Refinement, find_peaks, refine_peaks
-from bottomup.options import Options
+from bottomup.options import BELOW_ONE, FRACTION, FROM_ZERO, POSITIVE, Options
 from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Task
 
@@ -51,13 +51,14 @@ class Candidates(Head):
         options.whole("count", count)
         options.window("window", window)
         options.choice("refine", refine, Refinement)
-        options.check("threshold", threshold, 0 <= threshold < 1, "in [0, 1)")
-        options.check("radius", radius, radius > 0, "positive input px")
-        options.check("jitter", jitter, jitter >= 0, "a share of a person's size, from 0")
-        options.check("misses", misses, 0 <= misses < 1, "a probability below 1")
-        options.check("false_peaks", false_peaks, 0 <= false_peaks <= 1, "a probability")
+        options.number("threshold", threshold, BELOW_ONE)
+        options.number("radius", radius, POSITIVE)
+        options.number("jitter", jitter, FROM_ZERO)
+        options.number("misses", misses, BELOW_ONE)
+        options.number("false_peaks", false_peaks, FRACTION)
         self.jitter, self.misses, self.false_peaks = jitter, misses, false_peaks
         self.count, self.threshold, self.window, self.refine, self.radius = count, threshold, window, refine, radius
+        self.limits = {"count": count}
         self.requires = {"heatmap | heatmap_logits": "B K h w", "short_offsets?": "B K 2 h w"}
         self.provides = {"candidates": "B K M 3"}
 

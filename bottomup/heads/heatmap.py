@@ -13,10 +13,10 @@ from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
 from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import keypoint_distance
-from bottomup.options import Options
+from bottomup.options import POSITIVE, Options
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
-from bottomup.types import Batch, Features, Outputs, Targets, Task, ignore_maps
+from bottomup.stages import HEADS, Head, Source, ignore_maps
+from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 Shape = Literal["gaussian", "disk"]
 Criterion = Literal["mse", "logistic"]
@@ -31,17 +31,18 @@ class Heatmap(Head):
     """Where keypoints are: gaussians by mean square error (Associative Embedding §3.3) or disks by logistic loss (PersonLab §3.1).
 
     ``shape`` "gaussian" has ``sigma`` input px (the reference's 2 cells of stride 4 are 8), at the keypoint's exact place; of
-    several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. ``criterion`` is "mse" on linear
-    maps or "logistic" on logits. ``ignore`` names the ignore maps whose cells the loss leaves out: "unannotated" are people
-    without keypoint annotation, who are neither background nor taught; where they overlap others' labelled keypoints of a kind,
-    that kind is taught. Of keypoints that an image's data set does not annotate
-    at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
+    several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. A keypoint just out of the picture
+    marks what its shape covers of it. ``criterion`` is "mse" on linear maps or "logistic" on logits. ``ignore`` names the ignore
+    maps whose cells the loss leaves out: "unannotated" are people without keypoint annotation, who are neither background nor
+    taught; where they overlap others' labelled keypoints of a kind, that kind is taught. Of keypoints that an image's data set
+    does not annotate at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
     ``start`` says how the weights begin: as "torch" draws them, or as next to nothing, so that all is "background": 0, or a
     probability of 0.01 (RetinaNet §3.3 and §4.1). Behind batch norm, whose features are large from the first step on, the network
     otherwise spends its first thousands of images on unlearning its own noise.
 
-    Deviates from Associative Embedding: its code ignores crowds only; set ``ignore: [crowd]`` for that.
+    Deviates from Associative Embedding: its code ignores crowds only (set ``ignore: [crowd]`` for that), and draws nothing of
+    keypoints out of the picture.
     """
 
     pointwise = True
@@ -63,8 +64,8 @@ class Heatmap(Head):
         options.choice("shape", shape, Shape)
         options.choice("criterion", criterion, Criterion)
         options.choice("start", start, Start)
-        if sigma <= 0 or radius <= 0:
-            raise ConfigError(f"head heatmap: sigma and radius should be positive input px, got {sigma} and {radius}")
+        options.number("sigma", sigma, POSITIVE)
+        options.number("radius", radius, POSITIVE)
         if not task.keypoints:
             raise ConfigError("head heatmap needs a skeleton; the task has none")
         self.shape, self.sigma, self.radius = shape, sigma, radius

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells, at_cells
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
+from bottomup.options import POSITIVE, Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
@@ -27,10 +28,11 @@ class LongOffsets(Head):
 
     def __init__(self, source: Source, task: Task, *, radius: float = 32.0, refine: int = 2) -> None:
         super().__init__(source, task)
-        if not task.keypoints or radius <= 0 or refine < 0:
-            raise ConfigError(
-                f"head long_offsets needs a skeleton, a positive radius in input px and refine from 0; got {radius} and {refine}"
-            )
+        options = Options("head long_offsets")
+        options.number("radius", radius, POSITIVE)
+        options.whole("refine", refine, least=0)
+        if not task.keypoints:
+            raise ConfigError("head long_offsets needs a skeleton; the task has none")
         self.radius, self.refine = radius, refine
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * 2, 1)
         self.provides = {"long_offsets": "B K 2 h w"}

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
+from bottomup.geometry import in_content
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
 from bottomup.ops.targets import Nearest, carried_keypoints, nearest_keypoints
+from bottomup.options import POSITIVE, Options
 from bottomup.shapes import check_shape
 from bottomup.skeletons import Skeleton
 from bottomup.stages import HEADS, Head, Source
@@ -22,7 +24,8 @@ class MidOffsets(Head):
 
     ``refine`` times it is continued by the short offsets where it ends (eq. 2); 0 gives the raw field and needs none. Channels
     are those of ``Skeleton.directed``: the tree's edges away from its root, then back. Trained within ``radius`` input px of
-    k, where the closest person has both keypoints. With ``carry``, ``ideal`` walks through keypoints that nobody annotated: such
+    k, where the closest person has both keypoints; one out of the picture is the end of an edge where it is no farther out than
+    that. With ``carry``, ``ideal`` walks through keypoints that nobody annotated: such
     a one stands where its nearest annotated neighbour in the tree stands.
     """
 
@@ -30,8 +33,9 @@ class MidOffsets(Head):
         super().__init__(source, task)
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("head mid_offsets follows the skeleton's edges; this task has none: give the skeleton a tree")
-        if radius <= 0 or refine < 0:
-            raise ConfigError(f"head mid_offsets: radius is positive input px and refine from 0, got {radius} and {refine}")
+        options = Options("head mid_offsets")
+        options.number("radius", radius, POSITIVE)
+        options.whole("refine", refine, least=0)
         self.radius, self.refine, self.carry = radius, refine, carry
         edges = torch.tensor(task.skeleton.directed)
         self.register_buffer("sources", edges[:, 0], persistent=False)
@@ -55,7 +59,8 @@ class MidOffsets(Head):
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
         """The offsets to the end of each edge, and the cells within its source's disk where that person has both."""
         nearest, target = self._along_edges(batch)
-        ends_there = batch.labelled[:, :, self.get_buffer("ends")].transpose(1, 2)  # (B, 2E, N)
+        shown = batch.placed & in_content(batch.keypoints, batch.content, self.radius)
+        ends_there = shown[:, :, self.get_buffer("ends")].transpose(1, 2)  # (B, 2E, N)
         both = ends_there.gather(2, nearest.person.flatten(2)).view_as(nearest.person)
         return {"target": target, "counted": both & (nearest.distance <= self.radius**2)}
 
@@ -88,5 +93,5 @@ class MidOffsets(Head):
 
 
 def _carried(batch: Batch, skeleton: Skeleton) -> Batch:
-    keypoints, labelled = carried_keypoints(batch, skeleton)
-    return replace(batch, keypoints=keypoints, visibility=labelled.to(batch.visibility.dtype) * 2)
+    keypoints, placed = carried_keypoints(batch, skeleton)
+    return replace(batch, keypoints=keypoints, visibility=placed.to(batch.visibility.dtype) * 2)

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.crops import CROP, best_scored, cropped, cropped_gaussians, gaussians, inside, to_crop, within_margin
-from bottomup.options import Options
+from bottomup.options import BELOW_ONE, FROM_ZERO, POSITIVE, SHARE, Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Targets, Task
@@ -84,12 +84,13 @@ class Prn(Head):
         of_peaks = (input_sigma, input_mass, input_scores, margin) != (1.0, 40.0, None, 0.21)
         options.check("input", input, input == "peaks" or not of_peaks, "peaks where its sigma, mass, scores or margin are set")
         options.check("hidden", list(hidden), len(hidden) > 0 and min(hidden) > 0, "a list of widths, at least one")
-        options.check("dropout", dropout, 0 <= dropout < 1, "in [0, 1)")
-        options.check("sigmas", (input_sigma, target_sigma), min(input_sigma, target_sigma) > 0, "positive crop cells")
-        options.check("input_mass", input_mass, input_mass > 0, "positive")
-        options.check("margin", margin, margin >= 0, "a fraction of the box's sides, from 0")
-        options.check("match_iou", match_iou, 0 < match_iou <= 1, "in (0, 1]")
-        options.check("heatmap_sigma", heatmap_sigma, heatmap_sigma > 0, "positive input px")
+        options.number("dropout", dropout, BELOW_ONE)
+        options.number("input_sigma", input_sigma, POSITIVE)
+        options.number("target_sigma", target_sigma, POSITIVE)
+        options.number("input_mass", input_mass, POSITIVE)
+        options.number("margin", margin, FROM_ZERO)
+        options.number("match_iou", match_iou, SHARE)
+        options.number("heatmap_sigma", heatmap_sigma, POSITIVE)
         options.whole("heatmap_stride", heatmap_stride)
         options.whole("min_keypoints", min_keypoints)
         if not task.keypoints:

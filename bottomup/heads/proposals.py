@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from bottomup.ops.anchors import best_of_octaves, decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
-from bottomup.options import Options
+from bottomup.options import BELOW_ONE, FROM_ZERO, SHARE, Options
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Task
 
@@ -48,15 +48,16 @@ class Proposals(Head):
         super().__init__(source, task)
         options = Options("head proposals")
         options.whole("count", count)
-        options.check("threshold", threshold, 0 <= threshold < 1, "in [0, 1)")
-        options.check("nms", nms, 0 < nms <= 1, "in (0, 1]")
+        options.number("threshold", threshold, BELOW_ONE)
+        options.number("nms", nms, SHARE)
         options.choice("who", who, Who)
         if first is not None:
             options.whole("first", first)
-        options.check("jitter", jitter, jitter >= 0, "a share of a box's sides, from 0")
-        options.check("least_iou", least_iou, 0 < least_iou <= 1, "in (0, 1]")
+        options.number("jitter", jitter, FROM_ZERO)
+        options.number("least_iou", least_iou, SHARE)
         self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
         self.jitter, self.least_iou = jitter, least_iou
+        self.limits = {"count": count}
         self.requires = {"class_logits": "B A C", "box_deltas": "B A 4", "anchors": "B A 4"}
         self.provides = {"proposals": "B R 4", "proposal_scores": "B R"}
 

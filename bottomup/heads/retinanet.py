@@ -12,7 +12,7 @@ from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from bottomup.geometry import flip_boxes
 from bottomup.ops.anchors import anchor_boxes, encode_boxes
-from bottomup.options import Options
+from bottomup.options import FROM_ZERO, INNER, POSITIVE, Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
@@ -51,11 +51,14 @@ class Retinanet(Head):
     ) -> None:
         super().__init__(source, task)
         options = Options("head retinanet")
-        options.check("size", size, size > 0, "positive, in strides of the first level")
-        options.check("scales", list(scales), len(scales) > 0 and min(scales) > 0, "positive factors, at least one")
-        options.check("ratios", list(ratios), len(ratios) > 0 and min(ratios) > 0, "positive, at least one")
-        options.check("negative, positive", (negative, positive), 0 < negative <= positive < 1, "0 < negative <= positive < 1")
-        options.check("gamma, alpha", (gamma, alpha), gamma >= 0 and 0 < alpha < 1, "gamma from 0 and alpha in (0, 1)")
+        options.number("size", size, POSITIVE)
+        options.numbers("scales", scales, POSITIVE)
+        options.numbers("ratios", ratios, POSITIVE)
+        options.number("positive", positive, INNER)
+        options.number("negative", negative, INNER)
+        options.check("negative", negative, negative <= positive, f"at most positive, {positive}")
+        options.number("gamma", gamma, FROM_ZERO)
+        options.number("alpha", alpha, INNER)
         self.scales, self.ratios, self.size = tuple(scales), tuple(ratios), size
         self.positive, self.negative, self.gamma, self.alpha = positive, negative, gamma, alpha
         channels = {level.channels for level in source.levels}

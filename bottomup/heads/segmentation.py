@@ -14,8 +14,8 @@ from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import counted_mean
 from bottomup.options import Options
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
-from bottomup.types import Batch, Features, Outputs, Targets, Task, ignore_maps
+from bottomup.stages import HEADS, Head, Source, ignore_maps
+from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 Criterion = Literal["mse", "logistic"]
 

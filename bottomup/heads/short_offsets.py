@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from bottomup.errors import ConfigError
 from bottomup.ops.offsets import offset_error, offsets_to
 from bottomup.ops.targets import nearest_keypoints
+from bottomup.options import POSITIVE, Options
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
@@ -16,13 +17,14 @@ from bottomup.types import Batch, Features, Outputs, Targets, Task
 class ShortOffsets(Head):
     """For every keypoint a field of offsets to it, PersonLab §3.1; trained within ``radius`` input px of the keypoint.
 
-    Where disks overlap, the closest person's keypoint counts.
+    Where disks overlap, the closest person's keypoint counts, be it just out of the picture.
     """
 
     def __init__(self, source: Source, task: Task, *, radius: float = 32.0) -> None:
         super().__init__(source, task)
-        if not task.keypoints or radius <= 0:
-            raise ConfigError(f"head short_offsets needs a skeleton and a positive radius in input px, got radius {radius}")
+        Options("head short_offsets").number("radius", radius, POSITIVE)
+        if not task.keypoints:
+            raise ConfigError("head short_offsets needs a skeleton; the task has none")
         self.radius = radius
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * 2, 1)
         self.provides = {"short_offsets": "B K 2 h w"}

@@ -96,8 +96,9 @@ class Tags(Head):
         options.choice("distance", distance, Distance)
         options.choice("cells", cells, Cells)
         options.choice("scales", scales, Scales)
-        if dim < 1 or not task.keypoints:
-            raise ConfigError(f"head tags needs dim >= 1 and a skeleton, got dim {dim} and {task.keypoints} keypoints")
+        options.whole("dim", dim)
+        if not task.keypoints:
+            raise ConfigError("head tags needs a skeleton; the task has none")
         self.dim, self.push, self.pull, self.cells, self.scales = dim, push, pull, cells, scales
         self.unit = 1.0 if distance == "l2" else dim**-0.5  # of tag distance, in what the convolution gives
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * dim, 1)

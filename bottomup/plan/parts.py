@@ -92,6 +92,7 @@ class Validating:
 
     limit: int | None = None  # images
     flip: bool = False
+    max_people: int = 20  # instances an image that count
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | None) -> Self:

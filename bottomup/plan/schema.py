@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
-from bottomup.options import AtLeast, Count, Natural
+from bottomup.options import Count, FromZero, Interval, Natural, Positive
 
 _Options = Mapping[str, Any]
 
@@ -32,6 +32,7 @@ class Validating(TypedDict, total=False):
 
     limit: Count | None
     flip: bool
+    max_people: Count | None
 
 
 class Configuration(TypedDict, total=False):
@@ -50,17 +51,17 @@ class Configuration(TypedDict, total=False):
     weights: str | None
     images: str | None
     orientation: Literal["stored", "upright"] | None
-    bit_depth: Annotated[int, AtLeast(8)] | None
+    bit_depth: Annotated[int, Interval(8)] | None
     annotations: str | None
     image_info: str | None
-    score_threshold: float | None
-    keypoint_threshold: float | None
+    score_threshold: FromZero | None
+    keypoint_threshold: FromZero | None
     results: str | Sequence[str] | None
     title: str | int
     input_size: Count
     side: Literal["long", "short", "square", "native"]
-    scales: Sequence[float]
-    head_scales: Mapping[str, Sequence[float]]
+    scales: Sequence[Positive]
+    head_scales: Mapping[str, Sequence[Positive]]
     flip: bool
     views: Literal["maps", "instances"]
     batch_size: Count
@@ -69,7 +70,7 @@ class Configuration(TypedDict, total=False):
     pictures: Natural
     draw: bool
     maps: bool
-    learning_rates: Sequence[float] | None
+    learning_rates: Sequence[Positive] | None
     learning_rate_steps: Count | None
     trained: Sequence[str] | None
     given: Sequence[str]

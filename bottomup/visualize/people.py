@@ -61,7 +61,7 @@ def draw_people(
         for index in range(len(people)):
             _tint(picture, instances == index + 1, person_colour(index))
         _tint(picture, instances < 0, _WHITE)
-    labelled = (people.visibility > 0) & np.isfinite(people.keypoints).all(-1)
+    labelled = people.labelled & np.isfinite(people.keypoints).all(-1)
     width = max(1, round(_widest(picture) / 6))
     for index in range(len(people)):
         x1, y1, x2, y2 = fixed_point(people.boxes[index].reshape(2, 2)).ravel().tolist()

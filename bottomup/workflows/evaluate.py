@@ -15,8 +15,9 @@ from bottomup.engine.checkpoint import Checkpoint
 from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
+from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.oks import per_image_oks
-from bottomup.evaluation.records import category_id
+from bottomup.evaluation.records import category_ids
 from bottomup.evaluation.report import format_table, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -40,16 +41,18 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None) -> dict[str, Any
     check_oracle(predictor.model, plan.oracle)
     _check_weights(predictor.model, plan.oracle, checkpoint)
     output = plan.place.folder("evaluate")  # not before all of this was accepted
+    limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
+    warn_of_limits(dataset, limits, "are found and counted")
     evaluation = evaluate_dataset(
         predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
     )
     metrics = summarise(evaluation, dataset, plan.max_people)
     write_config(output, plan.plain())
     write_metrics(output, metrics)
-    category = category_id(evaluation.ground_truth, _skeleton(dataset))  # the annotation file's own
+    category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
     records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
     write_json(output / "predictions.json", records)
-    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor)
+    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
     print(format_table(evaluation.metrics))
     print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
@@ -76,13 +79,15 @@ def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict
     }
 
 
-def draw_extremes(evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: Predictor) -> None:
+def draw_extremes(
+    evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: Predictor, max_people: int = 20
+) -> None:
     """Annotated people beside those predicted ones that are worth showing, of the best and the worst images by mean OKS.
 
     On grey where there is no image.
     """
     skeleton = _skeleton(dataset)
-    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton)
+    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
     ranked = sorted(oks, key=lambda image_id: oks[image_id])
     place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
     for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):

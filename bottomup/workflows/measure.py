@@ -32,6 +32,7 @@ from bottomup.data.loader import collate
 from bottomup.engine.checkpoint import Checkpoint
 from bottomup.engine.distributed import ranks
 from bottomup.errors import BottomupError, ConfigError
+from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.benchmarking import BenchmarkPlan
 from bottomup.plan.training import TrainPlan
@@ -139,6 +140,8 @@ def _untaught(plan: BenchmarkPlan, predictor: Predictor, loaded: bool) -> str:
 def _accuracy(plan: BenchmarkPlan, predictors: Sequence[Predictor], dataset: Dataset) -> Row:
     """The figures, the mean over predictors, each of a seed; with ideal outputs those of the first."""
     first, oracle = predictors[0], plan.oracle
+    limits = {"max_people": plan.max_people} | limits_of(first.model, first.decoder, oracle)
+    warn_of_limits(dataset, limits, "are found and counted")
     judged = [_figures(plan, predictor, dataset, oracle) for predictor in predictors]
     heatmap = ["heatmap"] if "heatmap" in first.model.heads else []
     return {

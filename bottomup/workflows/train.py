@@ -21,6 +21,7 @@ from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
+from bottomup.evaluation.limits import warn_of_limits
 from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
@@ -64,7 +65,10 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
     dataset = plan.data.dataset("train", plan.limit)
     model, decoder = plan.model.compose(dataset.task)
     fresh = _initialise(model, plan.init, place) if plan.init else list(model.state_dict())  # what no checkpoint gives
-    batches = _batches(plan, training_dataset(plan, dataset, model), model, place)
+    trained = training_dataset(plan, dataset, model)
+    if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
+        warn_of_limits(trained, {"data.max_people": plan.data.max_people}, "are trained on")
+    batches = _batches(plan, trained, model, place)
     validate = make_validation(plan, model, decoder, place, fresh) if plan.engine.validate_every else None
     if validate is not None and place.first:
         warn_of_shared_images(dataset, validate.dataset)

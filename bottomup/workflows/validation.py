@@ -20,6 +20,7 @@ from bottomup.engine.settings import Validation
 from bottomup.errors import BottomupWarning, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -53,6 +54,9 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
     if untaught and place.first:
         told = f"validation measures the loss alone: heads {', '.join(untaught)} are not trained"
         warnings.warn(told, BottomupWarning, stacklevel=2)
+    if place.first and not untaught:
+        limits = {"validation.max_people": plan.validation.max_people} | limits_of(model, decoder, plan.model.given)
+        warn_of_limits(dataset, limits, "validation finds and counts")
     return Judge(plan, dataset, None if untaught else decoder, place)
 
 
@@ -122,7 +126,8 @@ class Judge:
             precision=plan.engine.precision,
             device=self.place.device,
         )
-        return evaluate_dataset(predictor, self.dataset, oracle=plan.model.given, workers=plan.place.workers)
+        oracle, workers, most = plan.model.given, plan.place.workers, plan.validation.max_people
+        return evaluate_dataset(predictor, self.dataset, oracle=oracle, workers=workers, max_people=most)
 
     def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
         """People found in the first images; none where no image is read."""

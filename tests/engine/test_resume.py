@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import torch
 from torch import Tensor
 
 from bottomup.engine import interruption
-from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.engine.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
 from bottomup.engine.settings import Validation
+from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
-from tests.engine.runs import make_trainer
+from tests.engine.runs import make_model, make_trainer
 
 ROOT = Path(__file__).parents[2]
 
@@ -212,3 +214,48 @@ def test_broken_and_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
     trainer.save("best.pt", training=False)
     with pytest.raises(CheckpointError, match="weights alone"):
         make_trainer(tmp_path, steps=1).resume(tmp_path / "best.pt")
+
+
+def test_weights_that_are_not_finite_end_the_run_and_leave_the_last_good_checkpoint(tmp_path: Path) -> None:
+    """Even where the last step spoils them, after which no loss would tell."""
+    trainer = make_trainer(tmp_path, steps=6, checkpoint_every=2, validate_every=0, log_every=1)
+
+    def spoil(trainer: Trainer, figures: dict[str, float]) -> None:
+        if trainer.step == 6:
+            torch.nn.init.constant_(next(trainer.model.parameters()), torch.inf)
+
+    trainer.on_step = spoil
+    with pytest.raises(TrainingError, match=r"after step 6 weights are not finite \(backbone\..*engine\.optimiser\.lr"):
+        trainer.fit()
+    training = load_checkpoint(tmp_path / "last.pt").training
+    assert training is not None and training["progress"]["step"] == 4
+
+
+def test_a_last_step_that_is_too_long_ends_with_an_error(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"optimiser": {"name": "sgd", "lr": 1e38}, "schedule": {"name": "constant"}, "clip": None}
+    trainer = make_trainer(tmp_path, steps=1, batch_size=2, average=None, validate_every=0, **options)
+    for parameter in trainer.model.parameters():
+        parameter.register_hook(lambda gradient: gradient + 10)
+    with pytest.raises(TrainingError, match="after step 1 weights are not finite"):
+        trainer.fit()
+    assert not (tmp_path / "last.pt").exists()
+
+
+@pytest.mark.parametrize("what", ["model", "average"])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(what: str, tmp_path: Path) -> None:
+    make_trainer(tmp_path, steps=4).fit()
+    good = load_checkpoint(tmp_path / "last.pt")
+    weights = {name: tensor.clone() for name, tensor in getattr(good, what).items()}
+    spoiled = next(name for name, tensor in weights.items() if tensor.is_floating_point())
+    weights[spoiled].fill_(torch.nan)
+    with pytest.raises(CheckpointError, match=f"not written: .*not finite.*{spoiled}"):
+        save_checkpoint(tmp_path / "bad.pt", replace(good, **{what: weights}))
+    assert not (tmp_path / "bad.pt").exists()
+    data = torch.load(tmp_path / "last.pt", weights_only=True) | {what: weights}
+    torch.save(data, tmp_path / "bad.pt")
+    for load in (load_checkpoint, make_trainer(tmp_path / "new").resume, lambda path: initialise(make_model(), [path])):
+        with pytest.raises(CheckpointError, match=f"bad.pt: .*not finite.*{spoiled}"):
+            load(tmp_path / "bad.pt")
+    if what == "model":
+        with pytest.raises(CheckpointError, match="not finite"):
+            load_weights(make_model(), weights, "somewhere")

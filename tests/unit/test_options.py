@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
@@ -12,7 +13,7 @@ import pytest
 from bottomup.data.augment import Augment
 from bottomup.data.dataset import DATASETS
 from bottomup.errors import ConfigError
-from bottomup.options import AtLeast, Count, Natural, annotations_of, check_options, check_value, fits
+from bottomup.options import Count, Interval, Natural, annotations_of, check_options, check_value, fits
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
 
 
@@ -27,7 +28,7 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     (bool, [True, False], [0, 1, "true", None]),
     (int | None, [3, None], ["null"]),
     (Natural, [0, 7], [-1, 0.5, True]),
-    (Annotated[float, AtLeast(0.5)], [0.5, 1], [0.4, "1"]),
+    (Annotated[float, Interval(0.5)], [0.5, 1], [0.4, "1"]),
     (Literal["a", "b"] | None, ["a", None], ["c", 1]),
     (Literal[8, 16], [8], [8.0, "8", 4]),
     (Sequence[float], [[], [1, 0.5], (1,)], [2, "12", ["a"], {"a": 1}]),
@@ -59,6 +60,15 @@ def test_values_fit_their_annotations(annotation: Any, good: list[Any], bad: lis
         (Count, 0, "here should be a whole number from 1 on, got 0"),
         (Mapping[str, Mapping[str, Any]], {"heatmap": 3}, "here.heatmap should be a mapping {name: value}, got 3"),
         (Literal["quarter", "none"], "quater", "here: no choice named 'quater'; did you mean 'quarter'? (known: quarter, none)"),
+        (Mapping[str, Natural], {"a": -1}, "here.a should be a whole number from 0 on, got -1"),
+        (Mapping[str, Any], {"a": {"b": math.nan}}, "here.a.b should be finite, got nan"),
+        (
+            float | Mapping[str, Natural],
+            {"a": -1},
+            "here should be a number or a mapping {name: a whole number from 0 on}, got {'a': -1}",
+        ),
+        (Annotated[float, Interval(0, 1, open_low=True)], 0, "here should be a number above 0 to 1, got 0"),
+        (Annotated[float, Interval(0, 1, open_high=True)], 1, "here should be a number from 0 to below 1, got 1"),
         (tuple[float, float], [1], "here should be a list of 2 numbers, got [1]"),
     ],
 )

@@ -11,6 +11,7 @@ from torch import nn
 
 from bottomup.backbones.pretrained import load_file
 from bottomup.backbones.pyramid import Pyramid
+from bottomup.errors import CheckpointError
 
 
 def saved(module: nn.Module, path: Path) -> str:
@@ -108,3 +109,10 @@ def test_what_the_network_has_no_place_for_is_reported(tmp_path: Path, caplog: p
     backbone = Pyramid(network="resnet18", weights=path)
     assert "whole.pt: the network has no place for fc.bias, fc.weight" in caplog.text
     assert load_file(backbone.network, path) == ["fc.bias", "fc.weight"]
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    reference = torchvision.models.mobilenet_v2()
+    nn.init.constant_(reference.features[0][0].weight, torch.inf)
+    with pytest.raises(CheckpointError, match=r"not finite \(features\.0\.0\.weight\)"):
+        Pyramid(network="mobilenetv2_100", weights=saved(reference, tmp_path / "weights.pt"))

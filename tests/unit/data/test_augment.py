@@ -21,9 +21,9 @@ from tests.scenes import make_sample
 GREY = (124, 116, 104)
 
 
-def make_augment(**options: object) -> Augment:
+def make_augment(fill: tuple[int, int, int] = GREY, **options: object) -> Augment:
     still = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0}
-    return Augment((128, 128), GREY, COCO.flip, **(still | options))  # type: ignore[arg-type]
+    return Augment((128, 128), fill, COCO.flip, **(still | options))  # type: ignore[arg-type]
 
 
 def spots(seed: int = 0) -> Sample:
@@ -67,8 +67,7 @@ def test_the_image_is_as_long_as_it_should_be_whatever_the_canvas(side: str, sca
     ],
 )
 def test_the_picture_of_a_keypoint_moves_with_the_keypoint(options: dict[str, object]) -> None:
-    augment = make_augment(**options)
-    augment.compose.transforms[-1].fill = (0, 0, 0)
+    augment = make_augment(fill=(0, 0, 0), **options)
     for seed in range(4):
         moved = augment(spots(), seed)
         visible = moved.people.visibility[0, 0] > 0 if len(moved.people) else False
@@ -112,7 +111,7 @@ def test_the_same_seed_draws_the_same_view() -> None:
 def test_what_leaves_the_input_is_unlabelled_and_padding_is_marked() -> None:
     sample = make_sample(4, (96, 128), people=3)
     moved = make_augment(scale=(2.0, 2.0))(sample, 0)
-    labelled = moved.people.visibility > 0
+    labelled = moved.people.labelled
     inside = ((moved.people.keypoints >= 0) & (moved.people.keypoints < 128)).all(-1)
     assert inside[labelled].all() and not labelled.all()
     small = make_augment(scale=(0.5, 0.5))(sample, 0)

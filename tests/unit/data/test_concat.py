@@ -200,10 +200,8 @@ def test_ground_truth_of_some_images_is_that_part_of_the_whole(sets: list[ENTRY]
     assert [record | {"id": 0} for record in part["annotations"]] == expected
 
 
-@pytest.mark.parametrize(("stated", "counted"), [(None, 14 - 2), (14, 14 - 2), (3, 14 - 2), (0, 0)])
-def test_mapped_keypoints_are_counted_anew_but_who_is_left_out_stays_so(
-    tmp_path: Path, sets: list[ENTRY], stated: int | None, counted: int
-) -> None:
+@pytest.mark.parametrize(("stated", "counted"), [(None, 14 - 2), (14, 14 - 2), (3, 14 - 2), (0, 14 - 2)])
+def test_mapped_keypoints_are_counted_anew(tmp_path: Path, sets: list[ENTRY], stated: int | None, counted: int) -> None:
     file = tmp_path / "b" / "people.json"
     data = json.loads(file.read_text())
     if stated is not None:
@@ -212,3 +210,16 @@ def test_mapped_keypoints_are_counted_anew_but_who_is_left_out_stays_so(
         file.write_text(json.dumps(data))
     truth = Concat(sets=sets).ground_truth([2])  # COCO has neither head nor neck
     assert [record["num_keypoints"] for record in truth["annotations"]] == [counted]
+
+
+def test_whom_a_set_leaves_out_stays_so(tmp_path: Path, sets: list[ENTRY]) -> None:
+    """CrowdPose's count leaves out head and neck, and so whoever has nothing else."""
+    file = tmp_path / "b" / "people.json"
+    data = json.loads(file.read_text())
+    first, *others = data["annotations"]
+    first["keypoints"][: 3 * 12] = [0] * 36
+    for record, count in zip((first, *others), (0, 12, 12), strict=True):
+        record["num_keypoints"] = count
+    file.write_text(json.dumps(data))
+    truth = Concat(sets=[sets[1], sets[0]]).ground_truth([0, 1])
+    assert [record["num_keypoints"] for record in truth["annotations"]] == [0, 14]

@@ -154,7 +154,7 @@ def test_an_unknown_split_is_refused() -> None:
 
 @pytest.mark.parametrize("option", ["overlap", "occluders", "turned", "lying"])
 def test_a_share_that_is_none_is_refused_by_name(option: str) -> None:
-    with pytest.raises(ConfigError, match=f"{option} is a share"):
+    with pytest.raises(ConfigError, match=f"{option} should be a number from 0 to 1"):
         Synthetic(**{option: 1.5})
 
 

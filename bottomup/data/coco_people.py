@@ -1,0 +1,307 @@
+"""The people of a COCO annotation file: a record leaves complete, is refused by name, or is left out and counted."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from bottomup.data.coco_masks import mask_rle, read_mask
+from bottomup.data.coco_records import Record, fault, flattened, number, numbers, whole
+from bottomup.errors import BottomupWarning
+from bottomup.skeletons import Skeleton
+
+# The share of a person's box that is taken as the person where nothing says it, as CrowdPose's own OKS takes it.
+BOX_SHARE = 0.53
+
+_MARKS = ("imputed", "area_is_estimate")  # of annotations, kept where they are true
+
+# Of COCO's 160,000 people with keypoints nobody fills less than 1/24 of the box of their keypoints or 1/9 of their own; an area in
+# units of the image is smaller by thousands. Nobody is larger than their box, but for the pixels that it cuts.
+_LEAST_SHARE, _GREATEST_SHARE = 1 / 40, 2.0
+_AGREES = 4.0  # by which factor an area may differ from its mask's, as small ones do
+
+_NARROWEST = 1 / 4  # of a box around keypoints: its shorter side over its longer one
+
+
+def people_by_image(
+    data: Record, images: Mapping[int, Record], categories: Sequence[Record], skeleton: Skeleton, path: Path
+) -> dict[int, list[Record]]:
+    """The records of some categories by image id, crowds among them, each with all it needs.
+
+    A record has id, image_id, category_id, iscrowd, bbox (xywh), area, keypoints (3K numbers), num_keypoints (the file's where
+    it says one), ``segmentation`` only where there is a mask, ``imputed`` and ``area_is_estimate`` only where they are true.
+    Numbers may be written as text, whole ones as floats, keypoints as lists of lists.
+
+    What is missing or cannot be meant is derived: an area (missing, 0, or far from what the person spans) from the mask, else as
+    0.53 of the box; a box (missing or without extent) around the mask, else around the labelled keypoints, of a least size; a
+    count from the labelled keypoints; ids that are missing or stand twice anew, as pycocotools would lose one of the two. A
+    keypoint with null for a coordinate is unlabelled. A record with neither extent nor mask nor labelled keypoint, as tracks have
+    outside their range, is nobody. One warning for the file says all of it with counts.
+    """
+    groups: dict[int, list[Record]] = {image_id: [] for image_id in images}
+    known = {whole(entry.get("id")) for entry in data["categories"]} - {None}
+    wanted = {category["id"] for category in categories}
+    said: Counter[str] = Counter()
+    for place, given in enumerate(data.get("annotations", [])):
+        where = f"{path}: annotation {given.get('id', f'number {place} (it has no id)')}"
+        category_id, image_id = whole(given.get("category_id")), whole(given.get("image_id"))
+        if category_id not in known:
+            raise fault(where, "category_id", given.get("category_id"), f"one of {sorted(known, key=str)}", "list its category")
+        if category_id not in wanted:
+            continue
+        if image_id is None or image_id not in images:
+            expected = f"the id of one of the {len(images)} images"
+            raise fault(
+                where, "image_id", given.get("image_id"), expected, "list its image under `images` or delete the annotation"
+            )
+        record = _complete(given, images[image_id], skeleton, where, said)
+        if record is not None:
+            groups[image_id].append(record | {"category_id": category_id})
+    records = list(itertools.chain.from_iterable(groups.values()))
+    _check_unit(records, path)
+    _number(records)
+    _settle_counts([record for record in records if not record["iscrowd"]], said)
+    _warn(said, path)
+    return groups
+
+
+def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said: Counter[str]) -> Record | None:
+    """The whole record; None for nobody."""
+    keypoints = _keypoints(given.get("keypoints"), skeleton, where, said)
+    mask = None if given.get("area_is_estimate") else read_mask(given.get("segmentation"), image, where)
+    box = _box(given.get("bbox"), where)
+    if box is None or min(box[2:]) < 1:  # px: lines, and boxes in units of the image
+        drawn = (_around_mask(mask, image) if mask is not None else None) or _around_keypoints(keypoints, skeleton)
+        if drawn is None and (box is None or min(box[2:]) == 0 or max(box[2:]) < 1):
+            said["nobody"] += 1
+            return None
+        said["box"] += drawn is not None
+        box = drawn or box
+    assert box is not None
+    crowd = _crowd(given.get("iscrowd"), where)
+    area = _area(given.get("area"), where)
+    if area is None or not (crowd or _can_be(area, box, mask, keypoints)):  # crowds may be thin
+        area = _derived_area(area, box, mask, image, said)
+    record = {
+        "id": given.get("id"),
+        "image_id": image["id"],
+        "iscrowd": crowd,
+        "bbox": box,
+        "area": area,
+        "keypoints": keypoints,
+        "num_keypoints": _count(given.get("num_keypoints"), keypoints, where, said),
+    }
+    if mask is not None:
+        record["segmentation"] = mask
+    return record | {mark: True for mark in _MARKS if given.get(mark)}
+
+
+# ---- keypoints -------------------------------------------------------------------------------------------------------------
+
+
+def _keypoints(given: Any, skeleton: Skeleton, where: str, said: Counter[str]) -> list[float]:
+    if not given:
+        return [0] * (3 * len(skeleton))
+    count = 3 * len(skeleton)
+    values = (given if len(given) == count else flattened(given)) if isinstance(given, list) else None
+    if values is None or len(values) != count:
+        expected = (
+            f"a flat list of {count} numbers, x, y and visibility of the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
+        )
+        shown = given if values is None else f"{len(values)} numbers"
+        raise fault(where, "keypoints", shown, expected, "set `skeleton` to the one that the file was made with")
+    read = numbers(values)
+    if read is None:
+        read = [value for start in range(0, count, 3) for value in _keypoint(values[start : start + 3], where, said)]
+    if not {*read[2::3]} <= {0, 1, 2}:
+        wrong = next(read[start : start + 3] for start in range(0, count, 3) if read[start + 2] not in (0, 1, 2))
+        raise _no_keypoint(wrong, where)
+    return read
+
+
+def _keypoint(triple: list[Any], where: str, said: Counter[str]) -> list[float]:
+    """x, y and visibility; all 0 where the keypoint is not labelled, or one of them is null."""
+    visibility = number(triple[2])
+    if None in triple or visibility == 0:
+        said["null"] += bool(visibility)
+        return [0, 0, 0]
+    read = numbers(triple)
+    if read is None:
+        raise _no_keypoint(triple, where)
+    return read
+
+
+def _no_keypoint(triple: list[Any], where: str) -> Exception:
+    return fault(
+        where, "keypoints", triple, "x, y and visibility of each keypoint, finite and with visibility 0, 1 or 2", "correct them"
+    )
+
+
+def _check_unit(records: Iterable[Record], path: Path) -> None:
+    """DataError where all keypoints of the file are fractions: of the image's sides, not px."""
+    fractions = False
+    for record in records:
+        keypoints = record["keypoints"]
+        for x, y, visibility in zip(keypoints[::3], keypoints[1::3], keypoints[2::3], strict=True):
+            if visibility and max(x, y) > 1:
+                return
+            fractions = fractions or bool(visibility and 0 < x < 1 and 0 < y < 1)
+    if fractions:
+        expected = "px of the image"
+        raise fault(str(path), "keypoints", "fractions of it everywhere", expected, "multiply x by its width and y by its height")
+
+
+def _count(given: Any, keypoints: list[float], where: str, said: Counter[str]) -> int:
+    """The file's ``num_keypoints``, which evaluation goes by; the labelled ones where it says none, or where none is labelled."""
+    labelled = sum(visibility > 0 for visibility in keypoints[2::3])
+    stated = labelled if given is None else whole(given)
+    if stated is None or stated < 0:
+        expected = "a whole number, not negative"
+        raise fault(where, "num_keypoints", given, expected, "correct it, or delete the field to have the labelled ones counted")
+    said["unseen"] += stated > 0 and labelled == 0
+    return stated if labelled else 0
+
+
+def _settle_counts(people: list[Record], said: Counter[str]) -> None:
+    """Count anew where ``num_keypoints`` 0 beside labelled keypoints cannot be meant.
+
+    It is meant where the file leaves the same keypoints out of everybody's count, as CrowdPose leaves out head and neck.
+    """
+    labelled = [{place for place, visibility in enumerate(person["keypoints"][2::3]) if visibility} for person in people]
+    if people and not any(labelled):
+        said["unlabelled"] = len(people)
+    without = [(person, names) for person, names in zip(people, labelled, strict=True) if names and not person["num_keypoints"]]
+    left_out = set[int]().union(*(names for _, names in without))
+    telling = [(person["num_keypoints"], names) for person, names in zip(people, labelled, strict=True) if names & left_out]
+    counts = [(count, names) for count, names in telling if count]
+    if 2 * sum(count == len(names - left_out) for count, names in counts) > len(counts):
+        return
+    for person, names in without:
+        person["num_keypoints"] = len(names)
+    said["count"] += len(without)
+
+
+# ---- boxes and areas -------------------------------------------------------------------------------------------------------
+
+
+def _box(given: Any, where: str) -> list[float] | None:
+    if not given or (isinstance(given, list) and None in given):
+        return None
+    read = numbers(given) if isinstance(given, list) and len(given) == 4 else None
+    if read is None or min(read[2:]) < 0:
+        expected = "[x, y, width, height], finite, sizes not negative"
+        raise fault(where, "bbox", given, expected, "correct it, or delete the field to have it drawn around mask or keypoints")
+    return read
+
+
+def _around_mask(mask: Any, image: Record) -> list[float] | None:
+    """The box of a mask's pixels; None where it has none."""
+    box: list[float] = coco_mask.toBbox(mask_rle(mask, image)).tolist()
+    return box if min(box[2:]) > 0 else None
+
+
+def _around_keypoints(keypoints: list[float], skeleton: Skeleton) -> list[float] | None:
+    """The box of the labelled keypoints' pixels, not narrower than a body is; None where there are none.
+
+    Its area is at least such that one pixel off in x and y is one standard deviation of OKS: one keypoint says where somebody is,
+    not how large.
+    """
+    points = np.reshape(keypoints, (-1, 3))
+    labelled = points[:, 2] > 0
+    if not labelled.any():
+        return None
+    low, high = points[labelled, :2].min(0), points[labelled, :2].max(0) + 1  # pixel i covers [i, i + 1)
+    deviations = 2 * np.array(skeleton.sigmas)[labelled]  # of OKS, over the root of the area
+    least = math.sqrt(2 / float(np.square(deviations).mean()) / BOX_SHARE)
+    size = np.maximum(high - low, max(least, _NARROWEST * float((high - low).max())))
+    return [*((low + high - size) / 2).tolist(), *size.tolist()]
+
+
+def _area(given: Any, where: str) -> float | None:
+    read = None if given is None else number(given)
+    if given is not None and (read is None or read < 0):
+        expected = "a finite number of px², not negative"
+        raise fault(where, "area", given, expected, "correct it, or delete the field to have it derived")
+    return read
+
+
+def _derived_area(stated: float | None, box: list[float], mask: Any, image: Record, said: Counter[str]) -> float:
+    """The mask's area, or that of a share of the box; a stated one that the mask bears out stays."""
+    filled = float(coco_mask.area(mask_rle(mask, image))) if mask is not None else 0.0
+    if stated is not None and filled / _AGREES < stated < filled * _AGREES:
+        return stated
+    said["no area" if stated is None else "wrong area"] += 1
+    said["of mask" if filled else "of box"] += 1
+    return filled or BOX_SHARE * box[2] * box[3]
+
+
+def _can_be(area: float, box: list[float], mask: Any, keypoints: list[float]) -> bool:
+    """Whether a person with this box, mask and keypoints can have an area."""
+    xs, ys, visible = keypoints[::3], keypoints[1::3], keypoints[2::3]
+    spans = [(box[2], box[3]), _extent(list(itertools.compress(xs, visible)), list(itertools.compress(ys, visible)))]
+    if isinstance(mask, list):
+        spans.append(_extent([x for polygon in mask for x in polygon[::2]], [y for polygon in mask for y in polygon[1::2]]))
+    least, greatest = (max((width + margin) * (height + margin) for width, height in spans) for margin in (0, 2))
+    return _LEAST_SHARE * least < area <= _GREATEST_SHARE * greatest
+
+
+def _extent(xs: list[float], ys: list[float]) -> tuple[float, float]:
+    return (max(xs) - min(xs), max(ys) - min(ys)) if xs else (0.0, 0.0)
+
+
+# ---- the rest --------------------------------------------------------------------------------------------------------------
+
+
+def _crowd(given: Any, where: str) -> int:
+    if given not in (None, 0, 1):  # true and false are 1 and 0
+        raise fault(where, "iscrowd", given, "0 or 1, or true or false", "write 1 for a crowd and 0 for a person")
+    return int(given or 0)
+
+
+def _number(records: Iterable[Record]) -> None:
+    """Ids from 1, each once: pycocotools takes 0 for nobody. No result depends on them otherwise, so nothing is said."""
+    taken: set[int] = set()
+    without = []
+    for record in records:
+        record["id"] = whole(record["id"])
+        if record["id"] is not None and record["id"] > 0 and record["id"] not in taken:
+            taken.add(record["id"])
+        else:
+            without.append(record)
+    for record, fresh in zip(without, itertools.count(max(taken, default=0) + 1)):  # the count never ends
+        record["id"] = fresh
+
+
+def _warn(said: Counter[str], path: Path) -> None:
+    sentences = "; ".join(_sentences(said))
+    if sentences:
+        warnings.warn(f"{path}: {sentences}", BottomupWarning, stacklevel=4)
+
+
+def _sentences(said: Counter[str]) -> Iterator[str]:
+    """What was derived or left out, and of how many annotations."""
+    areas = {"no area": "have no `area`", "wrong area": "have an `area` that cannot be theirs (0, or in another unit than px²)"}
+    if any(said[key] for key in areas):
+        who = ", ".join(f"{said[key]} annotations {what}" for key, what in areas.items() if said[key])
+        yield (
+            f"{who}; it was taken from the mask for {said['of mask']}, as {BOX_SHARE} * width * height of the box for "
+            f"{said['of box']}; OKS scales with it, so AP compares only with numbers made in the same way"
+        )
+    others = {
+        "box": "annotations have no `bbox`, or one without extent; it was drawn around the mask or the labelled keypoints",
+        "nobody": "annotations have neither extent nor mask nor labelled keypoints; they are nobody and left out",
+        "null": "keypoints are labelled without coordinates (null); they count as unlabelled",
+        "unseen": "annotations say `num_keypoints` where every visibility is 0; nothing of them is labelled: write visibility 2 "
+        "where a keypoint is seen, 1 where it is hidden",
+        "count": "annotations say `num_keypoints` 0 beside labelled keypoints; those were counted",
+        "unlabelled": "people, all of the file's, have no labelled keypoint: no pose can be learned from them or judged",
+    }
+    yield from (f"{said[key]} {what}" for key, what in others.items() if said[key])

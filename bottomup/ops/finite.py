@@ -1,0 +1,15 @@
+"""Weights that are numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+_NAMED = 3  # tensors in a sentence
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> str:
+    """Which of these tensors hold values that are infinite or not a number, in words; empty where none does."""
+    bad = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    return ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
