@@ -24,7 +24,7 @@ FLOORS = (
     ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "image_files", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
-    ("head_stack",), ("model",), ("assembly",),
+    ("head_stack",), ("needs",), ("model",), ("assembly",),
     ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
     ("plan",), ("importers", "loading"), ("benchmark",), ("report",), ("workflows",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
