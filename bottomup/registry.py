@@ -49,7 +49,7 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> type[T]:
         """Return the class called ``name``; raises ConfigError with the nearest known names."""
-        if name not in self._classes and name.isidentifier():
+        if name not in self._classes and name.isidentifier() and not name.startswith("_"):
             module = f"{self.package}.{name}"
             if importlib.util.find_spec(module) is not None:
                 importlib.import_module(module)
@@ -63,6 +63,8 @@ class Registry(Generic[T]):
         """Return every registered name, sorted; imports the whole package and the plugins."""
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
+            if module.name.startswith("_"):
+                continue  # a part of a component's
             importlib.import_module(f"{self.package}.{module.name}")
         load_plugins()
         return sorted(self._classes)

@@ -183,6 +183,10 @@ class Head(nn.Module, ABC):
     def ideal(self, batch: Batch) -> Outputs:
         """What a flawless network would give."""
 
+    def teaching(self, batch: Batch) -> Outputs:
+        """What takes the place of its outputs where heads after it train on annotations alone (teacher forcing): ideal ones."""
+        return self.ideal(batch)
+
     def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Undo a horizontal flip of its maps: mirror them and swap left and right keypoints; x offsets change sign."""
         return {key: self._unflip(outputs[key], axes) for key, axes in self.provides.items()}

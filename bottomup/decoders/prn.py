@@ -15,7 +15,7 @@ from bottomup.geometry import Grid, in_content, resize
 from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
 from bottomup.ops.suppression import oks_nms
-from bottomup.options import Options
+from bottomup.options import Count, FromZero, Options, Share, check_options
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.thresholds import Thresholds
@@ -63,26 +63,22 @@ class Prn(Decoder):
         self,
         task: Task,
         *,
-        window: int = 15,
-        margin: float = 0.21,
+        window: Count = 15,
+        margin: FromZero = 0.21,
         assignment: Assignment = "one_to_one",
         value: Value = "candidate_and_box",
         missing: Missing = "maximum",
         score: Score = "keypoints_and_box",
         unposed: Unposed = "drop",
-        nms_threshold: float | None = None,
+        nms_threshold: Share | None = None,
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder prn needs a skeleton; the task has none")
-        options = Options("decoder prn")
-        options.window("window", window)
-        options.check("margin", margin, margin >= 0, "a fraction of the box's sides, from 0")
-        options.choice("assignment", assignment, Assignment)
-        options.choice("value", value, Value)
-        options.choice("missing", missing, Missing)
-        options.choice("score", score, Score)
-        options.choice("unposed", unposed, Unposed)
-        options.check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
+        check_options("decoder prn", Prn, {
+            "window": window, "margin": margin, "assignment": assignment, "value": value, "missing": missing, "score": score,
+            "unposed": unposed, "nms_threshold": nms_threshold,
+        })  # fmt: skip
+        Options("decoder prn").window("window", window)
         self.skeleton = task.skeleton
         self.window, self.margin, self.assignment, self.value, self.missing = window, margin, assignment, value, missing
         self.score, self.unposed, self.nms_threshold = score, unposed, nms_threshold

@@ -131,29 +131,30 @@ def test_true_boxes_keep_the_people_s_order_and_may_be_of_the_annotated_alone() 
     annotated = make_proposals(who="annotated").ideal(batch)
     torch.testing.assert_close(annotated["proposals"][0], BOXES * torch.tensor([[0.0], [1.0], [1.0]]))
     assert annotated["proposal_scores"].tolist() == [[0, 1, 1]]
-    first = make_proposals(who="annotated", first=3).ideal(batch)
+    first = make_proposals(who="annotated", first=3).teaching(batch)
     torch.testing.assert_close(first["proposals"][0, :2], BOXES[1:])
     assert first["proposal_scores"].tolist() == [[1, 1, 0]]
 
 
 def test_only_training_may_be_about_the_first_people_alone() -> None:
     batch, proposals = people([3]), make_proposals(first=2)
-    assert proposals.ideal(batch)["proposal_scores"].tolist() == [[1, 1]]
-    assert make_proposals(first=5).ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
-    assert proposals.eval().ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1]]
+    assert proposals.teaching(batch)["proposal_scores"].tolist() == [[1, 1]]
+    assert make_proposals(first=5).teaching(batch)["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
+    for mode in (True, False):
+        assert proposals.train(mode).ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1]]
 
 
 def test_in_training_true_boxes_may_be_as_inexact_as_detected_ones() -> None:
     torch.manual_seed(0)
     batch = people([3] * 200 + [1])
-    exact, inexact = (make_proposals(jitter=jitter, least_iou=0.6).ideal(batch)["proposals"] for jitter in (0.0, 0.1))
+    exact, inexact = (make_proposals(jitter=jitter, least_iou=0.6).teaching(batch)["proposals"] for jitter in (0.0, 0.1))
     sides = (exact[:200, :, 2:] - exact[:200, :, :2]).repeat(1, 1, 2)
     shift = (inexact - exact)[:200] / sides
     assert 0.05 < shift.std() < 0.15 and shift.mean().abs() < 0.02
     iou = torch.stack([box_iou(*pair).diagonal() for pair in zip(inexact[:200], exact[:200], strict=True)])
     assert iou.min() >= 0.6 - 1e-4 and iou.mean() < 0.95
     assert not inexact[200, 1:].any()  # nobody is nowhere
-    torch.testing.assert_close(make_proposals(jitter=0.1).eval().ideal(batch)["proposals"], exact)
+    torch.testing.assert_close(make_proposals(jitter=0.1).ideal(batch)["proposals"], exact)
 
 
 def test_a_box_that_would_come_to_lie_elsewhere_stays() -> None:
