@@ -71,7 +71,7 @@ def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
 
 def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
     """Of each image the masks of people who have keypoints, read at the cells of the predictor's segmentation; all of score 1."""
-    truth: dict[str, Any] = dataset.ground_truth()
+    truth = dataset.ground_truth()
     images, people = {image["id"]: image for image in truth["images"]}, by_image(truth["annotations"])
     (grid,) = {predictor.model.grids[key] for key in predictor.model.grids if key.startswith("segmentation")}
     for _, sample in predictor.samples(dataset, FIELDS):

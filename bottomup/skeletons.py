@@ -117,7 +117,7 @@ class Skeleton:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Skeleton:
+    def from_dict(cls, data: Mapping[str, object]) -> Skeleton:
         """The inverse of ``to_dict``; ConfigError names a field that is unknown, missing or of another kind."""
         known = [field for field in cls.__dataclass_fields__ if field != "sideless"]  # which flip_pairs says
         for field in data:

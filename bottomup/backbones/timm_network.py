@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self
 
 import timm
@@ -110,7 +110,7 @@ def _level_indices(network: str) -> dict[str, int]:
     return found
 
 
-def _create(network: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
+def _create(network: str, pretrained: bool, options: dict[str, Any]) -> Any:
     try:
         return timm.create_model(network, pretrained=pretrained, **options)
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:

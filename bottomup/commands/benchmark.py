@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
-from bottomup.benchmark.results import Row, blank_row, file_hash, read_result, setting, setting_of, write_result
+from bottomup.benchmark.results import Result, Row, blank_row, file_hash, read_result, setting, setting_of, write_result
 from bottomup.data.kept import sharing
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
 from bottomup.plan.benchmarking import benchmark_plan
@@ -109,7 +109,7 @@ def _timed_again(row: Row, cell: Cell, place: Path, trainings: Path) -> Row:
     return _written(row, plan.plain(), place)
 
 
-def _same_weights(result: Row) -> bool:
+def _same_weights(result: Result) -> bool:
     """Whether what was measured is still what ``weights`` names; where that has gone its figures stay."""
     (row,) = result["rows"]
     if row["training"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class Augment:
         centre: Centre = "image",
         flip: float = 0.5,
         crop: bool = False,
-        transforms: Sequence[Mapping[str, Any]] = (),
+        transforms: Sequence[Mapping[str, object]] = (),
     ) -> None:
         options = Options("augment")
         options.choice("side", side, Side)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ from pycocotools import mask as coco_mask
 
 from bottomup.data.coco_masks import cropped_mask, mask_rle
 from bottomup.data.coco_people import people_by_image
-from bottomup.data.coco_records import Record, choose_categories, choose_images, read_file, read_images
+from bottomup.data.coco_records import choose_categories, choose_images, read_file, read_images
 from bottomup.data.coco_skeleton import choose_skeleton
-from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.data.image_folder import ImageFolder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Array
@@ -75,7 +75,7 @@ class Coco(Dataset):
         annotations: str | None = None,
         images: str | None = None,
         category: str | Sequence[str] | None = "person",
-        skeleton: str | Mapping[str, Any] | None = None,
+        skeleton: str | Mapping[str, object] | None = None,
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int] | str | None = None,
         exclude_ids: Sequence[int] | str | None = None,
@@ -136,7 +136,7 @@ class Coco(Dataset):
             to_input=np.eye(2, 3),
         )
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """The chosen categories' annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads.
 
         Imputed keypoints are not the truth: who has them has none here.

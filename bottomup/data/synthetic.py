@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from bottomup.data.backgrounds import draw_background, draw_occluder
 from bottomup.data.coco import to_indices
-from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.data.poses import draw_pose
 from bottomup.errors import ConfigError
@@ -114,10 +114,10 @@ class Synthetic(Dataset):
         """The (H, W) of every image in px; nothing is drawn for it."""
         return self.size, self.size
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """The images' annotations in COCO's format, masks as compressed RLE; every image is drawn for it."""
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
+        images: list[Record] = []
+        annotations: list[Record] = []
         for index in range(len(self)) if indices is None else indices:
             image_id = self.image_ids[index]
             sample = self.sample(index, frozenset({"instances"}))
@@ -226,7 +226,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return x, y, x + w, y + h
 
 
-def _record(sample: Sample, n: int, record_id: int) -> dict[str, Any]:
+def _record(sample: Sample, n: int, record_id: int) -> Record:
     people = sample.people
     assert sample.instances is not None
     rle = coco_mask.encode(np.asfortranarray((sample.instances == n + 1).astype(np.uint8)))

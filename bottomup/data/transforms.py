@@ -83,7 +83,7 @@ class Transform:
     It is tried on made-up images when it is made: ConfigError says why keypoints and maps could not follow it.
     """
 
-    def __init__(self, options: Mapping[str, Any], flip_order: tuple[int, ...]) -> None:
+    def __init__(self, options: Mapping[str, object], flip_order: tuple[int, ...]) -> None:
         self.name, self.flip_order = str(options.get("name", "")), flip_order
         settings = {option: value for option, value in options.items() if option != "name"}
         self.compose = _compose(_albumentation(self.name, settings))
@@ -130,7 +130,7 @@ def _turned(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.bitwise_xor(flags, np.uint8(PADDING))
 
 
-def _albumentation(name: str, settings: Mapping[str, Any]) -> A.BasicTransform:
+def _albumentation(name: str, settings: Mapping[str, object]) -> A.BasicTransform:
     transform = getattr(A, name, None)
     if not (isinstance(transform, type) and issubclass(transform, A.BasicTransform)):
         known = [

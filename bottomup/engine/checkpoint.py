@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -159,12 +159,19 @@ def initialise(model: nn.Module, paths: Sequence[str | Path]) -> list[str]:
     return [name for name in own if name not in matching]
 
 
-def task_to_dict(task: Task) -> dict[str, Any]:
+class SavedTask(TypedDict):
+    """A task as plain data."""
+
+    skeleton: dict[str, Any] | None  # as of Skeleton.to_dict
+    categories: list[str]
+
+
+def task_to_dict(task: Task) -> SavedTask:
     """A task as plain data."""
     return {"skeleton": task.skeleton.to_dict() if task.skeleton else None, "categories": list(task.categories)}
 
 
-def task_from_dict(data: Mapping[str, Any]) -> Task:
+def task_from_dict(data: SavedTask) -> Task:
     """The inverse of ``task_to_dict``."""
     skeleton = Skeleton.from_dict(data["skeleton"]) if data["skeleton"] else None
     return Task(skeleton, tuple(data["categories"]))

@@ -45,7 +45,7 @@ class Trainer:
         settings: Settings,
         output: str | Path,
         *,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, object] | None = None,
         validate: Callable[[PoseModel], Validation] | None = None,
         given: tuple[str, ...] = (),
         ranks: Ranks | None = None,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
+from bottomup.data.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match
-from bottomup.evaluation.records import Record, Records, by_image, ignored, read_records
+from bottomup.evaluation.records import Records, by_image, ignored, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 def breakdown(
-    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+    predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int = 20
 ) -> dict[str, float]:
     """What became of the labelled keypoints of matched people, and who was matched with nobody; all fractions in [0, 1].
 

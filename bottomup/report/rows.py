@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottomup.benchmark.results import Row, read_result
+from bottomup.benchmark.results import Result, Row, read_result
 from bottomup.errors import ConfigError
 from bottomup.report.provenance import Provenance, provenance, told
 
@@ -84,7 +84,7 @@ def read_results(paths: Sequence[Path]) -> Results:
     return Results(_told_apart(measured), people, setting)
 
 
-def _read(path: Path, file: Path) -> Row:
+def _read(path: Path, file: Path) -> Result:
     if not file.is_file():
         raise ConfigError(f"results={path}: {'no such file' if path == file else 'no benchmark.json there'}; {_WANTED}")
     try:

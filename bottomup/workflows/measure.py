@@ -111,12 +111,12 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
-def conditions(config: dict[str, Any], images: int | None = None) -> dict[str, Any]:
+def conditions(composed: dict[str, Any], images: int | None = None) -> dict[str, Any]:
     """What figures are of, of a plan as plain data: the data set, its split, how many images of it, and how they are run."""
-    data, judge = config["data"], config["judge"]
+    data, judge = composed["data"], composed["judge"]
     split = judge["split"] or data.get("split") or data.get("val_split") or "val"
     names = ("input_size", "scales", "head_scales", "flip", "views", "precision")
-    return {"data": data["name"], "split": split, "images": images} | {name: config[name] for name in names if name in config}
+    return {"data": data["name"], "split": split, "images": images} | {name: composed[name] for name in names if name in composed}
 
 
 def judged_dataset(plan: BenchmarkPlan) -> Dataset:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bottomup.data.dataset import Dataset
+from bottomup.data.dataset import Dataset, GroundTruth
 from bottomup.data.letterbox import letterbox
 from bottomup.data.loader import buckets, prepared_samples
 from bottomup.engine.distributed import Ranks
@@ -76,7 +76,7 @@ def _check_best(best: str, skeleton: Skeleton | None) -> None:
     """Refuse a figure that no validation gives, hours before the first one."""
     if skeleton is None:
         return  # evaluate_dataset says so
-    nothing: dict[str, Any] = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
     known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
     if "/" not in best and best not in known:
         raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))
