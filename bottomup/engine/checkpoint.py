@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from bottomup.errors import BottomupWarning, CheckpointError
 from bottomup.ops.finite import not_finite
-from bottomup.paths import path_of
+from bottomup.paths import path_of, written_whole
 from bottomup.skeletons import Skeleton
 from bottomup.types import Task
 from bottomup.version import __version__
@@ -40,11 +39,9 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
-    """Write to a temporary name, flush, rename; CheckpointError, and nothing written, where weights are not finite."""
+    """Write a checkpoint whole or not at all; CheckpointError, and nothing written, where weights are not finite."""
     target = path_of(path)
     _check_finite(f"{target} is not written", checkpoint)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
     data = {
         "format": _FORMAT,
         "config": checkpoint.config,
@@ -54,11 +51,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
         "training": checkpoint.training,
         "versions": checkpoint.versions,
     }
-    with partial.open("wb") as file:
+    with written_whole(target) as file:
         torch.save(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
     return target
 
 
