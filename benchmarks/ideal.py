@@ -62,7 +62,7 @@ def measure(overrides: Sequence[str]) -> Iterator[Row]:
 
 
 def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
-    """What an evaluation is told: the model, the data and the most people of an image that count."""
+    """What an evaluation needs: the model, the data and the most people of an image that count."""
     plan = evaluate_plan(overrides)
     dataset = plan.data.dataset("val", plan.limit)
     predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), None, dataset.task)

@@ -24,7 +24,7 @@ _COST = ("backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %
 def matrix_table(name: str, *more: str) -> str:
     """One row a combination of benchmarks/results/``name``.json, with columns ``more``, and why others have none."""
     results = read_results([RESULTS / f"{name}.json"])
-    return "\n\n".join([*results.setting, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
+    return "\n\n".join([*results.conditions, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
 
 
 def decode_table() -> str:

@@ -109,7 +109,7 @@ class Sample:
     def shape(self) -> tuple[int, int]:
         """(H, W) of the frame that it is in."""
         shape = self.frame if self.image is None else (self.image.shape[1], self.image.shape[2])
-        assert shape is not None  # whoever leaves the image out says the frame
+        assert shape is not None  # a sample without an image has a frame
         return shape
 
     @property

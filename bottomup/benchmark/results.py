@@ -18,10 +18,10 @@ from bottomup.paths import path_of, write_json
 
 Row = dict[str, Any]
 
-SCHEMA = 2  # what is written; files of 1, which do not say so, have rows without their own setting
+SCHEMA = 2  # what is written; files of 1, which do not say so, have rows without their own circumstances
 
 
-class Setting(TypedDict):
+class Circumstances(TypedDict):
     """Where and when something was measured, and with which code."""
 
     device: str
@@ -30,10 +30,10 @@ class Setting(TypedDict):
     date: str  # UTC, ISO 8601
 
 
-SETTING = tuple(Setting.__annotations__)
+CIRCUMSTANCES = tuple(Circumstances.__annotations__)
 
 
-class Result(Setting):
+class Result(Circumstances):
     """What a file of a benchmark holds."""
 
     schema: int
@@ -44,7 +44,9 @@ class Result(Setting):
 
 
 _KINDS = {field: get_origin(kind) or kind for field, kind in get_type_hints(Result).items()}
-_FIELDS = {field: _KINDS[field] for field in sorted(_KINDS, key=lambda field: field in SETTING)}  # what a file is of, then where
+_FIELDS = {
+    field: _KINDS[field] for field in sorted(_KINDS, key=lambda field: field in CIRCUMSTANCES)
+}  # what a file is of, then where
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "albumentations", "pycocotools")
 _SHORT = 12  # hexadecimal digits that tell two files apart
 
@@ -55,13 +57,13 @@ def write_result(
     config: Mapping[str, object],
     rows: Sequence[Row],
     device: str = "cpu",
-    measured: Setting | None = None,
+    measured: Circumstances | None = None,
 ) -> Path:
-    """Write the rows of benchmark ``name`` and the setting they were measured in; ValueError if they are not as ``checked`` wants.
+    """Write the rows of benchmark ``name`` and the circumstances they were measured in; ValueError if they are not as ``checked`` wants.
 
-    ``measured`` is that ``setting``, where it is not here and now. Figures that are not finite are null.
+    ``measured`` is that ``circumstances``, where it is not here and now. Figures that are not finite are null.
     """
-    where = setting(device) if measured is None else measured
+    where = circumstances(device) if measured is None else measured
     versions = {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES}
     result = {"schema": SCHEMA, "name": name, **where, "versions": versions, "config": dict(config), "rows": list(rows)}
     return write_json(path, checked(result))
@@ -100,7 +102,7 @@ def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], f
         "folder": folder,
         "status": "measured",  # or refused, failed
         "reason": "",  # why it was, or what its figures lack
-        **setting(device),
+        **circumstances(device),
         "judged": {},  # on which images, at which size and precision
         "figures": {},
         "spread": {},  # of the figures over seeds: the greatest less the least
@@ -118,14 +120,14 @@ def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], f
     }
 
 
-def setting(device: str) -> Setting:
-    """The setting as it is now: the device's name, torch's threads, the commit, the time in UTC."""
+def circumstances(device: str) -> Circumstances:
+    """The circumstances here and now: the device's name, torch's threads, the commit, the time in UTC."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {"device": device_name(device), "threads": torch.get_num_threads(), "commit": commit(), "date": now}
 
 
-def setting_of(result: Result | Row) -> Setting:
-    """The setting that a result or one of its rows says."""
+def circumstances_of(result: Result | Row) -> Circumstances:
+    """The circumstances that a result or one of its rows says."""
     return {"device": result["device"], "threads": result["threads"], "commit": result["commit"], "date": result["date"]}
 
 

@@ -62,7 +62,7 @@ def _own_skeleton(data: Mapping[str, object], where: str) -> Skeleton:
         skeleton = Skeleton.from_dict(data)
     except ConfigError as error:
         raise ConfigError(f"{where}: {str(error).removeprefix('skeleton: ')}") from None
-    if data.get("flip_pairs") != []:  # whoever writes that there are none has seen it
+    if data.get("flip_pairs") != []:  # an empty list says that there are none
         _warn_of_sides(where, skeleton, "name them in `flip_pairs`, or write `flip_pairs: []`")
     return skeleton
 

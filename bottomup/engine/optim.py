@@ -81,8 +81,8 @@ def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
 
 
 def _group(prefix: str, groups: Mapping[str, Mapping[str, Any]], lr: float) -> dict[str, Any]:
-    settings = dict(groups.get(prefix, {}))
-    return {"lr": lr * settings.pop("lr_scale", 1.0), **settings}
+    own = dict(groups.get(prefix, {}))
+    return {"lr": lr * own.pop("lr_scale", 1.0), **own}
 
 
 @dataclass

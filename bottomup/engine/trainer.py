@@ -162,8 +162,8 @@ class Trainer:
         with features_of(backbone) as features:
             losses = forward_losses(self.model, batch, self.given, precision, self.forward)
         shares = gradient_shares(losses.heads, features)
-        told = {f"{name}/gradient_share": share.expand(len(batch)) for name, share in shares.items()}
-        return replace(losses, metrics=losses.metrics | told)
+        figures = {f"{name}/gradient_share": share.expand(len(batch)) for name, share in shares.items()}
+        return replace(losses, metrics=losses.metrics | figures)
 
     def _report(self, parts: list[Losses], began: float, log: Log | None) -> None:
         reported = self._reported(self.step)
@@ -231,12 +231,12 @@ class Trainer:
             log.scalars(self.step, {f"val/{name}": value for name, value in found.metrics.items()})
             log.pictures(self.step, found.pictures)
             log.say(f"step {self.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:6]))
-            self._heed(found.metrics)
+            self._keep_best(found.metrics)
             if self.on_validate:
                 self.on_validate(self, found.metrics)
         self._share_plateau()
 
-    def _heed(self, metrics: Mapping[str, float]) -> None:
+    def _keep_best(self, metrics: Mapping[str, float]) -> None:
         """Keep the weights of the best figure so far, and let the schedule know of it."""
         if self.settings.best not in metrics:
             raise ConfigError("engine.best: " + unknown("figure of this validation", self.settings.best, list(metrics)))
@@ -247,7 +247,7 @@ class Trainer:
         self.factor.observe(sign * figure)
 
     def _share_plateau(self) -> None:
-        """What the first rank learned of the plateau, all ranks know, and the next step heeds."""
+        """Give all ranks what the first one knows of the plateau, and set the learning rates of the next step by it."""
         if self.ranks.world > 1:
             state = [self.factor.__dict__]
             torch.distributed.broadcast_object_list(state, src=0)

@@ -31,7 +31,7 @@ def provenance(result: Result, row: Row) -> Provenance:
     return Provenance(machine, commit[:_SHORT] + dash + state, own["date"][:_DAY])
 
 
-def told(measurements: Iterable[Provenance]) -> list[str]:
+def lines_of(measurements: Iterable[Provenance]) -> list[str]:
     """A line for each machine, with its commits and the days from the first to the last."""
     machines: defaultdict[str, list[Provenance]] = defaultdict(list)
     for one in measurements:
