@@ -59,7 +59,7 @@ def write_result(
     device: str = "cpu",
     measured: Circumstances | None = None,
 ) -> Path:
-    """Write the rows of benchmark ``name`` and the circumstances they were measured in; ValueError if they are not as ``checked`` wants.
+    """Write the rows of benchmark ``name`` and their circumstances; ValueError if they are not as ``checked`` wants.
 
     ``measured`` is that ``circumstances``, where it is not here and now. Figures that are not finite are null.
     """

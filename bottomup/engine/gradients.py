@@ -38,11 +38,9 @@ def gradient_shares(losses: Mapping[str, Tensor], features: list[Tensor]) -> dic
     features no gradient have none; empty where no two meet there.
     """
     shared = [maps for maps in features if maps.requires_grad]
-    learning = {name: loss for name, loss in losses.items() if loss.requires_grad} if shared else {}
-    found = {
-        name: torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True) for name, loss in learning.items()
-    }
-    norms = {name: _norm(gradients) for name, gradients in found.items() if any(own is not None for own in gradients)}
+    own = {name: loss for name, loss in losses.items() if loss.requires_grad} if shared else {}
+    found = {name: torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True) for name, loss in own.items()}
+    norms = {name: _norm(gradients) for name, gradients in found.items() if any(part is not None for part in gradients)}
     if len(norms) < 2:
         return {}
     total = torch.stack(list(norms.values())).sum()

@@ -34,7 +34,7 @@ class Heatmap(Head):
     several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. A keypoint just out of the picture
     marks what its shape covers of it. ``criterion`` is "mse" on linear maps or "logistic" on logits. ``ignore`` names the ignore
     maps whose cells the loss leaves out: "unannotated" are people without keypoint annotation, who are neither background nor
-    supervised; where they overlap others' labelled keypoints of a kind, that kind is supervised. Of keypoints that an image's data set
+    supervised; where they overlap others' labelled keypoints of a kind, that kind is supervised. Of keypoints that a data set
     does not annotate at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
     ``start`` says how the weights begin: as "torch" draws them, or as next to nothing, so that all is "background": 0, or a
