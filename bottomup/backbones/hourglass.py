@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bottomup.backbones.timm_network import normalisation_named
-from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, Backbone, Level, Predict
+from bottomup.options import Count, MultipleOf, Natural
+from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, Level, NormalisationName, Predict
 from bottomup.types import Features
 
 
@@ -61,20 +62,15 @@ class Hourglass(Backbone):
     def __init__(
         self,
         *,
-        stacks: int = 4,
-        levels: int = 4,
-        channels: int = 256,
-        growth: int = 128,
+        stacks: Count = 4,
+        levels: Count = 4,
+        channels: Annotated[Count, MultipleOf(4)] = 256,
+        growth: Natural = 128,
         batch_norm: bool = False,
-        normalisation: str = "imagenet",
+        normalisation: NormalisationName = "imagenet",
     ) -> None:
         super().__init__()
-        if stacks < 1 or levels < 1 or growth < 0 or channels < 4 or channels % 4:
-            raise ConfigError(
-                "backbone hourglass: expected stacks and levels from 1, growth from 0 and channels a multiple of 4; "
-                f"got stacks={stacks}, levels={levels}, growth={growth}, channels={channels}"
-            )
-        self.normalisation = normalisation_named(normalisation)
+        self.normalisation = NORMALISATIONS[normalisation]
         self.stem = _stem(channels, batch_norm)
         self.hourglasses = nn.ModuleList(
             nn.Sequential(

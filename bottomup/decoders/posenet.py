@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from bottomup.ops.sampling import gather_maps, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
-from bottomup.options import Options
+from bottomup.options import BelowOne, Count, FromZero, Natural
 from bottomup.stages import DECODERS, Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
@@ -42,20 +44,14 @@ class Posenet(Decoder):
         self,
         task: Task,
         *,
-        max_people: int = 20,
-        detection_threshold: float = 0.5,
-        nms_radius: float = 20.0,
-        refine: int = 2,
-        max_peaks: int = 40,
+        max_people: Count = 20,
+        detection_threshold: BelowOne = 0.5,
+        nms_radius: Annotated[FromZero, "input px"] = 20.0,
+        refine: Natural = 2,
+        max_peaks: Count = 40,
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder posenet walks the skeleton's tree; this task has none")
-        options = Options("decoder posenet")
-        options.whole("max_people", max_people)
-        options.whole("max_peaks", max_peaks)
-        options.whole("refine", refine, least=0)
-        options.check("nms_radius", nms_radius, nms_radius >= 0, "input px, from 0")
-        options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
         self.skeleton = task.skeleton
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine

@@ -10,7 +10,7 @@ from torch import nn
 
 from bottomup.geometry import enlarge
 from bottomup.necks.aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
-from bottomup.options import Options
+from bottomup.options import Count
 from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
@@ -36,18 +36,13 @@ class KeypointPyramid(Neck):
         self,
         source: list[FeatureSpec],
         *,
-        channels: int = 256,
-        reduced: int = 128,
+        channels: Count = 256,
+        reduced: Count = 128,
         concat: bool = True,
         intermediate: Intermediate | None = "finest",
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        options = Options("neck keypoint_pyramid")
-        options.whole("channels", channels)
-        options.whole("reduced", reduced)
-        if intermediate is not None:
-            options.choice("intermediate", intermediate, Intermediate)
         self.reads = [f"C{name}" for name in _NAMES]
         read = pyramid_levels("keypoint_pyramid", self.reads, source[-1])
         self.intermediate, self.concat = intermediate, concat
