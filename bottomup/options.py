@@ -155,6 +155,20 @@ def check_options(where: str, component: Callable[..., object], options: Mapping
         raise ConfigError(f"{where} needs {', '.join(missing)}")
 
 
+def moved(component: Callable[..., object], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that were saved under their former names, by those that they have now; others stay as they are."""
+    known, paths = annotations_of(component), _moved(annotations_of(component))
+    found = dict[str, Any]()
+    for name, value in options.items():
+        here = name in known and (group(known[name]) is None or isinstance(value, Mapping))
+        where, _, option = ("" if here else paths.get(name, "")).rpartition(".")
+        if where:
+            found[where] = found.get(where, {}) | {option: value}
+        else:
+            found[name] = value
+    return found
+
+
 def _judged_here(component: Callable[..., object], options: Mapping[str, Any]) -> Mapping[str, Any]:
     """The options whose names the signature judges: not what stands before the star, nor others where it takes such."""
     parameters = inspect.signature(component).parameters.values()
@@ -170,7 +184,6 @@ def _grouped(value: Any, expected: Any) -> Any:
     return kind(**value) if kind is not None and isinstance(value, Mapping) else value
 
 
-@functools.cache
 def annotations_of(component: Callable[..., object]) -> Mapping[str, Any]:
     """The options of a class or function with their annotations."""
     function = component.__init__ if isinstance(component, type) else component  # type: ignore[misc]  # of this very class

@@ -39,6 +39,7 @@ class MobilenetV1(Backbone):
     stride further dilates the blocks after it. ``native_stride`` 16 leaves the last stride and the last doubling of the
     widths out, as PoseNet and BodyPix do, so that nothing is dilated at 16; 32 is the published network. Input sides are
     n·s + 1, on which TensorFlow's "SAME" padding is the same on both sides: the padding here.
+    ``normalisation`` names how uint8 RGB becomes the network's input (``stages.NORMALISATIONS``).
     """
 
     def __init__(

@@ -20,7 +20,7 @@ _IMAGES = {"train": 20000, "val": 300, "test": 300}
 
 @DATASETS.register
 class SyntheticStandard(Synthetic):
-    """1 to 8 overlapping people at 256 px; splits train, val and test of 20,000, 300 and 300 images by disjoint seeds."""
+    """1 to 8 overlapping people at 256 px; ``split`` train, val and test have 20,000, 300 and 300 images by disjoint seeds."""
 
     def __init__(self, *, split: Split = "train") -> None:
         super().__init__(

@@ -45,15 +45,15 @@ class Voting:
     """Where keypoints are: the votes of eq. 1, and those of their peaks that may seed an instance.
 
     Votes spread over disks of ``radius``, that of the disks which the heatmap was trained on. Only cells of a probability above
-    ``threshold`` vote; None, as the paper, lets all. A seed is a local maximum of the votes of at least ``detection_threshold``
-    among ``window`` x ``window`` cells, one of the ``max_peaks`` best of its keypoint.
+    ``threshold`` vote; None, as the paper, lets all. ``detection_threshold`` is what a seed's votes come to at least; it is the
+    highest of ``window`` x ``window`` cells. ``max_peaks`` of each keypoint, the best, may seed an instance.
 
-    What the paper leaves open: it votes on maps enlarged to the image; here at the maps' own stride, or at ``stride`` where that
-    divides it, to which scores and offsets are then resized. ``seed_place`` "centre_of_mass" says where between the cells a peak
-    lies, "cell" takes its cell. Eq. 3 is read at the score map's cells: a small person's gaussian is narrower than one of stride
-    8 or 16, so that such people score below what their votes promise: a perfect one of 60 px .75 to .81 at stride 8, .92 at 4,
-    .98 at 2, .99 at 1. (Each vote counted where it ends orders no better: of
-    Google's weights AP falls by .003.)
+    What the paper leaves open: it votes on maps enlarged to the image. ``stride`` is that at which votes are cast here: None the
+    maps' own, or one that divides it, to which scores and offsets are then resized. ``seed_place`` "centre_of_mass" says where
+    between the cells a peak lies, "cell" takes its cell. Eq. 3 is read at the score map's cells: a small person's gaussian is
+    narrower than one of stride 8 or 16, so that such people score below what their votes promise: a perfect one of 60 px .75 to
+    .81 at stride 8, .92 at 4, .98 at 2, .99 at 1. (Each vote counted where it ends orders no better: of Google's weights AP falls
+    by .003.)
     """
 
     radius: Annotated[Positive, "input px"] = 32.0
@@ -87,9 +87,9 @@ class Voting:
 class Suppression:
     """Who is left beside better instances, and with what score.
 
-    A seed within ``radius`` of the same keypoint of an instance starts no other. Then ``nms`` is "soft" (eq. 4: only keypoints
-    that no better instance has claimed, within the same radius, count) or "hard" (who has an OKS above ``oks`` to a better
-    instance is dropped). Who is left with a score below ``instance_threshold`` is dropped.
+    A seed within ``radius`` of the same keypoint of an instance starts no other. ``nms`` is "soft" (eq. 4: only keypoints that
+    no better instance has claimed, within the same radius, count) or "hard". ``oks`` is above what OKS to a better instance the
+    hard one drops an instance. ``instance_threshold`` is what those who are left score at least.
     """
 
     nms: Literal["soft", "hard"] = "soft"
@@ -142,9 +142,6 @@ class InstanceMasks:
         return level.clamp(-1, 1)
 
 
-_VOTING, _SUPPRESSION, _MASKS = Voting(), Suppression(), InstanceMasks()
-
-
 @DECODERS.register
 class Personlab(Decoder):
     """Greedy decoding of Hough votes along mid-range offsets, PersonLab §3.1.
@@ -172,9 +169,9 @@ class Personlab(Decoder):
         refine: Natural = 0,
         scoring: Scoring = "expected_oks",
         smallest: Annotated[Positive, "input px"] = 10.0,
-        voting: Voting = _VOTING,
-        suppression: Suppression = _SUPPRESSION,
-        masks: InstanceMasks = _MASKS,
+        voting: Voting = Voting(),
+        suppression: Suppression = Suppression(),
+        masks: InstanceMasks = InstanceMasks(),
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder personlab walks the skeleton's tree; this task has none")

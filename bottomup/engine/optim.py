@@ -45,10 +45,11 @@ def make_optimiser(
     groups: Mapping[str, Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> torch.optim.Optimizer:
-    """An optimiser ("sgd", "adam", "adamw") over all trainable parameters.
+    """An optimiser over all trainable parameters.
 
+    ``name`` is torch's, ``lr`` the learning rate, which a schedule multiplies.
     ``groups`` maps prefixes of parameter names to their own ``lr_scale``, ``weight_decay`` or other options of the optimiser,
-    e.g. ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused``
+    such as ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused``
     kernels, the default here, take a third of the time of its loops on a CPU too. ConfigError for what does not fit.
     """
     groups = groups or {}
@@ -87,11 +88,7 @@ def _group(prefix: str, groups: Mapping[str, Mapping[str, Any]], lr: float) -> d
 
 @dataclass
 class Factor:
-    """The learning rate's factor at a step: plain fields, so that a checkpoint holds it.
-
-    "constant"; "step": times ``gamma`` at each of ``milestones`` (steps); "cosine": to ``floor`` at ``steps``; "plateau":
-    times ``gamma`` where ``patience`` validations brought nothing better. The first ``warmup`` steps rise linearly.
-    """
+    """The learning rate's factor at a step, as ``make_schedule`` says: plain fields, so that a checkpoint holds it."""
 
     name: str = "constant"
     steps: int = 0
@@ -140,7 +137,12 @@ def make_schedule(
     floor: Fraction = 0.0,
     patience: Annotated[Natural, "validations"] = 3,
 ) -> tuple[LambdaLR, Factor]:
-    """A learning-rate schedule over ``steps`` steps; options as in Factor."""
+    """A learning-rate schedule over ``steps`` steps, by factors on the rate.
+
+    ``name`` "constant" changes nothing; "step" multiplies by ``gamma`` at each of the ``milestones``; "cosine" comes down to
+    ``floor`` at the end; "plateau" multiplies by ``gamma`` where ``patience`` validations brought nothing better. ``warmup`` is how
+    many of the first steps rise linearly.
+    """
     factor = Factor(name, steps, warmup, [int(milestone) for milestone in milestones], gamma, floor, patience)
     return LambdaLR(optimiser, factor), factor
 
@@ -205,7 +207,9 @@ def set_rates(schedule: LambdaLR, factor: Factor) -> None:
 
 @checked("engine.average")
 def make_average(model: nn.Module, *, name: Average, decay: BelowOne = 0.999) -> AveragedModel:
-    """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights.
+    """An average of the weights and float buffers.
+
+    ``name`` "ema" forgets by ``decay`` a step, "polyak" weighs all alike.
 
     The first of n averaged steps forget faster, by at most (1 + n) / (10 + n) as in TensorFlow: else a short run's average
     would be that of its first, untrained weights.

@@ -21,13 +21,13 @@ from bottomup.precision import Precision
 class Settings:
     """How a model is trained; ``batch_size`` counts the images of one step over all ranks and accumulation steps.
 
-    ``steps`` of the optimiser are taken. ``accumulate`` cuts a rank's share of a step into micro-batches. Networks run in
-    ``precision``, with ``channels_last`` in the memory layout that convolutions are fastest in, with ``compile`` compiled by torch.
-    The gradient's norm is cut to ``clip``. ``optimiser``, ``schedule`` and ``average`` are options of those by name;
-    ``average_from`` is the step from which weights are averaged. Every ``validate_every`` steps the model is judged, every
-    ``checkpoint_every`` it is saved, every ``log_every`` its losses are written, with ``tensorboard`` for TensorBoard, too; 0
-    switches off. ``best`` names the validation figure that chooses best.pt: of losses the least, of all others the greatest.
-    ConfigError for what does not fit.
+    ``steps`` of the optimiser are taken. ``accumulate`` cuts a rank's share of a step into micro-batches. ``precision`` is the
+    number format that the network runs in; ``channels_last`` is the memory layout in which convolutions are fastest; ``compile``
+    lets torch compile the model. ``clip`` is what the gradient's norm is cut to. ``optimiser``, ``schedule`` and ``average`` hold
+    options of their own; ``average_from`` is the step from which weights are averaged. ``validate_every``, ``checkpoint_every``
+    and ``log_every`` say how often the model is judged, is saved, and its losses are written; 0 is never. ``tensorboard`` writes
+    them for TensorBoard, too. ``best`` names the validation figure that chooses best.pt: of losses the least, of all others the
+    greatest. ConfigError for what does not fit.
     """
 
     steps: Count

@@ -24,7 +24,7 @@ class KeypointPyramid(Neck):
     """K2…K5 of ``channels`` by an FPN; D2…D5 of ``reduced`` by two 3x3 convolutions each; both of all levels joined at stride 4.
 
     The last stage, "D", is a 3x3 convolution with ReLU over the concatenated D-levels, of ``channels``; without ``concat`` over D2
-    alone (Table 2). Before it stands a stage for each K-level, whose losses are the intermediate supervision: on maps
+    alone (Table 2). Before it stands a stage for each K-level, whose losses are the ``intermediate`` supervision: on maps
     enlarged to the "finest" stride (features stay on their own grids, as 1x1 convolutions of them may be enlarged as well) or on
     its "own"; None has none (Table 2).
 
