@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
 from bottomup.ops.joining import join_views
 from bottomup.ops.shown import shown
-from bottomup.precision import PRECISIONS
+from bottomup.options import BelowOne, Count, checked
+from bottomup.precision import PRECISIONS, Precision
 from bottomup.registry import unknown
 from bottomup.skeletons import warn_of_mirroring
 from bottomup.stages import Decoder
@@ -48,6 +49,7 @@ class Look(NamedTuple):
     to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
 
 
+@checked("predictor")
 class Predictor:
     """Runs a model and its decoder on images.
 
@@ -74,27 +76,22 @@ class Predictor:
         model: PoseModel,
         decoder: Decoder,
         *,
-        input_size: int = 512,
+        input_size: Annotated[Count, "px"] = 512,
         side: Side = "long",
         scales: Sequence[float] = (1.0,),
         head_scales: Mapping[str, Sequence[float]] | None = None,
         flip: bool = False,
         views: Views = "maps",
-        batch_size: int = 8,
-        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+        batch_size: Count = 8,
+        precision: Precision = "fp32",
         device: str | torch.device = "cpu",
         orientation: Orientation = "upright",
         bit_depth: int | None = None,
-        score_threshold: float | None = None,
-        keypoint_threshold: float | None = None,
+        score_threshold: BelowOne | None = None,
+        keypoint_threshold: BelowOne | None = None,
     ) -> None:
-        if views not in get_args(Views):
-            raise ConfigError(f"views is one of {list(get_args(Views))}, got {views!r}")
         if views == "instances" and model.task.skeleton is None:
             raise ConfigError("views=instances joins people by their keypoints; the model's task has no skeleton: give views=maps")
-        if precision not in PRECISIONS or side not in get_args(Side):
-            sides = ", ".join(get_args(Side))
-            raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of {sides}; got {precision!r}, {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
         self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip

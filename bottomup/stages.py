@@ -11,10 +11,10 @@ Stages are aligned at the end: the last stage of every part is the prediction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,9 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample
-from bottomup.options import Options
 from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
-from bottomup.types import Batch, Features, Frame, IgnoreMap, Instances, Outputs, Prediction, Targets, Task
+from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
 
 Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
 
@@ -60,7 +59,8 @@ class Normalisation:
     std: tuple[float, float, float]
 
 
-NORMALISATIONS = {
+NormalisationName = Literal["imagenet", "none", "symmetric"]
+NORMALISATIONS: dict[NormalisationName, Normalisation] = {
     "imagenet": Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "none": Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # RGB in [0, 1], as pose-ae-train feeds it
     "symmetric": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # RGB in [-1, 1], as TensorFlow's MobileNets
@@ -220,15 +220,6 @@ class Head(nn.Module, ABC):
             return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
 
         return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
-
-
-def ignore_maps(component: str, names: Sequence[str]) -> frozenset[str]:
-    """The ignore maps that the option ``ignore`` of a component ("head heatmap") names; ConfigError where it lists others."""
-    options = Options(component)
-    options.check("ignore", names, isinstance(names, Sequence) and not isinstance(names, str), "a list, as [crowd, padding]")
-    for name in names:
-        options.choice("ignore", str(name), IgnoreMap)
-    return frozenset(names)
 
 
 def _mean_probability(logits: Tensor) -> Tensor:

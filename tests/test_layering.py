@@ -20,7 +20,7 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors", "paths"), ("shapes", "precision"), ("registry",), ("options",), ("thresholds",),
+    ("version",), ("errors", "paths"), ("shapes", "precision"), ("fitting",), ("options",), ("registry", "thresholds", "manual"),
     ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "image_files", "images"),
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),

@@ -16,8 +16,7 @@ from bottomup.backbones.pretrained import load_file
 from bottomup.backbones.strided_depthwise import keep_strided_depthwise
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
-from bottomup.registry import unknown
-from bottomup.stages import NORMALISATIONS, FeatureSpec, Level, Normalisation
+from bottomup.stages import FeatureSpec, Level
 from bottomup.types import Features
 
 _STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}  # undilated
@@ -88,13 +87,6 @@ class TimmNetwork(nn.Module):
                 if isinstance(module, _BatchNorm):  # SyncBatchNorm too
                     module.eval()
         return self
-
-
-def normalisation_named(name: str) -> Normalisation:
-    """A normalisation of stages.NORMALISATIONS; ConfigError with the nearest names."""
-    if name not in NORMALISATIONS:
-        raise ConfigError("backbone: " + unknown("normalisation", name, list(NORMALISATIONS)))
-    return NORMALISATIONS[name]
 
 
 def _level_indices(network: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from bottomup.data.image_folder import ImageFolder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Array
 from bottomup.image_files import Orientation
-from bottomup.options import Options
+from bottomup.options import Interval
 from bottomup.paths import path_of
 from bottomup.types import People, Sample, Task
 
@@ -79,15 +79,10 @@ class Coco(Dataset):
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int] | str | None = None,
         exclude_ids: Sequence[int] | str | None = None,
-        imputed: Sequence[str] = ("small", "medium", "large"),
+        imputed: Sequence[Size] = ("small", "medium", "large"),
         orientation: Orientation | None = None,
-        bit_depth: int | None = None,
+        bit_depth: Annotated[int, Interval(8, 16), "bits a channel"] | None = None,
     ) -> None:
-        options = Options("data set coco")
-        for size in imputed:
-            options.choice("imputed", size, Size)
-        if not isinstance(only_people, bool):
-            options.choice("only_people", str(only_people), OnlyPeople)
         self.path = _annotation_path(root, split, annotations)
         self._files = ImageFolder(_image_folder(root, split, images), self.path, orientation, bit_depth)
         data = read_file(self.path)

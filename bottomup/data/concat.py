@@ -50,7 +50,7 @@ class Concat(Dataset):
     def __init__(
         self, *, sets: Sequence[Mapping[str, object]], skeleton: str | Mapping[str, object] | None = None, split: str = "val"
     ) -> None:
-        if not sets or not isinstance(sets, Sequence) or not all(isinstance(entry, Mapping) for entry in sets):
+        if not sets:
             raise ConfigError(
                 "data set 'concat' needs at least one of `sets`, each with the name of a data set and its options, as in "
                 f'"data.sets=[{{name: coco, root: FOLDER}}, {{name: coco, root: OTHER}}]"; got {sets!r}'

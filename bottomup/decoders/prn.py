@@ -15,7 +15,7 @@ from bottomup.geometry import Grid, in_content, resize
 from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
 from bottomup.ops.suppression import oks_nms
-from bottomup.options import Count, FromZero, Options, Share, check_options
+from bottomup.options import FromZero, Share, Window
 from bottomup.shapes import check_shape
 from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.thresholds import Thresholds
@@ -41,7 +41,7 @@ _RECOMMENDED: dict[Score, Thresholds] = {
 class Prn(Decoder):
     """For each keypoint, candidates and people are matched by the network's activation about the candidate.
 
-    A pair's value is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times the candidate's
+    A pair's ``value`` is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times the candidate's
     score ("candidate", the authors' code), times the box's too ("candidate_and_box", the default: boxes of nobody take no
     keypoints from people). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
@@ -63,7 +63,7 @@ class Prn(Decoder):
         self,
         task: Task,
         *,
-        window: Count = 15,
+        window: Window = 15,
         margin: FromZero = 0.21,
         assignment: Assignment = "one_to_one",
         value: Value = "candidate_and_box",
@@ -74,11 +74,6 @@ class Prn(Decoder):
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder prn needs a skeleton; the task has none")
-        check_options("decoder prn", Prn, {
-            "window": window, "margin": margin, "assignment": assignment, "value": value, "missing": missing, "score": score,
-            "unposed": unposed, "nms_threshold": nms_threshold,
-        })  # fmt: skip
-        Options("decoder prn").window("window", window)
         self.skeleton = task.skeleton
         self.window, self.margin, self.assignment, self.value, self.missing = window, margin, assignment, value, missing
         self.score, self.unposed, self.nms_threshold = score, unposed, nms_threshold

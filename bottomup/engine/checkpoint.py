@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from bottomup.errors import BottomupWarning, CheckpointError
 from bottomup.ops.finite import not_finite
+from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
 from bottomup.skeletons import Skeleton
+from bottomup.stages import DECODERS
 from bottomup.types import Task
 from bottomup.version import __version__
 
@@ -74,7 +76,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
         )
     checkpoint = Checkpoint(
-        config=data["config"],
+        config=_current(data["config"]),
         task=task_from_dict(data["task"]),
         model=data["model"],
         average=data["average"],
@@ -83,6 +85,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     )
     _check_finite(str(path), checkpoint)
     return checkpoint
+
+
+def _current(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the decoder's options under the names that they have now, whichever version wrote it."""
+    decoder = config.get("decoder")
+    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)} if decoder else config
 
 
 def _check_finite(where: str, checkpoint: Checkpoint) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 
 from bottomup.heads._faults import Faults
 from bottomup.heads._peaks import HeatmapPeaks, VotePeaks
 from bottomup.ops.peaks import Refinement
-from bottomup.options import BelowOne, Count, Fraction, FromZero, Options, Positive, check_options
+from bottomup.options import BelowOne, Count, Fraction, FromZero, Positive, Window
 from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Task
 
@@ -37,19 +39,14 @@ class Candidates(Head):
         *,
         count: Count = 30,
         threshold: BelowOne = 0.1,
-        window: int = 3,
+        window: Window = 3,
         refine: Refinement = "quarter",
-        radius: Positive = 32.0,
+        radius: Annotated[Positive, "input px"] = 32.0,
         jitter: FromZero = 0.0,
         misses: BelowOne = 0.0,
         false_peaks: Fraction = 0.0,
     ) -> None:
         super().__init__(source, task)
-        check_options("head candidates", Candidates, {
-            "count": count, "threshold": threshold, "window": window, "refine": refine, "radius": radius, "jitter": jitter,
-            "misses": misses, "false_peaks": false_peaks,
-        })  # fmt: skip
-        Options("head candidates").window("window", window)
         self.count, self.threshold = count, threshold
         self.peaks = VotePeaks(window, radius) if "short_offsets" in source.grids else HeatmapPeaks(window, refine)
         self.faults = Faults(jitter, misses, false_peaks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from bottomup.geometry import Grid
 from bottomup.heads._person_crops import Crops, DrawnCrops, HeatmapCrops, PeakCrops
 from bottomup.heads._relations import NOTHING, Highest, Perceptron, Prior, Relation, Residual, Softmax
 from bottomup.ops.crops import gaussians, inside, to_crop
-from bottomup.options import BelowOne, Count, FromZero, Positive, Share, check_options
+from bottomup.options import BelowOne, Count, FromZero, NotEmpty, Positive, Share
 from bottomup.shapes import check_shape
 from bottomup.stages import HEADS, Head, Source, probability_grid
 from bottomup.types import Batch, Features, Outputs, Targets, Task
@@ -60,31 +60,25 @@ class Prn(Head):
         task: Task,
         *,
         relation: Kind = "prn",
-        hidden: Sequence[Count] = (1024,),
+        hidden: Annotated[Sequence[Count], NotEmpty()] = (1024,),
         dropout: BelowOne = 0.5,
         output_relu: bool = True,
         softmax: Softmax = "all",
         input: Input = "peaks",
-        input_sigma: Positive = 1.0,
+        input_sigma: Annotated[Positive, "crop cells"] = 1.0,
         input_mass: Positive = 40.0,
         input_scores: bool | None = None,
-        margin: FromZero = 0.21,
-        heatmap_sigma: Positive = 7.0,
-        heatmap_stride: Count = 4,
-        target_sigma: Positive = 2.0,
+        margin: Annotated[FromZero, "sides of the box"] = 0.21,
+        heatmap_sigma: Annotated[Positive, "input px"] = 7.0,
+        heatmap_stride: Annotated[Count, "input px"] = 4,
+        target_sigma: Annotated[Positive, "crop cells"] = 2.0,
         match_iou: Share = 0.5,
         min_keypoints: Count = 2,
     ) -> None:
         super().__init__(source, task)
-        check_options("head prn", Prn, {
-            "relation": relation, "hidden": hidden, "dropout": dropout, "output_relu": output_relu, "softmax": softmax,
-            "input": input, "input_sigma": input_sigma, "input_mass": input_mass, "input_scores": input_scores,
-            "margin": margin, "heatmap_sigma": heatmap_sigma, "heatmap_stride": heatmap_stride,
-            "target_sigma": target_sigma, "match_iou": match_iou, "min_keypoints": min_keypoints,
-        })  # fmt: skip
         peaks = PeakCrops(input_sigma, input_mass, relation in ("ucr", "max") if input_scores is None else input_scores, margin)
         own_peaks = (input_sigma, input_mass, input_scores, margin) != (1.0, 40.0, None, 0.21)
-        _check_together(task, hidden, input, own_peaks)
+        _check_together(task, input, own_peaks)
         self.crops: Crops = peaks if input == "peaks" else _heatmap_crops(source, heatmap_sigma, heatmap_stride)
         self.relate = _relation(relation, (task.keypoints, hidden, dropout, output_relu, softmax), target_sigma)
         self.target_sigma, self.match_iou, self.min_keypoints = target_sigma, match_iou, min_keypoints
@@ -127,12 +121,10 @@ class Prn(Head):
         return {"assignment_logits": self.encode(batch, proposals)["target"].clamp(min=NOTHING).log()}
 
 
-def _check_together(task: Task, hidden: Sequence[int], input: Input, own_peaks: bool) -> None:
+def _check_together(task: Task, input: Input, own_peaks: bool) -> None:
     """Raise ConfigError for options that do not fit each other, or the task."""
     if not task.keypoints:
         raise ConfigError("head prn needs a skeleton; the task has none")
-    if not hidden:
-        raise ConfigError("head prn: hidden should be a list of widths, at least one, got []")
     if input != "peaks" and own_peaks:
         raise ConfigError(f"head prn: input should be peaks where its sigma, mass, scores or margin are set, got {input}")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bottomup.ops.anchors import best_of_octaves, decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
-from bottomup.options import BelowOne, Count, FromZero, Share, check_options
+from bottomup.options import BelowOne, Count, FromZero, Share
 from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Task
 
@@ -47,10 +47,6 @@ class Proposals(Head):
         least_iou: Share = 0.5,
     ) -> None:
         super().__init__(source, task)
-        check_options("head proposals", Proposals, {
-            "count": count, "threshold": threshold, "nms": nms, "who": who, "first": first, "jitter": jitter,
-            "least_iou": least_iou,
-        })  # fmt: skip
         self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
         self.jitter, self.least_iou = jitter, least_iou
         self.limits = {"count": count}
