@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from bottomup.configuration import Configuration
+from bottomup.plan.schema import Configuration
 from torch import nn
 
 from bottomup.assembly import HeadSpec
