@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from bottomup.errors import ConfigError, unknown
 from bottomup.fitting import choices, finite, fits, group, marks, misspelt, words
 
+T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -141,7 +142,7 @@ def checked(who: str, within: str = "") -> Callable[[C], C]:
     return judged
 
 
-def check_options(where: str, component: Callable[..., object], options: Mapping[str, Any], extra: Sequence[str] = ()) -> None:
+def check_options(where: str, component: Callable[..., object], options: Mapping[str, object], extra: Sequence[str] = ()) -> None:
     """Raise ConfigError for an option that is misspelt, missing, or of a value that does not fit its annotation.
 
     ``component`` is a class or a function, its options are the keyword-only parameters; one that takes ``**others`` judges
@@ -155,7 +156,12 @@ def check_options(where: str, component: Callable[..., object], options: Mapping
         raise ConfigError(f"{where} needs {', '.join(missing)}")
 
 
-def moved(component: Callable[..., object], options: Mapping[str, Any]) -> dict[str, Any]:
+def made(component: Callable[..., T], *wiring: object, options: Mapping[str, object]) -> T:
+    """What a component makes of its ``wiring`` and of ``options`` that are plain data, which its own check judges."""
+    return component(*wiring, **options)
+
+
+def moved(component: Callable[..., object], options: Mapping[str, object]) -> dict[str, Any]:
     """Options that were saved under their former names, by those that they have now; others stay as they are."""
     known, paths = annotations_of(component), _moved(annotations_of(component))
     found = dict[str, Any]()
@@ -169,7 +175,7 @@ def moved(component: Callable[..., object], options: Mapping[str, Any]) -> dict[
     return found
 
 
-def _judged_here(component: Callable[..., object], options: Mapping[str, Any]) -> Mapping[str, Any]:
+def _judged_here(component: Callable[..., object], options: Mapping[str, object]) -> Mapping[str, object]:
     """The options whose names the signature judges: not what stands before the star, nor others where it takes such."""
     parameters = inspect.signature(component).parameters.values()
     others = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -184,7 +190,7 @@ def _grouped(value: Any, expected: Any) -> Any:
     return kind(**value) if kind is not None and isinstance(value, Mapping) else value
 
 
-def annotations_of(component: Callable[..., object]) -> Mapping[str, Any]:
+def annotations_of(component: Callable[..., object]) -> Mapping[str, object]:
     """The options of a class or function with their annotations."""
     function = component.__init__ if isinstance(component, type) else component  # type: ignore[misc]  # of this very class
     hints = resolved(function)
@@ -203,7 +209,7 @@ def resolved(annotated: Any) -> dict[str, Any]:
 # ---- values --------------------------------------------------------------------------------------------------------------
 
 
-def check_values(where: str, values: Mapping[str, Any], annotations: Mapping[str, Any], extra: Sequence[str] = ()) -> None:
+def check_values(where: str, values: Mapping[str, object], annotations: Mapping[str, object], extra: Sequence[str] = ()) -> None:
     """Raise ConfigError for a name that ``annotations`` do not have, or a value that does not fit; ``where`` may be empty."""
     for name, value in values.items():
         if name not in annotations:
@@ -246,14 +252,14 @@ def _refuse_not_finite(where: str, value: object) -> None:
         raise ConfigError(f"{where} should be finite, got {_shown(value)}")
 
 
-def _moved(annotations: Mapping[str, Any]) -> dict[str, str]:
+def _moved(annotations: Mapping[str, object]) -> dict[str, str]:
     """The paths of options by their former names, and of those in groups by their own."""
     paths = list(_paths(annotations))
     own = {name: path for path, name, _ in reversed(paths)}  # of several groups' the first
     return own | {mark.name: path for path, _, expected in paths for mark in marks(expected) if isinstance(mark, Formerly)}
 
 
-def _paths(annotations: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+def _paths(annotations: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
     """Path, name and annotation of every option, those in groups among them."""
     for name, expected in annotations.items():
         kind = group(expected)

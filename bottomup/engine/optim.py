@@ -16,6 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.options import BelowOne, Fraction, FromZero, Natural, Positive, Share, check_values, checked, resolved
 
+LEARNING_RATE = 2e-4  # where none is said
+
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "step", "cosine", "plateau"]
 Average = Literal["ema", "polyak"]
@@ -41,8 +43,8 @@ def make_optimiser(
     model: nn.Module,
     *,
     name: Optimiser = "adam",
-    lr: Positive = 2e-4,
-    groups: Mapping[str, Mapping[str, Any]] | None = None,
+    lr: Positive = LEARNING_RATE,
+    groups: Mapping[str, Mapping[str, object]] | None = None,
     **options: Any,
 ) -> torch.optim.Optimizer:
     """An optimiser over all trainable parameters.
@@ -81,9 +83,11 @@ def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
     return {name: _BOUNDED.get(name, hints.get(name, Any)) for name in names if name not in _NOT_OFFERED}
 
 
-def _group(prefix: str, groups: Mapping[str, Mapping[str, Any]], lr: float) -> dict[str, Any]:
+def _group(prefix: str, groups: Mapping[str, Mapping[str, object]], lr: float) -> dict[str, Any]:
     own = dict(groups.get(prefix, {}))
-    return {"lr": lr * own.pop("lr_scale", 1.0), **own}
+    scale = own.pop("lr_scale", 1.0)
+    assert isinstance(scale, int | float)  # checked
+    return {"lr": lr * scale, **own}
 
 
 @dataclass

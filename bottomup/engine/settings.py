@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.engine.objective import LOSS
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule
+from bottomup.engine.optim import LEARNING_RATE, make_average, make_optimiser, make_schedule
 from bottomup.errors import ConfigError
-from bottomup.options import Count, Natural, Positive, check_options, checked
+from bottomup.options import Count, Natural, Positive, check_options, checked, made
 from bottomup.precision import Precision
 
 
@@ -37,9 +37,9 @@ class Settings:
     channels_last: bool = True
     compile: bool = False
     clip: Positive | None = None
-    optimiser: Mapping[str, Any] = field(default_factory=dict)
-    schedule: Mapping[str, Any] = field(default_factory=dict)
-    average: Mapping[str, Any] | None = None
+    optimiser: Mapping[str, object] = field(default_factory=dict)
+    schedule: Mapping[str, object] = field(default_factory=dict)
+    average: Mapping[str, object] | None = None
     average_from: Annotated[Natural, "steps"] = 0
     validate_every: Annotated[Natural, "steps"] = 0
     checkpoint_every: Annotated[Natural, "steps"] = 1000
@@ -48,16 +48,27 @@ class Settings:
     best: str = "AP"
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
+    def of(cls, options: Mapping[str, object]) -> Self:
         """Settings from a configuration; ConfigError for a misspelt option."""
         check_options("engine", cls, options)
-        return cls(**options)
+        return made(cls, options=options)
 
     def __post_init__(self) -> None:
         check_options("engine.optimiser", make_optimiser, self.optimiser)
         check_options("engine.schedule", make_schedule, self.schedule)
         if self.average is not None:
             check_options("engine.average", make_average, self.average)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, which the schedule multiplies."""
+        rate = self.optimiser.get("lr", LEARNING_RATE)
+        assert isinstance(rate, int | float)  # checked
+        return rate
+
+    def at_rate(self, rate: float) -> Self:
+        """The same at another learning rate."""
+        return replace(self, optimiser={**self.optimiser, "lr": rate})
 
     @property
     def best_is_least(self) -> bool:

@@ -24,6 +24,7 @@ from bottomup.engine.optim import make_average, make_optimiser, make_schedule, r
 from bottomup.engine.settings import Settings, Validation
 from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
+from bottomup.options import made
 from bottomup.paths import path_of
 from bottomup.precision import PRECISIONS
 from bottomup.registry import unknown
@@ -60,9 +61,9 @@ class Trainer:
         if settings.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.settings.micro_batch(self.ranks.world)  # refuses what does not divide
-        self.optimiser = make_optimiser(self.model, **settings.optimiser)
-        self.schedule, self.factor = make_schedule(self.optimiser, settings.steps, **settings.schedule)
-        self.average = make_average(self.model, **settings.average) if settings.average else None
+        self.optimiser = made(make_optimiser, self.model, options=settings.optimiser)
+        self.schedule, self.factor = made(make_schedule, self.optimiser, settings.steps, options=settings.schedule)
+        self.average = made(make_average, self.model, options=settings.average) if settings.average else None
         self.scaler = torch.amp.GradScaler(self.ranks.device.type, enabled=settings.precision == "fp16")
         self.step = 0
         self.best: float | None = None
