@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_masks import cropped_mask, mask_rle
+from bottomup.data.coco_masks import covered, instance_map
 from bottomup.data.coco_people import people_by_image
 from bottomup.data.coco_records import choose_categories, choose_images, read_file, read_images
 from bottomup.data.coco_skeleton import choose_skeleton
@@ -178,36 +176,6 @@ def to_people(records: list[Record], keypoints: int, category_ids: Sequence[int]
         labels=np.array([category_ids.index(record["category_id"]) for record in records], np.int64),
         has_mask=np.array(["segmentation" in record for record in records], bool),
     )
-
-
-def covered(records: list[Record], image: Record) -> NDArray[np.bool_]:
-    """The pixels (H, W) of all records: their masks, else every pixel that their boxes touch."""
-    pixels = np.zeros((image["height"], image["width"]), bool)
-    masks = [mask_rle(record["segmentation"], image) for record in records if "segmentation" in record]
-    if masks:
-        pixels |= coco_mask.decode(coco_mask.merge(masks)).astype(bool)
-    for record in records:
-        if "segmentation" not in record:
-            x, y, width, height = record["bbox"]
-            paint_box(pixels, (x, y, x + width, y + height))
-    return pixels
-
-
-def paint_box(pixels: NDArray[np.bool_], box: tuple[float, float, float, float]) -> None:
-    """Set every pixel (H, W) that a box xyxy touches."""
-    x1, y1 = (max(0, int(np.floor(low))) for low in box[:2])
-    x2, y2 = (max(0, int(np.ceil(high))) for high in box[2:])
-    pixels[y1:y2, x1:x2] = True
-
-
-def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
-    """Whose mask each pixel (H, W) lies in: n + 1 for person n alone, -1 for several, 0 for nobody."""
-    owners = np.zeros((image["height"], image["width"]), np.int16)
-    for number, person in enumerate(people, start=1):
-        if "segmentation" in person:
-            inside, window = cropped_mask(person["segmentation"], image)
-            owners[window] = np.where(inside, np.where(owners[window] == 0, number, -1), owners[window])
-    return owners
 
 
 def _without_keypoints(record: Record) -> Record:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.coco import paint_box
+from bottomup.data.coco_masks import paint_box
 from bottomup.data.coco_skeleton import read_skeleton
 from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from bottomup.data.augment import Augment
-from bottomup.data.coco import paint_box
+from bottomup.data.coco_masks import paint_box
 from bottomup.data.content import select_people
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
