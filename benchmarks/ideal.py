@@ -82,7 +82,7 @@ def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
         if levels:
             masks = Masks.of_levels(torch.stack(levels), grid).transform(invert(sample.to_input))
             instances = replace(instances, masks=masks)
-        yield Prediction(instances, sample.size, image_id=sample.image_id)
+        yield Prediction(instances, sample.file_size, image_id=sample.image_id)
 
 
 def read_at_cells(mask: NDArray[np.bool_], sample: Sample, grid: Grid) -> Tensor:

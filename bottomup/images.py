@@ -105,6 +105,6 @@ def sample_of(image: Image, index: int, keypoints: int, read: ImageReader = _UPR
         ignore={},
         instances=None,
         image_id=index,
-        size=(pixels.shape[0], pixels.shape[1]),
+        file_size=(pixels.shape[0], pixels.shape[1]),
         to_input=np.eye(2, 3),
     )

@@ -122,9 +122,9 @@ class PoseModel(nn.Module):
         """Whether a head that must run for the wanted keys reads features."""
         return bool(needs.sources(self._heads, self.running(wanted, given)))
 
-    def looking(self, given: Collection[str] = ()) -> list[str]:
-        """The heads with features from which all that the decoder reads comes, or is ``given``: those whose views are merged."""
-        return needs.looking(self._heads, self.decoded, given)
+    def looking(self, oracle: Collection[str] = ()) -> list[str]:
+        """The heads with features from which all that the decoder reads comes, or of ``oracle``: those whose views are merged."""
+        return needs.looking(self._heads, self.decoded, oracle)
 
     def keys_of(self, names: Iterable[str]) -> set[str]:
         """The keys that heads of these names provide."""
@@ -200,7 +200,7 @@ class PoseModel(nn.Module):
     def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Undo the horizontal flip of the outputs of all heads that have features; ``frame`` is the flipped one."""
         seen = [stack.last for _, stack in self.stacks() if stack.reads and _holds(outputs, stack.last)]
-        return {key: maps for head in seen for key, maps in head.flip(outputs, frame).items()}
+        return {key: maps for head in seen for key, maps in head.unflip(outputs, frame).items()}
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame, given: Iterable[str] = ()) -> Outputs:
         """Join views, then run the heads without features on what was merged; of those that were ``given`` the first view's stand.

@@ -41,10 +41,10 @@ def sources(heads: Heads, names: Iterable[str]) -> set[str]:
     return {source for name in names if (source := heads[name].reads) is not None}
 
 
-def looking(heads: Heads, wanted: Iterable[str], given: Iterable[str] = ()) -> list[str]:
-    """The heads with features from which all that is ``wanted`` comes, or that are ``given`` themselves."""
-    given = set(given)
-    needed = {*running(heads, wanted, keys_of(heads, given)), *given}
+def looking(heads: Heads, wanted: Iterable[str], oracle: Iterable[str] = ()) -> list[str]:
+    """The heads with features from which all that is ``wanted`` comes, and those of ``oracle``, whose outputs are given."""
+    oracle = set(oracle)
+    needed = {*running(heads, wanted, keys_of(heads, oracle)), *oracle}
     return [name for name, stack in heads.items() if stack.reads and name in needed]
 
 

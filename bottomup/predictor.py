@@ -175,7 +175,7 @@ class Predictor:
 
     def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
-        per_image = zip(self.decoder(outputs, frame), self._to_view(batch, frame), batch.sizes, batch.image_ids, strict=True)
+        per_image = zip(self.decoder(outputs, frame), self._to_view(batch, frame), batch.file_sizes, batch.image_ids, strict=True)
         return [
             to_image(prediction, to_view, size, image_id, frame, row)
             for row, (prediction, to_view, size, image_id) in enumerate(per_image)
@@ -267,7 +267,7 @@ class Predictor:
         scale = scale / self.largest
         size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))
         skeleton = self.model.task.skeleton
-        return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
+        return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip_order if skeleton else ())
 
     def _frame(self, view: Batch, scale: float) -> Frame:
         return replace(self.model.frame(view), scale=scale)

@@ -26,7 +26,7 @@ from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
 
-Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
+FeedBack = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
 
 
 class Level(NamedTuple):
@@ -76,8 +76,8 @@ class Backbone(nn.Module, ABC):
     feeds_back: bool = False  # whether predictions of a stage enter the next
 
     @abstractmethod
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
-        """Features of every stage; ``predict`` is called once for every stage but the last where ``feeds_back``."""
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
+        """Features of every stage; ``feed_back`` is called once for every stage but the last where ``feeds_back``."""
 
     def connect(self, channels: int) -> None:
         """Take ``channels`` fed-back channels in; called once, before training, where ``feeds_back``."""
@@ -187,7 +187,7 @@ class Head(nn.Module, ABC):
         """What takes the place of its outputs where heads after it train on annotations alone (teacher forcing): ideal ones."""
         return self.ideal(batch)
 
-    def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
+    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Undo a horizontal flip of its maps: mirror them and swap left and right keypoints; x offsets change sign."""
         return {key: self._unflip(outputs[key], axes) for key, axes in self.provides.items()}
 
@@ -197,7 +197,7 @@ class Head(nn.Module, ABC):
             raise NotImplementedError(f"{type(self).__name__} must define flip for its output with axes ({axes})")
         maps = maps.flip(-1)
         if "K" in letters and self.task.skeleton is not None:
-            maps = maps.index_select(letters.index("K"), torch.tensor(self.task.skeleton.flip, device=maps.device))
+            maps = maps.index_select(letters.index("K"), torch.tensor(self.task.skeleton.flip_order, device=maps.device))
         if letters[-3] == "2":  # an offset field: x points the other way
             maps = maps * maps.new_tensor((-1.0, 1.0)).view(2, 1, 1)
         return maps

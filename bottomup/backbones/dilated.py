@@ -9,7 +9,7 @@ from torch import Tensor
 from bottomup.backbones.timm_network import TimmNetwork
 from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, NormalisationName, Predict
+from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.types import Features
 
 
@@ -49,7 +49,7 @@ class Dilated(Backbone):
         self.stages = [{name: offered[name] for name in names} for names in (middle, last) if names]
         self.coarsest = offered["C5"].grid
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of the chosen levels; with ``auxiliary``, one level of the middle before it."""
         features = self.network(images)
         return [{name: features[name] for name in stage} for stage in self.stages]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bottomup.geometry import Grid
 from bottomup.options import Count, MultipleOf, Natural
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, Level, NormalisationName, Predict
+from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.types import Features
 
 
@@ -91,8 +91,8 @@ class Hourglass(Backbone):
         merges = self.merge_features if channels else ()
         self.merge_predictions = nn.ModuleList(nn.Conv2d(channels, self.channels, 1) for _ in merges)
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
-        """One feature map (B, channels, H/4, W/4) a stack; ``predict`` is called only where connected."""
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
+        """One feature map (B, channels, H/4, W/4) a stack; ``feed_back`` is called only where connected."""
         x = self.stem(images)
         stages: list[Features] = []
         for index, hourglass in enumerate(self.hourglasses):
@@ -100,8 +100,8 @@ class Hourglass(Backbone):
             stages.append(features)
             if index < len(self.merge_features):
                 x = x + self.merge_features[index](features["stack"])
-                if predict is not None and len(self.merge_predictions):
-                    x = x + self.merge_predictions[index](predict(features, index).to(x.dtype))
+                if feed_back is not None and len(self.merge_predictions):
+                    x = x + self.merge_predictions[index](feed_back(features, index).to(x.dtype))
         return stages
 
 

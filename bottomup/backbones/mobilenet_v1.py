@@ -10,7 +10,7 @@ from bottomup.backbones.strided_depthwise import keep_strided_depthwise
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.options import Positive
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, Level, NormalisationName, Predict
+from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.types import Features
 
 _CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  # of the blocks, at depth 1
@@ -75,6 +75,6 @@ class MobilenetV1(Backbone):
         self.stages = [{"C5": Level(channels[-1], grid)}]
         self.coarsest = grid
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of one level, "C5"."""
         return [{"C5": self.blocks(self.stem(images))}]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bottomup.backbones.timm_network import TimmNetwork
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, NormalisationName, Predict
+from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.types import Features
 
 
@@ -34,6 +34,6 @@ class Pyramid(Backbone):
         self.stages = [self.network.levels_on(Grid.centred)]
         self.coarsest = self.stages[0]["C5"].grid
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of four levels."""
         return [self.network(images)]

@@ -125,7 +125,7 @@ class Coco(Dataset):
             ignore={name: covered(regions[name], image) for name in regions if name in maps},
             instances=instance_map(people, image) if "instances" in maps else None,
             image_id=image["id"],
-            size=(image["height"], image["width"]),
+            file_size=(image["height"], image["width"]),
             to_input=np.eye(2, 3),
         )
 

@@ -101,7 +101,7 @@ def labels_only(people: People, size: tuple[int, int], image_id: int, annotated:
         ignore={},
         instances=None,
         image_id=image_id,
-        size=size,
+        file_size=size,
         to_input=np.eye(2, 3),
         frame=size,
         annotated=annotated,

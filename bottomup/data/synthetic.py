@@ -93,7 +93,7 @@ class Synthetic(Dataset):
             ignore=dict.fromkeys(maps - {"instances", "padding"}, nothing),
             instances=instances if "instances" in maps else None,
             image_id=self.image_ids[index],
-            size=(self.size, self.size),
+            file_size=(self.size, self.size),
             to_input=np.eye(2, 3),
         )
 

@@ -86,7 +86,7 @@ def _kinds_of_image(
     truth, found = _keypoints(people), _keypoints(instances)  # (N, K, 3), (P, K, 3)
     areas, sigmas = np.array([person["area"] for person in people], dtype=np.float64), np.array(skeleton.sigmas)
     similarity = _similarity(found, truth, areas, sigmas)  # (P, N, K)
-    mirrored = _similarity(found, truth[:, skeleton.flip], areas, sigmas)
+    mirrored = _similarity(found, truth[:, skeleton.flip_order], areas, sigmas)
     order = {person["id"]: index for index, person in enumerate(people)}
     matched = np.array([order[pairs[instance["id"]]] for instance in instances])  # (P,)
     rows = np.arange(len(instances))

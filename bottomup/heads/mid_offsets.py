@@ -85,7 +85,7 @@ class MidOffsets(Head):
         assert self.task.skeleton is not None
         return self.task.skeleton
 
-    def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
+    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Mirror the fields, each becoming that of the mirrored edge; ConfigError where the mirrored tree is another one."""
         maps = outputs["mid_offsets"].flip(-1)
         index = torch.tensor(self._skeleton.flipped_directed, device=maps.device)

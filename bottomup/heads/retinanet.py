@@ -123,7 +123,7 @@ class Retinanet(Head):
         logits = torch.where(wanted, _SURE, -_SURE)
         return {"class_logits": logits, "box_deltas": targets["deltas"], "anchors": targets["anchors"].expand(len(batch), -1, -1)}
 
-    def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
+    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Mirror the anchors; deltas along x point the other way."""
         deltas = outputs["box_deltas"]
         return {

@@ -124,7 +124,7 @@ def compose(override: str) -> None:
     model, _ = plan.model.compose(Task(COCO))
     make_optimiser(model, **plan.engine.optimiser)
     check_options("augment", Augment, plan.augment)
-    Augment((64, 64), (0, 0, 0), COCO.flip, **plan.augment)
+    Augment((64, 64), (0, 0, 0), COCO.flip_order, **plan.augment)
     plan.data.dataset("train")
 
 

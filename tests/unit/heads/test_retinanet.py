@@ -103,8 +103,8 @@ def test_everybody_has_an_anchor_of_their_own_inside_another_too(x: float) -> No
 
 def test_a_flipped_view_of_the_ideal_finds_the_same_boxes() -> None:
     head, batch = make_head(), people([3, 1])
-    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip)
-    undone = head.flip(head.ideal(mirrored), Frame({}, mirrored.size, mirrored.content))
+    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip_order)
+    undone = head.unflip(head.ideal(mirrored), Frame({}, mirrored.size, mirrored.content))
     here, there = (make_proposals(count=4)({}, outputs) for outputs in (head.ideal(batch), undone))
     for row in range(2):
         there_boxes = there["proposals"][row]
