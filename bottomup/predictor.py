@@ -15,10 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
-from bottomup.data.letterbox import Side, letterbox
-from bottomup.data.loader import buckets, collate, prepared_samples
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.geometry import area_scale, invert
 from bottomup.image_files import ImageReader, Orientation
@@ -29,8 +27,10 @@ from bottomup.ops.shown import shown
 from bottomup.options import BelowOne, Count, checked
 from bottomup.precision import PRECISIONS, Precision
 from bottomup.registry import unknown
+from bottomup.samples.labels import Labels
+from bottomup.samples.letterbox import Side, letterbox
+from bottomup.samples.loader import buckets, collate, prepared_samples
 from bottomup.skeletons import warn_of_mirroring
-from bottomup.stages import Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import growth, make_view

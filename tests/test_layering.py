@@ -21,8 +21,8 @@ PACKAGE = "bottomup"
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
     ("version",), ("errors", "paths"), ("shapes", "precision"), ("fitting",), ("options",), ("registry", "thresholds", "manual"),
-    ("skeletons",), ("geometry",), ("masks",), ("types",), ("stages", "views", "image_files", "images"),
-    ("ops",),
+    ("skeletons",), ("geometry",), ("masks",), ("types",), ("contracts", "dataset", "views", "image_files", "images"),
+    ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("needs",), ("model",), ("assembly",),
     ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
@@ -131,6 +131,13 @@ def test_imports_point_downwards(module: str) -> None:
         if (upwards or sideways) and (module, entry.imported) not in ALLOWED:
             offenders.append(f"line {entry.line}: {entry.imported} is {'a sibling' if sideways else 'on a higher floor'}")
     assert not offenders, f"{modules()[module].relative_to(ROOT)} imports what it must not know:{listing(offenders)}"
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if part(module) in SIBLINGS and module.count(".") == 2])
+def test_component_folders_hold_components(module: str) -> None:
+    """A file's name is what YAML calls the component in it; what components share has an underscore before its name."""
+    registers = re.search(r"^@[A-Z]+\.register$", modules()[module].read_text(), re.MULTILINE) is not None
+    assert registers != module.split(".")[-1].startswith("_"), f"{module}: register its class, or put an underscore before its name"
 
 
 def test_allowed_exceptions_are_lazy_and_used() -> None:

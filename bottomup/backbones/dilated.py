@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from bottomup.backbones.timm_network import TimmNetwork
+from bottomup.backbones._timm_network import TimmNetwork
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.types import Features
 
 
@@ -23,7 +23,7 @@ class Dilated(Backbone):
     stage in the middle of the network, C4 or the level it names. ``frozen_batch_norm`` keeps the statistics of batch norm, and
     trains its scale and shift. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or
     torchvision's layout.
-    ``normalisation`` names how uint8 RGB becomes the network's input (``stages.NORMALISATIONS``). Raises ConfigError for a network that timm cannot dilate.
+    ``normalisation`` names how uint8 RGB becomes the network's input (``contracts.NORMALISATIONS``). Raises ConfigError for a network that timm cannot dilate.
     """
 
     def __init__(

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.backgrounds import draw_background, draw_occluder
+from bottomup.data._backgrounds import draw_background, draw_occluder
+from bottomup.data._figures import SEGMENTS, Figure, make_figure, paint, visibility
+from bottomup.data._poses import draw_pose
 from bottomup.data.coco import to_indices
-from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
-from bottomup.data.poses import draw_pose
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.options import Ascending, Count, Fraction, FromZero, Natural, Positive
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task

@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content
 from bottomup.ops.fields import FIELDS, read_fields
@@ -16,7 +17,6 @@ from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
 from bottomup.options import BelowOne, Count, FromZero, Natural
-from bottomup.stages import DECODERS, Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 

@@ -10,14 +10,14 @@ import torch
 from torchvision.ops import FeaturePyramidNetwork
 
 from bottomup.backbones.dilated import Dilated
+from bottomup.contracts import NECKS, FeatureSpec, Level, Neck, Source
 from bottomup.geometry import Grid, enlarge
 from bottomup.head_stack import HeadStack
 from bottomup.heads.heatmap import Heatmap
-from bottomup.necks.aligned_pyramid import AlignedPyramid
+from bottomup.necks._aligned_pyramid import AlignedPyramid
 from bottomup.necks.fpn import Fpn
 from bottomup.necks.keypoint_pyramid import KeypointPyramid
 from bottomup.skeletons import COCO
-from bottomup.stages import NECKS, FeatureSpec, Level, Neck, Source
 from bottomup.types import Features, Task
 
 SIZE = (128, 256)  # a multiple of the stride of P7

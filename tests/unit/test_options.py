@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.dataset import DATASETS
 from bottomup.errors import ConfigError
 from bottomup.options import Count, Interval, Natural, annotations_of, check_options, check_value, fits
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.samples.augment import Augment
 
 
 class Size(TypedDict, total=False):

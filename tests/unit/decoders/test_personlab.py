@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from bottomup.contracts import Decoder
 from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
 from bottomup.errors import ConfigError
@@ -16,7 +17,6 @@ from bottomup.ops.offsets import cell_centres
 from bottomup.ops.suppression import oks
 from bottomup.options import check_options, moved
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Instances, Task
 
 GRID = Grid.cornered(8)

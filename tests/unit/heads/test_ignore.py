@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
+from bottomup.contracts import Level, Source
 from bottomup.data.coco import Coco
-from bottomup.data.letterbox import letterbox
-from bottomup.data.loader import collate
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, at_cells
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.segmentation import Segmentation
 from bottomup.ops.sampling import gather_maps
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import IGNORE_MAPS, Batch, Task
 from tests.scenes import make_batch
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, boxes_around
 from bottomup.masks import Masks
 from bottomup.ops.shown import shown
 from bottomup.skeletons import COCO
-from bottomup.stages import DECODERS, Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction, Task
 
