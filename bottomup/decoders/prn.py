@@ -41,7 +41,7 @@ _RECOMMENDED: dict[Score, Thresholds] = {
 class Prn(Decoder):
     """For each keypoint, candidates and people are matched by the network's activation about the candidate.
 
-    A pair's ``value`` is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times the candidate's
+    A pair's ``value`` is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times its
     score ("candidate", the authors' code), times the box's too ("candidate_and_box", the default: boxes of nobody take no
     keypoints from people). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
