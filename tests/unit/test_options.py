@@ -75,6 +75,7 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     (Mapping[str, float], [{}, {"a": 1}], [3, {"a": "b"}, ["a"]]),
     (Sequence[Mapping[str, Any]], [[{"name": 3}]], [["name"]]),
     (float | Mapping[str, float], [1, {"pull": 0.1}], ["abc", {"pull": "abc"}]),
+    (Annotated[Literal[8, 16], "px"], [8], [4, "8"]),
     (Annotated[int, Odd()], [3], [2, 3.0]),
     (Annotated[int, MultipleOf(4)], [4, 0], [6, "4"]),
     (Annotated[Sequence[int], NotEmpty()], [[1]], [[], 1, ["a"]]),
@@ -114,6 +115,7 @@ def test_values_fit_their_annotations(annotation: Any, good: list[Any], bad: lis
         (Annotated[float, Interval(0, 1, open_low=True)], 0, "here should be a number above 0 to 1, got 0"),
         (Annotated[float, Interval(0, 1, open_high=True)], 1, "here should be a number from 0 to below 1, got 1"),
         (Annotated[Positive, "input px"] | None, 0, "here should be a number above 0 (input px) or null, got 0"),
+        (Annotated[Literal[8, 16], "px"], 4, "here should be 8 or 16 (px), got 4"),
         (Window, 4, "here should be a whole number from 3 on that is odd (cells), got 4"),
         (
             Annotated[tuple[Positive, Positive], Ascending()],
