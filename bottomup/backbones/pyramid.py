@@ -14,9 +14,9 @@ from bottomup.types import Features
 class Pyramid(Backbone):
     """C2…C5 (strides 4 to 32) of any timm network.
 
-    ``network`` is timm's name. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or torchvision's layout.
-    ``frozen_batch_norm`` keeps the statistics of batch norm.
-    ``normalisation`` names how uint8 RGB becomes the network's input (``contracts.NORMALISATIONS``).
+    ``network`` is timm's name. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or
+    torchvision's layout. ``frozen_batch_norm`` keeps the statistics of batch norm. ``normalisation`` names how uint8 RGB becomes
+    the network's input (``contracts.NORMALISATIONS``).
     """
 
     def __init__(

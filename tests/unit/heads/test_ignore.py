@@ -96,8 +96,8 @@ def test_no_labelled_keypoint_of_real_people_is_left_out(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("ignore", "said"),
     [
-        (["crowds"], "no ignore option named 'crowds'; did you mean 'crowd'"),
-        (["crowd", None], "no ignore option named 'None'"),
+        (["crowds"], "ignore: no choice named 'crowds'; did you mean 'crowd'"),
+        (["crowd", None], "ignore should be a list"),
         ("crowd", "ignore should be a list"),
         (None, "ignore should be a list"),
     ],
