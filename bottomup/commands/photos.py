@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from bottomup.coco.records import read_file, read_images
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.paths import path_of
-from bottomup.plan.predicting import PredictPlan
 
 _COCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{1,12})")  # a stem: 000000123456, or COCO_val2014_000000123456 as in COCO's first year
 
@@ -52,12 +51,12 @@ class Listing:
         return {last: name for name in self.ids if counts[last := PurePosixPath(name).name] == 1}
 
 
-def read_listing(plan: PredictPlan, category: str) -> Listing | None:
+def read_listing(annotations: str | None, image_info: str | None, category: str) -> Listing | None:
     """The COCO file that ``annotations`` or ``image_info`` names; None where neither does, ConfigError where both do.
 
     Results are of the category of that name, of 1, COCO's people, where it has none.
     """
-    given = [str(file) for file in (plan.annotations, plan.image_info) if file]
+    given = [str(file) for file in (annotations, image_info) if file]
     if not given:
         return None
     if len(given) > 1:

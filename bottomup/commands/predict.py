@@ -74,7 +74,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
     if checkpoint is None:
         raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
-    listing = read_listing(plan, checkpoint.task.categories[0])
+    listing = read_listing(plan.annotations, plan.image_info, checkpoint.task.categories[0])
     photos = photos_of(find_images(plan.images), listing)[: plan.limit]
     as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
     plan = replace(plan, model=model, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
