@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.dataset import Dataset
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Outputs, Prediction
 from bottomup.workflows.models import make_predictor, with_checkpoint
 
@@ -47,7 +47,7 @@ def measure(predictor: Predictor, dataset: Dataset, workers: int) -> Iterator[Ro
     assert skeleton is not None  # evaluate_dataset refuses a data set without
     trained = evaluate_dataset(predictor, dataset, workers=workers, progress=True)
     truth = trained.ground_truth
-    swapped = evaluate_keypoints([swap(found, skeleton.flip) for found in trained.predictions], truth, skeleton)
+    swapped = evaluate_keypoints([swap(found, skeleton.flip_order) for found in trained.predictions], truth, skeleton)
     predictor.decoder = Tagless(predictor.decoder)
     tagless = evaluate_dataset(predictor, dataset, workers=workers, progress=True).metrics
     for name, metrics in (("as trained", trained.metrics), ("tags zero", tagless), ("sides swapped", swapped)):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
-from bottomup.data.letterbox import Side, letterbox
-from bottomup.data.loader import buckets, collate, prepared_samples
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.geometry import area_scale, invert
 from bottomup.image_files import ImageReader, Orientation
@@ -26,10 +24,13 @@ from bottomup.images import Image, find_images, is_one, sample_of
 from bottomup.model import PoseModel
 from bottomup.ops.joining import join_views
 from bottomup.ops.shown import shown
-from bottomup.precision import PRECISIONS
+from bottomup.options import BelowOne, Count, checked
+from bottomup.precision import PRECISIONS, Precision
 from bottomup.registry import unknown
+from bottomup.samples.labels import Labels
+from bottomup.samples.letterbox import Side, letterbox
+from bottomup.samples.loader import buckets, collate, prepared_samples
 from bottomup.skeletons import warn_of_mirroring
-from bottomup.stages import Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import growth, make_view
@@ -48,6 +49,7 @@ class Look(NamedTuple):
     to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
 
 
+@checked("predictor")
 class Predictor:
     """Runs a model and its decoder on images.
 
@@ -74,27 +76,22 @@ class Predictor:
         model: PoseModel,
         decoder: Decoder,
         *,
-        input_size: int = 512,
+        input_size: Annotated[Count, "px"] = 512,
         side: Side = "long",
         scales: Sequence[float] = (1.0,),
         head_scales: Mapping[str, Sequence[float]] | None = None,
         flip: bool = False,
         views: Views = "maps",
-        batch_size: int = 8,
-        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+        batch_size: Count = 8,
+        precision: Precision = "fp32",
         device: str | torch.device = "cpu",
         orientation: Orientation = "upright",
         bit_depth: int | None = None,
-        score_threshold: float | None = None,
-        keypoint_threshold: float | None = None,
+        score_threshold: BelowOne | None = None,
+        keypoint_threshold: BelowOne | None = None,
     ) -> None:
-        if views not in get_args(Views):
-            raise ConfigError(f"views is one of {list(get_args(Views))}, got {views!r}")
         if views == "instances" and model.task.skeleton is None:
             raise ConfigError("views=instances joins people by their keypoints; the model's task has no skeleton: give views=maps")
-        if precision not in PRECISIONS or side not in get_args(Side):
-            sides = ", ".join(get_args(Side))
-            raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of {sides}; got {precision!r}, {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
         self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip
@@ -178,7 +175,7 @@ class Predictor:
 
     def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
-        per_image = zip(self.decoder(outputs, frame), self._to_view(batch, frame), batch.sizes, batch.image_ids, strict=True)
+        per_image = zip(self.decoder(outputs, frame), self._to_view(batch, frame), batch.file_sizes, batch.image_ids, strict=True)
         return [
             to_image(prediction, to_view, size, image_id, frame, row)
             for row, (prediction, to_view, size, image_id) in enumerate(per_image)
@@ -270,7 +267,7 @@ class Predictor:
         scale = scale / self.largest
         size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))
         skeleton = self.model.task.skeleton
-        return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
+        return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip_order if skeleton else ())
 
     def _frame(self, view: Batch, scale: float) -> Frame:
         return replace(self.model.frame(view), scale=scale)

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +35,7 @@ from bottomup.benchmark.exhibits import EXHIBITS, catalogue, described
 from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
@@ -57,11 +56,11 @@ SHOWN = Thresholds(score=0.75)  # people, of the report's page: as torchvision's
 _OWN = ("weights", "ours", "output", "peer")  # what is no override of bottomup benchmark here
 _WARM_UP = 3  # images that are not counted
 
-Config = Mapping[str, Any]
+Config = Mapping[str, object]
 Model = Callable[[list[Tensor]], list[dict[str, Tensor]]]
 
 
-def network(weights: str | None, options: Mapping[str, Any]) -> nn.Module:
+def network(weights: str | None, options: Mapping[str, object]) -> nn.Module:
     """torchvision's network, of a file's weights or untrained; an error of ours where options or file do not fit."""
     known = inspect.signature(KeypointRCNN).parameters  # others torchvision passes over
     for name in options.keys() - known.keys():

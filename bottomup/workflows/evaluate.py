@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
+from bottomup.dataset import Dataset
 from bottomup.engine.checkpoint import Checkpoint
 from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
@@ -24,6 +23,7 @@ from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.plan.judging import EvaluatePlan
 from bottomup.predictor import Predictor
+from bottomup.samples.labels import Labels
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels, Persons
-from bottomup.data.loader import TrainingSet
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_options
 from bottomup.plan.training import TrainPlan
+from bottomup.samples.augment import Augment
+from bottomup.samples.labels import Labels, Persons
+from bottomup.samples.loader import TrainingSet
 from bottomup.skeletons import warn_of_mirroring
 
 
@@ -27,8 +27,8 @@ def training_set(plan: TrainPlan, dataset: Dataset, model: PoseModel, extra: fro
     """The augmented samples that ``model`` trains on; ``extra`` names maps that it does not need itself."""
     check_options("augment", Augment, plan.augment)
     side = model.side(plan.model.input_size, "all")
-    flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
-    augment = Augment((side, side), model.fill.tolist(), flip, plan.model.input_size, **plan.augment)
+    flip_order = dataset.task.skeleton.flip_order if dataset.task.skeleton else ()
+    augment = Augment((side, side), model.fill.tolist(), flip_order, plan.model.input_size, **plan.augment)
     if augment.flip:
         warn_of_mirroring(dataset.task.skeleton)
     return TrainingSet(dataset, augment, model.ignores | extra, plan.place.seed)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.data.augment import Augment
 from bottomup.data.coco import Coco
-from bottomup.data.loader import TrainingSet, collate
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import TrainingSet, collate
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from tests.annotation_files import HEIGHT, IMAGES, WIDTH, Record, content, write
@@ -168,7 +168,7 @@ def assert_said(text: str, said: Said) -> None:
 
 def training_batch(dataset: Coco) -> Batch:
     """All images as training gets them, unaugmented."""
-    augment = Augment((192, 192), (0, 0, 0), COCO.flip, rotate=0.0, scale=(1.0, 1.0), translate=0.0, flip=0.0)
+    augment = Augment((192, 192), (0, 0, 0), COCO.flip_order, rotate=0.0, scale=(1.0, 1.0), translate=0.0, flip=0.0)
     samples = TrainingSet(dataset, augment, frozenset({"crowd", "unannotated", "unmasked"}), 0)
     return collate([samples[(0, index)] for index in range(len(dataset))], 30)
 

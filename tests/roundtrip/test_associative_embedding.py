@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from benchmarks.cues import swap
-from bottomup.data.subset import Subset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.data import DataPlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Instances, Task
 from tests.scenes import assert_found, make_batch
@@ -94,7 +94,7 @@ def test_swapped_sides_are_noticed(shared: Path) -> None:
     )
     predictor = make_predictor()
     evaluation = evaluate_dataset(predictor, dataset, oracle=ORACLE)
-    swapped = [swap(prediction, COCO.flip) for prediction in evaluation.predictions]
+    swapped = [swap(prediction, COCO.flip_order) for prediction in evaluation.predictions]
     assert evaluate_keypoints(swapped, evaluation.ground_truth, COCO)["AP"] < evaluation.metrics["AP"] - 0.3  # type: ignore[arg-type]
 
 

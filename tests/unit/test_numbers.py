@@ -8,21 +8,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from bottomup.configuration import Configuration
 from torch import nn
 
 from bottomup.assembly import HeadSpec
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
+from bottomup.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.options import annotations_of, check_options, check_value
+from bottomup.plan.schema import Configuration
 from bottomup.plan.training import train_plan
+from bottomup.samples.augment import Augment
 from bottomup.skeletons import COCO
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
 from bottomup.types import Task
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)
@@ -124,7 +124,7 @@ def compose(override: str) -> None:
     model, _ = plan.model.compose(Task(COCO))
     make_optimiser(model, **plan.engine.optimiser)
     check_options("augment", Augment, plan.augment)
-    Augment((64, 64), (0, 0, 0), COCO.flip, **plan.augment)
+    Augment((64, 64), (0, 0, 0), COCO.flip_order, **plan.augment)
     plan.data.dataset("train")
 
 
