@@ -195,6 +195,11 @@ def _words(expected: Any, plural: bool) -> list[str]:
     return [_WORDS.get(expected, (getattr(expected, "__name__", str(expected)),) * 2)[plural]]
 
 
+def in_words(expected: Any) -> str:
+    """What fits an annotation, as people say it: "a whole number from 1 on or null"."""
+    return " or ".join(_words(expected, plural=False))
+
+
 # ---- what annotations cannot say -----------------------------------------------------------------------------------------
 
 

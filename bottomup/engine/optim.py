@@ -73,6 +73,13 @@ def make_optimiser(
         raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
 
 
+def optimiser_options(name: str) -> set[str]:
+    """What ``engine.optimiser`` may hold where ``name`` is its optimiser; ConfigError where there is no such."""
+    if name not in _OPTIMISERS:
+        raise ConfigError("engine.optimiser: " + unknown("optimiser", name, list(_OPTIMISERS)))
+    return {"name", "lr", "groups", *_options_of(_OPTIMISERS[name])}
+
+
 def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
     """The options of one of torch's optimisers, all but the rate, with their annotations."""
     hints = resolved(optimiser.__init__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,18 @@ def key_of(override: str) -> str:
 def parts_of(override: str) -> list[str]:
     """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
     return key_of(override).split("@")[0].replace("/", ".").split(".")
+
+
+def typed_within(overrides: Sequence[str], place: Sequence[str]) -> set[str]:
+    """The names that were typed right below a place: ``lr`` of ``engine.optimiser.lr=1`` and of ``engine.optimiser={lr: 1}``."""
+    names, depth = set[str](), len(place)
+    for override in overrides:
+        path = parts_of(override)
+        if path[:depth] != list(place) or override.startswith("~"):
+            continue
+        value = _parsed([override])[0].value() if len(path) == depth else None
+        names |= {path[depth]} if len(path) > depth else {str(name) for name in value} if isinstance(value, Mapping) else set()
+    return names
 
 
 def typed(overrides: Sequence[str]) -> dict[str, str]:

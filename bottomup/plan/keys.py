@@ -1,0 +1,230 @@
+"""Which keys there are at every level of a configuration, and what somebody meant who typed another."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from typing import Any, is_typeddict
+
+import yaml
+
+from bottomup.errors import ConfigError
+from bottomup.options import annotations_of, resolved
+from bottomup.plan.files import config_folder
+from bottomup.plan.overrides import key_of, parts_of, typed_within
+from bottomup.plan.schema import Configuration, Loading
+
+WIRING = ("neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the assembly
+HYDRA = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
+
+# What other programs call it.
+_OTHER_WORDS: dict[str, tuple[str, ...]] = {
+    "epochs": ("engine.steps",), "learning_rate": ("engine.optimiser.lr",), "optimizer": ("engine.optimiser",),
+    "gpu": ("device",), "gpus": ("device",), "cuda": ("device",), "num_workers": ("workers",),
+    "checkpoint": ("weights", "init"), "ckpt": ("weights", "init"), "weights": ("init",), "model": ("method",),
+    "dataset": ("data",), "imgsz": ("input_size",), "image_size": ("input_size",), "img_size": ("input_size",),
+    "source": ("images",), "input": ("images",), "image": ("images",), "out": ("output",), "output_dir": ("output",),
+    "threshold": ("score_threshold",), "conf": ("score_threshold",),
+}  # fmt: skip
+
+_MOST_MEANT = 3  # keys in a question
+_MOST_LISTED = 40  # names of a level in an error
+_Path = tuple[str, ...]
+Names = Collection[str] | None  # None: anything
+
+# Parts that a command's file has because methods and experiments speak of them, but that the command does not read.
+_OF_TRAINING = ("augment", "engine", "validation")
+_UNREAD = {"evaluate": _OF_TRAINING, "predict": (*_OF_TRAINING, "data")}
+
+
+@cache
+def parts_chosen(command: str) -> dict[str, str | None]:
+    """The parts of a command's configuration that are chosen by a file's name, with the choice where nothing is typed."""
+    defaults = _file(command).get("defaults", [])
+    return {part: name for entry in defaults if isinstance(entry, dict) for part, name in entry.items()}
+
+
+@cache
+def keys_read(command: str) -> tuple[str, ...]:
+    """The first names of all keys that a command reads."""
+    own = [key for key in _file(command) if key != "defaults"]
+    return tuple(key for key in [*parts_chosen(command), *own] if key not in _UNREAD.get(command, ()))
+
+
+@cache
+def _file(command: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((config_folder() / f"{command}.yaml").read_text()))
+
+
+# ---- components ----------------------------------------------------------------------------------------------------------
+
+
+def names_at(path: Sequence[str], config: Mapping[str, Any]) -> Names:
+    """The names that may stand below a path of a configuration; ConfigError where a component there is unknown.
+
+    Imports components, torch among what they need.
+    """
+    match tuple(path):
+        case ("backbone",) | ("backbone", "neck") | ("decoder",) | ("data",) | ("necks", _) | ("heads", _):
+            return _component_names(tuple(path), config)
+        case ("engine", *_) | ("augment",):
+            return _training_names(tuple(path), config)
+        case (part,):
+            kind = resolved(Configuration).get(part)
+            return resolved(kind).keys() if is_typeddict(kind) else None
+        case _:
+            return None
+
+
+def _component_names(path: _Path, config: Mapping[str, Any]) -> Names:
+    from bottomup.data.dataset import DATASETS
+    from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+
+    registries: dict[str, Any] = {
+        "backbone": BACKBONES, "decoder": DECODERS, "data": DATASETS, "heads": HEADS, "necks": NECKS, "backbone.neck": NECKS
+    }  # fmt: skip
+    elsewhere: dict[_Path, Collection[str]] = {("backbone",): ("neck",), ("data",): ("split", *resolved(Loading))}
+    options = _at(config, path)
+    name = options.get("name") or (path[-1] if path[0] in ("heads", "necks") else None)
+    if name is None:
+        return None
+    own = _options(registries.get(".".join(path), registries[path[0]])[str(name)])
+    return None if own is None else {"name", *own, *elsewhere.get(path, WIRING if path[0] == "heads" else ())}
+
+
+def _training_names(path: _Path, config: Mapping[str, Any]) -> Names:
+    from bottomup.data.augment import Augment
+    from bottomup.engine.optim import make_average, make_schedule, optimiser_options
+    from bottomup.engine.settings import Settings
+
+    match path:
+        case ("augment",):
+            return _options(Augment)
+        case ("engine",):
+            return _options(Settings)
+        case ("engine", "optimiser"):
+            return optimiser_options(str(_at(config, path).get("name", "adam")))
+        case ("engine", "schedule"):
+            return _options(make_schedule)
+        case ("engine", "average"):
+            return _options(make_average)
+        case _:
+            return None
+
+
+def _options(component: Callable[..., object]) -> Names:
+    """What a constructor takes by keyword alone; None where that is whatever comes."""
+    parameters = inspect.signature(component).parameters.values()
+    return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else annotations_of(component).keys()
+
+
+def _at(config: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    """What a configuration holds at a path; nothing where it holds no mapping there."""
+    found: Any = config
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _places(config: Mapping[str, Any]) -> list[_Path]:
+    """Where a configuration may hold named components, and settings."""
+    several = [(part, name) for part in ("heads", "necks") for name in _at(config, [part])]
+    engine = [("engine", part) for part in ("optimiser", "schedule", "average")]
+    return [("backbone",), ("backbone", "neck"), ("decoder",), ("data",), *several, *engine]
+
+
+# ---- what was typed ------------------------------------------------------------------------------------------------------
+
+
+def check_first_names(command: str, overrides: Sequence[str]) -> None:
+    """Refuse keys that a command does not have at all, before any file is composed."""
+    known = keys_read(command)
+    for path in _typed_paths(overrides):
+        below = resolved(Configuration).get(path[0])
+        inside = resolved(below) if is_typeddict(below) else None
+        if path[0] not in known or (inside is not None and len(path) > 1 and path[1] not in inside):
+            raise ConfigError(_unknown(path, _all_keys(command, _defaults(command)), None, command))
+
+
+def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: str = "train") -> None:
+    """Refuse what was typed of a component or of settings that is no key of those; ConfigError names the one that was meant."""
+    for path in _typed_paths(overrides):
+        for depth in range(1, len(path)):
+            known = names_at(path[:depth], config)
+            if known is not None and path[depth] not in known:
+                raise ConfigError(_unknown(path, _all_keys(command, config), (path[:depth], known), command))
+
+
+def without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Without the options, nowhere typed, that files or a checkpoint gave to another component than the one that was typed."""
+    paths = _typed_paths(overrides)
+    for place in _places(config):
+        options = _at(config, place)
+        if options and ({place, (*place, "name")} & set(paths)):
+            known = names_at(place, config)
+            kept = typed_within(overrides, place)
+            if known is not None:
+                _at(config, place[:-1])[place[-1]] = {  # type: ignore[index]  # plain data are dictionaries
+                    name: value for name, value in options.items() if name in known or name in kept
+                }
+    return config
+
+
+def _typed_paths(overrides: Sequence[str]) -> list[_Path]:
+    """The names that lead to each value that was typed; not to Hydra's own, nor to what it removes or packs elsewhere."""
+    keys = [override for override in overrides if not override.startswith("~") and not set("/@") & set(key_of(override))]
+    return [tuple(parts_of(override)) for override in keys if key_of(override) != HYDRA]
+
+
+def _all_keys(command: str, config: Mapping[str, Any]) -> list[str]:
+    """Every key that a command reads, at every level, as far as its components are known."""
+    known = keys_read(command)
+    found = [(key,) for key in known]
+    for place in [*((key,) for key in known), *_places(config)]:
+        if place[0] in known:
+            found += [(*place, name) for name in _known_names(place, config)]
+    return list(dict.fromkeys(".".join(path) for path in found))
+
+
+def _known_names(place: _Path, config: Mapping[str, Any]) -> Collection[str]:
+    try:
+        return names_at(place, config) or ()
+    except ConfigError:  # of a component that is refused elsewhere
+        return ()
+
+
+def _defaults(command: str) -> dict[str, Any]:
+    """The configuration of a command where nothing is typed."""
+    from bottomup.plan.composing import load_config
+
+    return load_config(command)
+
+
+def _unknown(path: _Path, keys: Sequence[str], level: tuple[_Path, Collection[str]] | None, command: str) -> str:
+    """That there is no such key, and which one was meant, else which there are."""
+    key = ".".join(path)
+    near = _meant(key, keys)
+    if near:
+        dashes = " Keys are written without dashes" if key.startswith("-") else ""
+        return f"no key named {key!r}; did you mean {' or '.join(near)}?{dashes}"
+    if level is not None and len(level[1]) <= _MOST_LISTED:
+        return f"no key named {key!r}; {'.'.join(level[0])} has {', '.join(sorted(level[1]))}"
+    return f"no key named {key!r}; `bottomup {command} --help` lists the keys that there are"
+
+
+def _meant(key: str, keys: Sequence[str]) -> list[str]:
+    """The keys of the same last name, likest first, else what is spelt alike, beside the key before elsewhere."""
+    above, _, last = key.lstrip("-").rpartition(".")
+    lasts = {known: known.rpartition(".")[2] for known in keys}
+    other = [known for known in _OTHER_WORDS.get(last, ()) if known in keys]
+    same = [known for known in keys if lasts[known] == last]
+    if other or same:
+        return other[:1] or sorted(same, key=lambda known: -difflib.SequenceMatcher(None, key, known).ratio())[:_MOST_MEANT]
+    beside = {lasts[known]: known for known in keys if known.rpartition(".")[0] == above}
+    near = difflib.get_close_matches(last, beside, n=1)
+    if near:
+        return [beside[near[0]]]
+    names = difflib.get_close_matches(last, set(lasts.values()), n=1, cutoff=0.75)
+    return [known for known in keys if lasts[known] in names][:_MOST_MEANT]
