@@ -181,7 +181,7 @@ def _typed_paths(overrides: Sequence[str]) -> list[_Path]:
 def _all_keys(command: str, config: Mapping[str, Any]) -> list[str]:
     """Every key that a command reads, at every level, as far as its components are known."""
     known = keys_read(command)
-    found = [(key,) for key in known]
+    found: list[_Path] = [(key,) for key in known]
     for place in [*((key,) for key in known), *_places(config)]:
         if place[0] in known:
             found += [(*place, name) for name in _known_names(place, config)]
