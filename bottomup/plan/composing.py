@@ -10,7 +10,7 @@ from bottomup.options import check_values, resolved
 from bottomup.paths import with_home
 from bottomup.plan.files import available, config_folder
 from bottomup.plan.hydra_errors import message, quoted
-from bottomup.plan.keys import check_first_names, check_typed, without_leftovers
+from bottomup.plan.keys import check_first_names, check_typed, parts_chosen, without_leftovers
 from bottomup.plan.overrides import key_of, parts_of, typed
 from bottomup.plan.schema import Configuration
 
@@ -24,6 +24,7 @@ def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str,
     experiment says of that part; what those say of another component than the one chosen is left out. ``saved`` is an earlier
     run's configuration, of which all holds that is not typed.
     """
+    overrides = [override.lstrip("+") for override in overrides]  # whether there is such a key is checked all the same
     check_first_names(command, overrides)
     composed = _composed(command, overrides)
     _settle(composed, command, overrides)
@@ -88,7 +89,7 @@ def _composed(command: str, overrides: Sequence[str]) -> Any:
 
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(command, overrides=[_as_option(with_home(override)) for override in overrides])
+            composed = compose(command, overrides=[_as_option(with_home(override), command) for override in overrides])
     except OverrideParseException as error:
         raise ConfigError(quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
@@ -97,16 +98,12 @@ def _composed(command: str, overrides: Sequence[str]) -> Any:
     return composed
 
 
-def _as_option(override: str) -> str:
-    """Let ``decoder.window=5`` set an option that no YAML lists; whether there is such a key is checked by itself.
-
-    A ``+`` before a key says no more than that.
-    """
+def _as_option(override: str, command: str) -> str:
+    """Let ``decoder.window=5`` set an option that no YAML lists; parts that are chosen by a file's name are left to Hydra."""
     key = key_of(override)
-    if override.startswith("~") or key.startswith("hydra."):
+    if override.startswith("~") or key.startswith("hydra.") or set("/@") & set(key):
         return override
-    plain = override.lstrip("+")
-    return f"++{plain}" if "." in key and not set("/@") & set(key) else plain
+    return override if key in parts_chosen(command) else f"++{override}"
 
 
 def _settle(composed: Any, command: str, overrides: Sequence[str]) -> None:

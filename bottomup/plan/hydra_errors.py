@@ -8,6 +8,7 @@ import re
 from bottomup.plan.files import choices
 
 _HELP = ("Set the environment", "full_key", "object_type", "Config search")  # what its help texts begin with
+_MOST_LISTED = 10  # choices beside the one that was meant
 
 
 def quoted(override: str) -> str:
@@ -41,7 +42,8 @@ def _no_choice(text: str) -> str:
     known = choices(group)
     near = [choice for choice in known if choice.startswith(f"{name}/")] or difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {' or '.join(f'{group}={choice}' for choice in near)}?" if near and name else ""
-    return f"no {group} named {name!r}{meant} (known: {', '.join(known)})"
+    listed = "`bottomup list configs` names them all" if meant and len(known) > _MOST_LISTED else f"known: {', '.join(known)}"
+    return f"no {group} named {name!r}{meant} ({listed})"
 
 
 def _several_values(text: str) -> str:

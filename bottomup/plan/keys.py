@@ -13,11 +13,10 @@ import yaml
 from bottomup.errors import ConfigError
 from bottomup.options import annotations_of, resolved
 from bottomup.plan.files import config_folder
-from bottomup.plan.overrides import key_of, parts_of, typed_within
+from bottomup.plan.overrides import key_of, typed_paths
 from bottomup.plan.schema import Configuration, Loading
 
 WIRING = ("neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the assembly
-HYDRA = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
 
 # What other programs call it.
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {
@@ -141,7 +140,10 @@ def _places(config: Mapping[str, Any]) -> list[_Path]:
 def check_first_names(command: str, overrides: Sequence[str]) -> None:
     """Refuse keys that a command does not have at all, before any file is composed."""
     known = keys_read(command)
-    for path in _typed_paths(overrides):
+    dashed = [key_of(override) for override in overrides if override.startswith("-")]
+    if dashed:
+        raise ConfigError(_unknown((dashed[0],), _all_keys(command, _defaults(command)), None, command))
+    for path in typed_paths(overrides):
         below = resolved(Configuration).get(path[0])
         inside = resolved(below) if is_typeddict(below) else None
         if path[0] not in known or (inside is not None and len(path) > 1 and path[1] not in inside):
@@ -150,7 +152,7 @@ def check_first_names(command: str, overrides: Sequence[str]) -> None:
 
 def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: str = "train") -> None:
     """Refuse what was typed of a component or of settings that is no key of those; ConfigError names the one that was meant."""
-    for path in _typed_paths(overrides):
+    for path in typed_paths(overrides):
         for depth in range(1, len(path)):
             known = names_at(path[:depth], config)
             if known is not None and path[depth] not in known:
@@ -159,23 +161,17 @@ def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: st
 
 def without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Without the options, nowhere typed, that files or a checkpoint gave to another component than the one that was typed."""
-    paths = _typed_paths(overrides)
+    paths = typed_paths(overrides)
     for place in _places(config):
         options = _at(config, place)
         if options and ({place, (*place, "name")} & set(paths)):
             known = names_at(place, config)
-            kept = typed_within(overrides, place)
+            kept = {path[len(place)] for path in paths if path[: len(place)] == place and len(path) > len(place)}
             if known is not None:
                 _at(config, place[:-1])[place[-1]] = {  # type: ignore[index]  # plain data are dictionaries
                     name: value for name, value in options.items() if name in known or name in kept
                 }
     return config
-
-
-def _typed_paths(overrides: Sequence[str]) -> list[_Path]:
-    """The names that lead to each value that was typed; not to Hydra's own, nor to what it removes or packs elsewhere."""
-    keys = [override for override in overrides if not override.startswith("~") and not set("/@") & set(key_of(override))]
-    return [tuple(parts_of(override)) for override in keys if key_of(override) != HYDRA]
 
 
 def _all_keys(command: str, config: Mapping[str, Any]) -> list[str]:

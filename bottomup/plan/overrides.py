@@ -12,6 +12,8 @@ from bottomup.paths import with_home
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
+SEARCHPATH = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
+
 
 def key_of(override: str) -> str:
     """The option that an override sets: ``decoder.window`` of ``++decoder.window=5``."""
@@ -23,16 +25,23 @@ def parts_of(override: str) -> list[str]:
     return key_of(override).split("@")[0].replace("/", ".").split(".")
 
 
-def typed_within(overrides: Sequence[str], place: Sequence[str]) -> set[str]:
-    """The names that were typed right below a place: ``lr`` of ``engine.optimiser.lr=1`` and of ``engine.optimiser={lr: 1}``."""
-    names, depth = set[str](), len(place)
-    for override in overrides:
-        path = parts_of(override)
-        if path[:depth] != list(place) or override.startswith("~"):
-            continue
-        value = _parsed([override])[0].value() if len(path) == depth else None
-        names |= {path[depth]} if len(path) > depth else {str(name) for name in value} if isinstance(value, Mapping) else set()
-    return names
+def typed_paths(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The names that lead to each value that was typed: of ``heads={tags: {dim: 2}}`` heads, heads.tags and heads.tags.dim.
+
+    Without what Hydra removes, packs elsewhere or reads itself. ConfigError for what it cannot read.
+    """
+    own = [override for override in overrides if not override.startswith("~") and not set("/@") & set(key_of(override))]
+    said = [override for override in own if key_of(override) != SEARCHPATH]
+    return [
+        path
+        for entry, override in zip(_parsed(said), said, strict=True)
+        for path in _inner(tuple(parts_of(override)), entry.value())
+    ]
+
+
+def _inner(path: tuple[str, ...], value: object) -> list[tuple[str, ...]]:
+    below = value.items() if isinstance(value, Mapping) else ()
+    return [path, *(found for name, entry in below for found in _inner((*path, str(name)), entry))]
 
 
 def typed(overrides: Sequence[str]) -> dict[str, str]:
@@ -61,10 +70,14 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
 def _parsed(overrides: Sequence[str]) -> list[Override]:
     """Overrides as Hydra reads them; ConfigError where it cannot."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
 
     try:
         return OverridesParser.create().parse_overrides([with_home(override) for override in overrides])
+    except OverrideParseException as error:
+        from bottomup.plan.hydra_errors import quoted
+
+        raise ConfigError(quoted(error.override)) from error
     except HydraException as error:
         from bottomup.plan.hydra_errors import message
 

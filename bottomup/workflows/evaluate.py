@@ -67,7 +67,10 @@ def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoi
     given = model.keys_of(oracle)
     running = [model.stack(name) for name in model.running(model.decoded, given)]
     if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
-        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(model.decoded - given))}")
+        lacking = ", ".join(sorted(model.decoded - given))
+        raise ConfigError(
+            f"weights= is missing: give a checkpoint (best.pt or last.pt of a training run); no oracle gives {lacking}"
+        )
 
 
 def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
