@@ -35,7 +35,7 @@ def planned(overrides: Sequence[str]) -> TrainPlan:
         return resumed_plan(path_of(folder), overrides)
     if all(parts_of(override)[0] in _OF_ANY_RUN and key_of(override) != "engine" for override in overrides):
         print(
-            f"nothing says what to train: {DEMONSTRATION}, a small network on drawn people, about four minutes on two CPU cores "
+            f"nothing says what to train: {DEMONSTRATION}, a small network on drawn people, about five minutes on two CPU cores "
             "(your own data: data=coco data.root=FOLDER; bottomup train --help)",
             file=sys.stderr,
         )

@@ -279,3 +279,18 @@ def test_a_threshold_beyond_all_scores_is_refused(
     write_images(tmp_path / "images", "a.png")
     assert run(weights, tmp_path / "images", tmp_path / "out", wrong) == 1
     assert wrong.split("=")[0] in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_earlier_predictions_are_replaced_only_where_that_is_asked_for(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(tmp_path / "images", "a.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out") == 0
+    before = (tmp_path / "out" / "config.yaml").stat().st_mtime_ns
+    assert run(weights, tmp_path / "images", tmp_path / "out") == 1
+    assert "overwrite=true" in capsys.readouterr().err and (tmp_path / "out" / "config.yaml").stat().st_mtime_ns == before
+    assert run(weights, tmp_path / "images", tmp_path / "out", "overwrite=true") == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").touch()
+    assert run(weights, tmp_path / "images", tmp_path / "run", "overwrite=true") == 1
+    assert f"as {tmp_path}/run/predict" in capsys.readouterr().err
