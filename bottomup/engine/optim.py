@@ -73,11 +73,10 @@ def make_optimiser(
         raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
 
 
-def optimiser_options(name: str) -> set[str]:
-    """What ``engine.optimiser`` may hold where ``name`` is its optimiser; ConfigError where there is no such."""
-    if name not in _OPTIMISERS:
-        raise ConfigError("engine.optimiser: " + unknown("optimiser", name, list(_OPTIMISERS)))
-    return {"name", "lr", "groups", *_options_of(_OPTIMISERS[name])}
+def optimiser_options(name: str) -> set[str] | None:
+    """What ``engine.optimiser`` may hold where ``name`` is its optimiser; None where there is no such."""
+    found = [_options_of(optimiser) for known, optimiser in _OPTIMISERS.items() if known == name]
+    return {"name", "lr", "groups", *found[0]} if found else None
 
 
 def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def _as_option(override: str, command: str) -> str:
     key = key_of(override)
     if override.startswith("~") or key.startswith("hydra.") or set("/@") & set(key):
         return override
-    return override if key in parts_chosen(command) else f"++{override}"
+    chosen = key in parts_chosen(command) and not override.partition("=")[2].lstrip().startswith("{")
+    return override if chosen else f"++{override}"
 
 
 def _settle(composed: Any, command: str, overrides: Sequence[str]) -> None:

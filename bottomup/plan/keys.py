@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from functools import cache
-from typing import Any, is_typeddict
+from typing import Any, get_args, is_typeddict
 
 import yaml
 
@@ -65,52 +66,73 @@ def names_at(path: Sequence[str], config: Mapping[str, Any]) -> Names:
 
     Imports components, torch among what they need.
     """
-    match tuple(path):
+    kind = resolved(Configuration).get(path[0]) if len(path) == 1 else None
+    if is_typeddict(kind):
+        return resolved(kind).keys()
+    if tuple(path) == ("engine", "optimiser"):
+        from bottomup.engine.optim import optimiser_options
+
+        return optimiser_options(str(_at(config, path).get("name", "adam")))
+    constructor = _constructor(tuple(path), config)
+    own = None if constructor is None else _options(constructor)
+    return None if own is None else {*own, *_read_elsewhere(tuple(path))}
+
+
+def _read_elsewhere(path: _Path) -> Collection[str]:
+    """What stands among a component's options and is not its constructor's."""
+    match path:
+        case ("backbone",):
+            return ("name", "neck")
+        case ("data",):
+            return ("name", "split", *resolved(Loading))
+        case ("heads", _):
+            return ("name", *WIRING)
+        case ("decoder",) | ("backbone", "neck") | ("necks", _):
+            return ("name",)
+        case _:
+            return ()
+
+
+def _constructor(path: _Path, config: Mapping[str, Any]) -> Callable[..., object] | None:
+    """Whose options stand below a path: a component's, the settings', or a group of such; None where whatever comes does."""
+    from bottomup.data.augment import Augment
+    from bottomup.engine.optim import make_average, make_schedule
+    from bottomup.engine.settings import Settings
+
+    settings: dict[_Path, Callable[..., object]] = {
+        ("augment",): Augment,
+        ("engine",): Settings,
+        ("engine", "schedule"): make_schedule,
+        ("engine", "average"): make_average,
+    }
+    if path in settings:
+        return settings[path]
+    match path:
         case ("backbone",) | ("backbone", "neck") | ("decoder",) | ("data",) | ("necks", _) | ("heads", _):
-            return _component_names(tuple(path), config)
-        case ("engine", *_) | ("augment",):
-            return _training_names(tuple(path), config)
-        case (part,):
-            kind = resolved(Configuration).get(part)
-            return resolved(kind).keys() if is_typeddict(kind) else None
+            return _component(path, config)
+        case (*above, name) if above:
+            outer = _constructor(tuple(above), config)
+            return None if outer is None else _group(annotations_of(outer).get(name))
         case _:
             return None
 
 
-def _component_names(path: _Path, config: Mapping[str, Any]) -> Names:
+def _component(path: _Path, config: Mapping[str, Any]) -> Callable[..., object] | None:
     from bottomup.data.dataset import DATASETS
     from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
 
     registries: dict[str, Any] = {
         "backbone": BACKBONES, "decoder": DECODERS, "data": DATASETS, "heads": HEADS, "necks": NECKS, "backbone.neck": NECKS
     }  # fmt: skip
-    elsewhere: dict[_Path, Collection[str]] = {("backbone",): ("neck",), ("data",): ("split", *resolved(Loading))}
-    options = _at(config, path)
-    name = options.get("name") or (path[-1] if path[0] in ("heads", "necks") else None)
-    if name is None:
-        return None
-    own = _options(registries.get(".".join(path), registries[path[0]])[str(name)])
-    return None if own is None else {"name", *own, *elsewhere.get(path, WIRING if path[0] == "heads" else ())}
+    name = _at(config, path).get("name") or (path[-1] if path[0] in ("heads", "necks") else None)
+    return None if name is None else registries.get(".".join(path), registries[path[0]])[str(name)]
 
 
-def _training_names(path: _Path, config: Mapping[str, Any]) -> Names:
-    from bottomup.data.augment import Augment
-    from bottomup.engine.optim import make_average, make_schedule, optimiser_options
-    from bottomup.engine.settings import Settings
-
-    match path:
-        case ("augment",):
-            return _options(Augment)
-        case ("engine",):
-            return _options(Settings)
-        case ("engine", "optimiser"):
-            return optimiser_options(str(_at(config, path).get("name", "adam")))
-        case ("engine", "schedule"):
-            return _options(make_schedule)
-        case ("engine", "average"):
-            return _options(make_average)
-        case _:
-            return None
+def _group(expected: Any) -> type | None:
+    """The dataclass of options that an annotation names."""
+    if isinstance(expected, type):
+        return expected if is_dataclass(expected) else None
+    return next(filter(None, map(_group, get_args(expected))), None)
 
 
 def _options(component: Callable[..., object]) -> Names:
@@ -176,19 +198,17 @@ def without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[
 
 def _all_keys(command: str, config: Mapping[str, Any]) -> list[str]:
     """Every key that a command reads, at every level, as far as its components are known."""
-    known = keys_read(command)
-    found: list[_Path] = [(key,) for key in known]
-    for place in [*((key,) for key in known), *_places(config)]:
-        if place[0] in known:
-            found += [(*place, name) for name in _known_names(place, config)]
-    return list(dict.fromkeys(".".join(path) for path in found))
+    return [".".join(path) for key in keys_read(command) for path in [(key,), *_keys_below((key,), config)]]
 
 
-def _known_names(place: _Path, config: Mapping[str, Any]) -> Collection[str]:
+def _keys_below(path: _Path, config: Mapping[str, Any]) -> Iterator[_Path]:
     try:
-        return names_at(place, config) or ()
+        names = names_at(path, config) or (_at(config, path) if path in (("heads",), ("necks",)) else ())
     except ConfigError:  # of a component that is refused elsewhere
-        return ()
+        return
+    for name in names:
+        yield (*path, name)
+        yield from _keys_below((*path, name), config)
 
 
 def _defaults(command: str) -> dict[str, Any]:

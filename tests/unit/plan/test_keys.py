@@ -58,13 +58,14 @@ def test_options_of_another_component_that_nobody_typed_are_left_out(typed: list
 
 
 def test_options_that_were_typed_are_never_left_out() -> None:
-    typed = ["method=personlab", "engine.optimiser.name=adam", "engine.optimiser.momentum=0.5"]
+    named = ["method=personlab", "engine.optimiser.name=adam", "engine.optimiser.momentum=0.5"]
     with pytest.raises(ConfigError, match=r"no key named 'engine\.optimiser\.momentum'"):
-        load_config("train", typed)
+        load_config("train", named)
     with pytest.raises(ConfigError, match=r"no key named 'engine\.optimiser\.momentum'"):
         load_config("train", ["method=personlab", "engine.optimiser={name: adam, momentum: 0.5}"])
-    with pytest.raises(ConfigError, match=r"did you mean heads\.tags\.dim\?"):
-        load_config("train", ["heads={tags: {dimm: 2}}"])
+    for typed, meant in (("heads={tags: {dimm: 2}}", "heads.tags.dim"), ("backbone={stack: 2}", "backbone.stacks")):
+        with pytest.raises(ConfigError, match=rf"did you mean {meant}\?"):
+            load_config("train", [typed])
 
 
 def test_what_is_typed_lies_on_what_was_saved() -> None:
