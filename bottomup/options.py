@@ -163,7 +163,7 @@ def made(component: Callable[..., T], *wiring: object, options: Mapping[str, obj
 
 def moved(component: Callable[..., object], options: Mapping[str, object]) -> dict[str, Any]:
     """Options that were saved under their former names, by those that they have now; others stay as they are."""
-    known, paths = annotations_of(component), _moved(annotations_of(component))
+    known, paths = annotations_of(component), former_paths(annotations_of(component))
     found = dict[str, Any]()
     for name, value in options.items():
         here = name in known and (group(known[name]) is None or isinstance(value, Mapping))
@@ -213,7 +213,7 @@ def check_values(where: str, values: Mapping[str, object], annotations: Mapping[
     """Raise ConfigError for a name that ``annotations`` do not have, or a value that does not fit; ``where`` may be empty."""
     for name, value in values.items():
         if name not in annotations:
-            said = unknown("option", name, [*annotations, *extra], meant=_moved(annotations).get(name))
+            said = unknown("option", name, [*annotations, *extra], meant=former_paths(annotations).get(name))
             raise ConfigError(f"{where}: {said}" if where else said)
         check_value(f"{where}.{name}" if where else name, value, annotations[name])
 
@@ -233,7 +233,7 @@ def check_value(where: str, value: object, expected: Any) -> None:
     elif not fits(value, expected):
         if (name := misspelt(value, expected)) is not None:
             raise ConfigError(f"{where}: " + unknown("choice", name, choices(expected)))
-        own = _moved(annotations_of(options)).get(where.rpartition(".")[2]) if options is not None else None
+        own = former_paths(annotations_of(options)).get(where.rpartition(".")[2]) if options is not None else None
         meant = f"; did you mean {where}.{own}?" if own else ""
         raise ConfigError(f"{where} should be {' or '.join(words(expected))}, got {_shown(value)}{meant}")
 
@@ -252,7 +252,7 @@ def _refuse_not_finite(where: str, value: object) -> None:
         raise ConfigError(f"{where} should be finite, got {_shown(value)}")
 
 
-def _moved(annotations: Mapping[str, object]) -> dict[str, str]:
+def former_paths(annotations: Mapping[str, object]) -> dict[str, str]:
     """The paths of options by their former names, and of those in groups by their own."""
     paths = list(_paths(annotations))
     own = {name: path for path, name, _ in reversed(paths)}  # of several groups' the first

@@ -88,10 +88,10 @@ def test_modules_within_a_part_are_frozen() -> None:
 
 FAULTS = {
     "a misspelt backbone": (["backbone=hourglas"], "did you mean backbone=hourglass"),
-    "a misspelt option": (["backbone.stackz=2"], "did you mean 'stacks'"),
-    "a misspelt head option": (["heads.heatmap.sigm=2"], "did you mean 'sigma'"),
-    "a misspelt decoder option": (["decoder.windw=5"], "did you mean 'window'"),
-    "a misspelt key": (["input_sise=128"], "input_sise"),
+    "a misspelt option": (["backbone.stackz=2"], "did you mean backbone.stacks?"),
+    "a misspelt head option": (["heads.heatmap.sigm=2"], "did you mean heads.heatmap.sigma?"),
+    "a misspelt decoder option": (["decoder.windw=5"], "did you mean decoder.window?"),
+    "a misspelt key": (["input_sise=128"], "no key named 'input_sise'; did you mean input_size?"),
     "no override": (["input_size"], "expected KEY=VALUE"),
     "brackets without quotes": (["data.train_split=train[100:]"], """quoted twice: "data.train_split='train[100:]'\""""),
     "a decoder without its heads": (["~heads.tags"], "requires tags"),
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(fault: str) -> None:
         (["evaluate", "weights=none.pt"], "no such checkpoint"),
         (["predict", "weights=none.pt"], "images= is missing"),
         (["train", *TINY, "data=coco", "data.root=nowhere"], "nowhere"),
-        (["train", *TINY, "engine.step=3"], "did you mean 'steps'"),
+        (["train", *TINY, "engine.step=3"], "did you mean engine.steps?"),
         (["train", *TINY, "engine.optimiser.name=adamm"], "did you mean 'adam'"),
         (["train", *TINY, "augment.rotat=3"], "rotat"),
     ],
@@ -145,7 +145,7 @@ MISTAKES = {  # what was given: what the one line on the terminal says
     "engine.optimiser.groups={backbone:{lr_scal:0.1}}": "did you mean 'lr_scale'",
     "engine.optimiser.betas=3": "engine.optimiser.betas should be",
     "engine.best=APX": "did you mean 'AP'",
-    "engine.average={name:ema,decy:0.5}": "did you mean 'decay'",
+    "engine.average={name:ema,decy:0.5}": "did you mean engine.average.decay?",
     "engine.schedule={name:step,milestones:3}": "engine.schedule.milestones should be a list",
     "engine.steps=abc": "engine.steps should be a whole number",
     "engine.steps=0": "engine.steps should be a whole number from 1 on",
@@ -153,7 +153,7 @@ MISTAKES = {  # what was given: what the one line on the terminal says
     "scales=[a]": "scales should be a list of numbers",
     "data.image_ids=5": "data.image_ids should be a list",
     "data.max_people=abc": "data.max_people should be a whole number",
-    "data.train_splt=val": "did you mean 'train_split'",
+    "data.train_splt=val": "did you mean data.train_split?",
     "input_size=abc": "input_size should be a whole number",
     "limit=-1": "limit should be a whole number from 1 on",
     "seed=-1": "seed should be a whole number from 0 on",
@@ -214,7 +214,7 @@ def test_a_file_that_is_chosen_counts_before_the_experiment() -> None:
 def test_another_data_set_has_none_of_the_experiments_options() -> None:
     data = load_config("train", ["experiment=demo/personlab", "data=coco", "data.root=here"])["data"]
     assert data["root"] == "here" and "height" not in data and "size" not in data
-    with pytest.raises(ConfigError, match="did you mean 'root'"):
+    with pytest.raises(ConfigError, match=r"did you mean data\.root\?"):
         DataPlan.of(load_config("train", ["data=coco", "data.rot=here"])["data"] | {"split": "train"}).dataset("val")
 
 
@@ -222,7 +222,7 @@ def test_an_experiment_is_of_one_method() -> None:
     with pytest.raises(ConfigError, match="demo/personlab"):
         load_config("train", ["experiment=demo/associative_embedding", "method=personlab"])
     with pytest.raises(ConfigError, match="did you mean experiment=demo/associative_embedding or"):
-        load_config("train", ["experiment=demo/associative_embedding"])
+        load_config("train", ["experiment=demo"])
 
 
 def readme_commands() -> list[str]:

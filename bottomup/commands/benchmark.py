@@ -10,7 +10,7 @@ from typing import Any
 from bottomup.benchmark.cells import Cell, cells_of
 from bottomup.benchmark.results import Result, Row, blank_row, circumstances, circumstances_of, file_hash, read_result, write_result
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
-from bottomup.plan.benchmarking import benchmark_plan
+from bottomup.plan.benchmarking import BenchmarkPlan, benchmark_plan
 from bottomup.plan.overrides import key_of, value_of
 from bottomup.plan.parts import Place
 from bottomup.samples.kept import sharing
@@ -29,8 +29,8 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     With ``retime=true`` the times of those that are there are taken anew, as on a machine that has come to rest. BottomupError,
     once all is written, where no cell could be measured at all.
     """
-    of_all = {key_of(text): value_of(text) for text in overrides if key_of(text) in _OF_ALL}
-    cells = cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
+    of_all = _of_all(overrides)
+    cells = _cells(overrides)
     _check(cells, overrides)
     retime = _truth("retime", of_all.get("retime") or "false")
     folder = Place(output=of_all.get("output")).folder("benchmark")
@@ -49,6 +49,20 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     if all(row["status"] != "measured" for row in rows):
         raise BottomupError(f"nothing could be measured; {folder}/{TABLE} has the reason of each combination")
     return {"rows": rows}
+
+
+def planned(overrides: Sequence[str]) -> list[BenchmarkPlan]:
+    """The plan of each combination; ConfigError for one that is none."""
+    return [benchmark_plan(cell.overrides) for cell in _cells(overrides)]
+
+
+def _of_all(overrides: Sequence[str]) -> dict[str, str | None]:
+    return {key_of(text): value_of(text) for text in overrides if key_of(text) in _OF_ALL}
+
+
+def _cells(overrides: Sequence[str]) -> list[Cell]:
+    of_all = _of_all(overrides)
+    return cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
 
 
 def _check(cells: Sequence[Cell], overrides: Sequence[str]) -> None:

@@ -31,6 +31,8 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
             f"{len(missing)} tensors are in none of {given}, or of another shape: {some}, …; was each part trained?"
         )
     output = plan.place.folder("combine")
+    if (output / "best.pt").exists() and not plan.overwrite:
+        raise ConfigError(f"{output} holds a best.pt already; give another output=, or replace it by overwrite=true")
     path = save_checkpoint(output / "best.pt", Checkpoint(plan.model.carried(), task, model.state_dict(), None, None, versions()))
     write_config(output, plan.plain())
     print(path)

@@ -76,6 +76,12 @@ def make_optimiser(
         raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
 
 
+def optimiser_options(name: str) -> set[str] | None:
+    """What ``engine.optimiser`` may hold where ``name`` is its optimiser; None where there is no such."""
+    found = [_options_of(optimiser) for known, optimiser in _OPTIMISERS.items() if known == name]
+    return {"name", "lr", "groups", *found[0]} if found else None
+
+
 def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
     """The options of one of torch's optimisers, all but the rate, with their annotations."""
     hints = resolved(optimiser.__init__)

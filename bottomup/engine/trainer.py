@@ -173,7 +173,7 @@ class Trainer:
         if reported:
             figures = self._figures(parts) | {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate}
         if log is not None:
-            log.advance(rate, figures["loss"] if figures else None)
+            log.advance(self.step, rate, figures["loss"] if figures else None)
             if figures:
                 log.scalars(self.step, figures)
                 self.figures(self.step, figures)

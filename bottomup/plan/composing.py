@@ -6,32 +6,78 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bottomup.errors import ConfigError
-from bottomup.options import annotations_of, check_values, resolved
+from bottomup.options import check_values, resolved
 from bottomup.paths import with_home
 from bottomup.plan.files import available, config_folder
 from bottomup.plan.hydra_errors import message, quoted
+from bottomup.plan.keys import check_first_names, check_typed, parts_chosen, without_leftovers
 from bottomup.plan.overrides import key_of, parts_of, typed
-from bottomup.plan.schema import Configuration, Loading
-from bottomup.registry import Registry
+from bottomup.plan.schema import Configuration
 
-# Parts whose options their constructors check, with better words than Hydra's.
-_CHECKED_LATER = ("backbone", "necks", "heads", "decoder", "data", "augment", "engine", "head_scales")
 _OF_ONE_COMPONENT = ("backbone", "decoder")  # parts of which a file says what one component is to be
 
 
-def load_config(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Compose the configuration of a command with Hydra overrides into plain data; ConfigError for what its keys cannot be.
 
     Where the overrides choose a backbone or a decoder by name, ``decoder=prn``, its own file counts before what a method or an
-    experiment says of that part; what those say of another component than the one chosen is left out.
+    experiment says of that part; what those say of another component than the one chosen is left out. ``saved`` is an earlier
+    run's configuration, of which all holds that is not typed.
     """
+    overrides = [override.lstrip("+") for override in overrides]  # whether there is such a key is checked all the same
+    check_first_names(command, overrides)
     composed = _composed(command, overrides)
     _settle(composed, command, overrides)
     config = _plain(composed)
+    if saved is not None:
+        config = with_typed(saved, config, overrides)
     keys = resolved(Configuration)
     check_values("", {key: value for key, value in config.items() if key in keys}, keys)  # what others there are Hydra knows
     _check_method(overrides)
-    return _without_leftovers(config, overrides)
+    config = without_leftovers(config, overrides)
+    if not _waits_for_weights(command, overrides):
+        check_typed(config, overrides, command)
+    return config
+
+
+def with_typed(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What was saved, with what was typed, as it is composed, on top.
+
+    ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of what was saved, ``decoder=NAME`` the whole part,
+    ``~heads.tags`` leaves it out. What is typed of parts that ``composed`` does not have is of others.
+    """
+    merged: dict[str, Any] = {key: _copied(value) for key, value in saved.items()}
+    for override in overrides:
+        *above, last = parts_of(override)
+        target, source = _below(merged, above, make=True), _below(composed, above)
+        if override.startswith("~"):
+            target.pop(last, None)
+        elif last in source:
+            target[last] = _copied(source[last])
+    return merged
+
+
+def _below(config: Any, path: Sequence[str], make: bool = False) -> dict[str, Any]:
+    """What lies at a path, one that is made on the way where asked for; nothing where there is none."""
+    for name in path:
+        inside = config.get(name)
+        if not isinstance(inside, dict):
+            inside = {}
+            if make:
+                config[name] = inside
+        config = inside
+    return config  # type: ignore[no-any-return]  # plain data are dictionaries
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(entry) for key, entry in value.items()}
+    return [_copied(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def _waits_for_weights(command: str, overrides: Sequence[str]) -> bool:
+    """Whether a checkpoint will say which components there are, whose options cannot be judged before."""
+    return command == "predict" or "weights" in map(key_of, overrides)
 
 
 def _composed(command: str, overrides: Sequence[str]) -> Any:
@@ -43,7 +89,7 @@ def _composed(command: str, overrides: Sequence[str]) -> Any:
 
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(command, overrides=[_as_option(with_home(override)) for override in overrides])
+            composed = compose(command, overrides=[_as_option(with_home(override), command) for override in overrides])
     except OverrideParseException as error:
         raise ConfigError(quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
@@ -52,10 +98,13 @@ def _composed(command: str, overrides: Sequence[str]) -> Any:
     return composed
 
 
-def _as_option(override: str) -> str:
-    """Let ``decoder.window=5`` set an option that no YAML lists."""
-    part, dot, _ = override.partition("=")[0].partition(".")
-    return f"++{override}" if dot and part in _CHECKED_LATER else override
+def _as_option(override: str, command: str) -> str:
+    """Let ``decoder.window=5`` set an option that no YAML lists; parts that are chosen by a file's name are left to Hydra."""
+    key = key_of(override)
+    if override.startswith("~") or key.startswith("hydra.") or set("/@") & set(key):
+        return override
+    chosen = key in parts_chosen(command) and not override.partition("=")[2].lstrip().startswith("{")
+    return override if chosen else f"++{override}"
 
 
 def _settle(composed: Any, command: str, overrides: Sequence[str]) -> None:
@@ -109,26 +158,3 @@ def _check_method(overrides: Sequence[str]) -> None:
         raise ConfigError(
             f"experiment={experiment} is one of method {of}, not {method}; leave method= out, or give {folder}/{method}"
         )
-
-
-def _without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Without the options, nowhere typed, that files gave to another component than the one that was typed."""
-    paths = [parts_of(override) for override in overrides]
-    for part in ("backbone", "decoder", "data"):
-        options = config.get(part)
-        renamed = any(path in ([part], [part, "name"]) for path in paths)
-        if renamed and isinstance(options, Mapping) and options.get("name"):
-            typed_here = {path[1] for path in paths if path[0] == part and len(path) > 1}
-            known = _known(part, str(options["name"])) | typed_here
-            config[part] = {name: value for name, value in options.items() if name in known}
-    return config
-
-
-def _known(part: str, name: str) -> set[str]:
-    """The options of a component, and what of its part is read elsewhere."""
-    from bottomup.contracts import BACKBONES, DECODERS
-    from bottomup.dataset import DATASETS
-
-    registries: dict[str, Registry[Any]] = {"backbone": BACKBONES, "decoder": DECODERS, "data": DATASETS}
-    elsewhere = {"backbone": {"neck"}, "data": {"split", *resolved(Loading)}}
-    return {"name"} | elsewhere.get(part, set()) | annotations_of(registries[part][name]).keys()

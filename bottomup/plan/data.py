@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
+from os import PathLike
 from typing import Any, Literal, Self
 
 from bottomup.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.options import check_values, resolved
+from bottomup.paths import path_of
 from bottomup.plan.component import Component
+from bottomup.plan.composing import with_typed
+from bottomup.plan.keys import check_typed
+from bottomup.plan.overrides import parts_of
 from bottomup.plan.schema import Loading
 from bottomup.registry import unknown
 from bottomup.samples.kept import kept
 from bottomup.samples.subset import Subset
 
 Purpose = Literal["train", "val"]
+
+_PLACES = ("root", "annotations", "images")  # of a data set's files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,25 @@ class DataPlan:
         own = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "options"}
         return dict(self.options) | own
 
+    def carried(self) -> dict[str, Any]:
+        """What a checkpoint carries, so that it is judged on the data of its run: plain, without what is of training alone."""
+        return {key: _plain(value) for key, value in self.plain().items() if key not in ("split", "keep")}
+
+    def of_checkpoint(self, saved: Mapping[str, Any] | None, overrides: Sequence[str]) -> Self:
+        """The data set of a checkpoint's run, with what the user typed, which is in this one, on top.
+
+        This one where the user chose a data set or an experiment, and where the checkpoint says nothing of data. ConfigError,
+        which names the option, where the files are not there any more.
+        """
+        chosen = {".".join(parts_of(override)) for override in overrides} & {"data", "data.name", "experiment"}
+        if not saved or chosen:
+            return self
+        said = [override for override in overrides if parts_of(override)[0] == "data"]
+        merged = with_typed({"data": saved}, {"data": self.plain()}, said)
+        check_typed(merged, said, "evaluate")
+        _check_places(merged["data"])
+        return type(self).of(merged["data"])
+
     def dataset(self, purpose: Purpose, limit: int | None = None) -> Dataset:
         """The data set to train on or to judge on, the first ``limit`` images of it.
 
@@ -69,7 +95,7 @@ class DataPlan:
         options = dict(self.options)
         if purpose == "train" and self.train_only_people and "only_people" in options:
             options["only_people"] = self.train_only_people
-        split = self.split or (self.train_split if purpose == "train" else self.val_split) or purpose
+        split = self.split_for(purpose)
         dataset = self._read(Component(self.name, options), split, limit)
         if purpose == "train" and not dataset.labelled:
             raise DataError(
@@ -77,6 +103,14 @@ class DataPlan:
                 "data.annotations= that has some"
             )
         return dataset
+
+    def split_for(self, purpose: Purpose) -> str:
+        """The split that is trained on, or judged on."""
+        return self.split or (self.train_split if purpose == "train" else self.val_split) or purpose
+
+    def called(self, purpose: Purpose) -> str:
+        """What people call these images: "coco, val"."""
+        return f"{self.name}, {self.split_for(purpose)}"
 
     def _read(self, component: Component, split: str, limit: int | None) -> Dataset:
         """The images of a split, "train[100:]" and the like, that count; kept in memory once for all equal ones."""
@@ -87,6 +121,26 @@ class DataPlan:
             images = (index for index in range(len(dataset))[part] if _annotated(dataset, index, self.min_people))
             dataset = Subset(dataset, list(islice(images, limit)))
         return kept(dataset, (repr((component, self.min_people)), split, limit)) if self.keep else dataset
+
+
+def _plain(value: Any) -> Any:
+    """A value as a checkpoint holds it: of paths their text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, PathLike) else value
+
+
+def _check_places(data: Mapping[str, Any]) -> None:
+    """Refuse data of a checkpoint's run that are not where they were; what has ``{split}`` in it the data set looks for."""
+    inside = [("data.sets", entry.get(key)) for entry in data.get("sets") or () for key in _PLACES]
+    for key, place in [*((f"data.{key}", data.get(key)) for key in _PLACES), *inside]:
+        if isinstance(place, str) and "{split}" not in place and not path_of(place).exists():
+            raise ConfigError(
+                f"the checkpoint's run had its data at {key}={place}, which is not there; give {key}= where they lie now, or "
+                "another data set with data="
+            )
 
 
 def _part_of(split: str) -> tuple[str, slice]:

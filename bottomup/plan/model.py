@@ -12,11 +12,12 @@ from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_value, check_values, resolved
 from bottomup.plan.component import Component
-from bottomup.plan.overrides import parts_of
+from bottomup.plan.composing import with_typed
+from bottomup.plan.keys import WIRING, check_typed, without_leftovers
+from bottomup.plan.overrides import key_of, parts_of
 from bottomup.samples.letterbox import Side
 from bottomup.types import Task
 
-_WIRING = ("neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the assembly
 _OWN_NECK = "preset"  # what a backbone's own neck is called among the model's
 
 
@@ -31,14 +32,14 @@ class HeadPlan:
     def of(cls, name: str, given: Mapping[str, Any] | None) -> Self:
         """The head called ``name``, of plain data; ConfigError for wiring that does not fit."""
         options = dict(given or {})
-        wiring = {key: options.pop(key) for key in _WIRING if key in options}
+        wiring = {key: options.pop(key) for key in WIRING if key in options}
         check_values(f"heads.{name}", wiring, resolved(HeadSpec))
         return cls(Component.of(f"heads.{name}", options, name), wiring)
 
     def spec(self, name: str) -> HeadSpec:
         """What the assembly builds; ConfigError for options that do not fit."""
         wiring: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in self.wiring.items()}
-        return HeadSpec(self.component.builder(HEADS, f"heads.{name}", extra=("name", *_WIRING)), **wiring)
+        return HeadSpec(self.component.builder(HEADS, f"heads.{name}", extra=("name", *WIRING)), **wiring)
 
     def plain(self, name: str) -> dict[str, Any]:
         """As plain data."""
@@ -137,21 +138,10 @@ class ModelPlan:
         ``decoder.window=5`` or ``backbone.output_stride=8`` changes one option of the saved model, ``decoder=NAME`` the whole part.
         """
         own = self.carried()
-        merged = {key: _copied(value) for key, value in saved.items()}
-        for parts in map(parts_of, overrides):
-            if parts[0] not in own:
-                continue
-            if parts == ["method"] and saved.get("method") != self.method:
-                raise ConfigError(f"the checkpoint holds {saved.get('method')!r}, not {self.method!r}; leave method= out")
-            target, source = merged, own
-            for part in parts[:-1]:
-                target, source = target.setdefault(part, {}), source[part]
-            if parts[-1] in source and parts != ["method"]:
-                target[parts[-1]] = _copied(source[parts[-1]])
+        said = [override for override in overrides if parts_of(override)[0] in own]
+        if "method" in map(key_of, said) and saved.get("method") != self.method:
+            raise ConfigError(f"the checkpoint holds {saved.get('method')!r}, not {self.method!r}; leave method= out")
+        model = {key: value for key, value in saved.items() if key in own}
+        merged = without_leftovers(with_typed(model, own, said), said)
+        check_typed(merged, said)
         return type(self).of(merged | {"trained": self.trained})
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copied(entry) for key, entry in value.items()}
-    return [_copied(entry) for entry in value] if isinstance(value, (list, tuple)) else value

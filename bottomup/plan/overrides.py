@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from bottomup.paths import with_home
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+
+SEARCHPATH = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
 
 
 def key_of(override: str) -> str:
@@ -21,6 +23,25 @@ def key_of(override: str) -> str:
 def parts_of(override: str) -> list[str]:
     """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
     return key_of(override).split("@")[0].replace("/", ".").split(".")
+
+
+def typed_paths(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The names that lead to each value that was typed: of ``heads={tags: {dim: 2}}`` heads, heads.tags and heads.tags.dim.
+
+    Without what Hydra removes, packs elsewhere or reads itself. ConfigError for what it cannot read.
+    """
+    own = [override for override in overrides if not override.startswith("~") and not set("/@") & set(key_of(override))]
+    said = [override for override in own if key_of(override) != SEARCHPATH]
+    return [
+        path
+        for entry, override in zip(_parsed(said), said, strict=True)
+        for path in _inner(tuple(parts_of(override)), entry.value())
+    ]
+
+
+def _inner(path: tuple[str, ...], value: object) -> list[tuple[str, ...]]:
+    below = value.items() if isinstance(value, Mapping) else ()
+    return [path, *(found for name, entry in below for found in _inner((*path, str(name)), entry))]
 
 
 def typed(overrides: Sequence[str]) -> dict[str, str]:
@@ -49,10 +70,14 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
 def _parsed(overrides: Sequence[str]) -> list[Override]:
     """Overrides as Hydra reads them; ConfigError where it cannot."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
 
     try:
         return OverridesParser.create().parse_overrides([with_home(override) for override in overrides])
+    except OverrideParseException as error:
+        from bottomup.plan.hydra_errors import quoted
+
+        raise ConfigError(quoted(error.override)) from error
     except HydraException as error:
         from bottomup.plan.hydra_errors import message
 

@@ -25,6 +25,7 @@ class PredictPlan:
     image_info: str | None = None  # the same, of a test split
     draw: bool = True  # the people over each image
     maps: bool = False  # also draw what the network says
+    overwrite: bool = False  # what an earlier run wrote
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
@@ -40,11 +41,12 @@ class PredictPlan:
             image_info=config.get("image_info"),
             draw=bool(config["draw"]),
             maps=bool(config["maps"]),
+            overwrite=bool(config.get("overwrite")),
         )
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        names = ("weights", "images", "limit", "annotations", "image_info", "draw", "maps")
+        names = ("weights", "images", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
         own = {name: getattr(self, name) for name in names}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own
 

@@ -38,6 +38,9 @@ class Validating(TypedDict, total=False):
 class Configuration(TypedDict, total=False):
     """The keys of all commands; one key means the same in each."""
 
+    show: bool
+    matrix: str | None
+    retime: bool
     output: str | int | None
     seed: Natural
     seeds: Count

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 
+import yaml
+
 from bottomup.engine.settings import Settings
+from bottomup.errors import ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
 from bottomup.plan.model import ModelPlan
+from bottomup.plan.overrides import key_of
 from bottomup.plan.parts import Place, Validating
 
 
@@ -45,6 +50,10 @@ class TrainPlan:
             overwrite=bool(config.get("overwrite")),
         )
 
+    def carried(self) -> dict[str, Any]:
+        """What a checkpoint carries: the model, and the data that it is of."""
+        return self.model.carried() | {"data": self.data.carried()}
+
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
         return {
@@ -64,3 +73,20 @@ class TrainPlan:
 def train_plan(overrides: Sequence[str] = ()) -> TrainPlan:
     """The plan of ``bottomup train`` with overrides; ConfigError for what does not fit."""
     return TrainPlan.of(load_config("train", overrides))
+
+
+def resumed_plan(folder: Path, overrides: Sequence[str]) -> TrainPlan:
+    """The plan that the run in ``folder`` was started with, and what is typed on top.
+
+    Where a method or an experiment is typed, what is typed is all. ConfigError for what does not fit.
+    """
+    file = folder / "config.yaml"
+    if not file.is_file() or {"method", "experiment"} & set(map(key_of, overrides)):
+        return train_plan(overrides)
+    try:
+        saved = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}; give the options of the run again") from error
+    if not isinstance(saved, dict) or "engine" not in saved:
+        raise ConfigError(f"resume=true, but {file} is of no training run; give the output= folder of the interrupted run")
+    return TrainPlan.of(load_config("train", overrides, saved | {"overwrite": False}))

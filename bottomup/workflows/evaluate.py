@@ -27,8 +27,8 @@ from bottomup.samples.labels import Labels
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
-from bottomup.workflows.folders import write_config
-from bottomup.workflows.models import check_oracle, make_predictor
+from bottomup.workflows.folders import check_no_training, write_config
+from bottomup.workflows.models import check_oracle, make_predictor, seen
 
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
@@ -41,18 +41,21 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None) -> dict[str, Any
     check_oracle(predictor.model, plan.oracle)
     _check_weights(predictor.model, plan.oracle, checkpoint)
     output = plan.place.folder("evaluate")  # not before all of this was accepted
+    check_no_training(output, "evaluate")
+    judged = f"{len(dataset)} images of {plan.data.called('val')}, {seen(predictor)}"
     limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
     warn_of_limits(dataset, limits, "are found and counted")
     evaluation = evaluate_dataset(
         predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
     )
-    metrics = summarise(evaluation, dataset, plan.max_people)
+    metrics = {"judged": judged} | summarise(evaluation, dataset, plan.max_people)
     write_config(output, plan.plain())
     write_metrics(output, metrics)
     category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
     records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
     write_json(output / "predictions.json", records)
     draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
+    print(judged)
     print(format_table(evaluation.metrics))
     print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
@@ -64,7 +67,10 @@ def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoi
     given = model.keys_of(oracle)
     running = [model.stack(name) for name in model.running(model.decoded, given)]
     if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
-        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(model.decoded - given))}")
+        lacking = ", ".join(sorted(model.decoded - given))
+        raise ConfigError(
+            f"weights= is missing: give a checkpoint (best.pt or last.pt of a training run); no oracle gives {lacking}"
+        )
 
 
 def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:

@@ -50,6 +50,13 @@ def make_predictor(
     )
 
 
+def seen(predictor: Predictor) -> str:
+    """How a predictor sees images, as figures are told of: "513 px", with its views where there are several."""
+    side = "" if predictor.side == "long" else f" {predictor.side}"
+    scales = f", scales {', '.join(f'{scale:g}' for scale in predictor.scales)}" if len(predictor.scales) > 1 else ""
+    return f"{predictor.input_size} px{side}{scales}{', mirrored' if predictor.flip else ''}"
+
+
 def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:
     """Raise ConfigError where ``oracle`` names a head that the model does not have."""
     for name in oracle:

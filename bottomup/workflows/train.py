@@ -27,18 +27,17 @@ from bottomup.samples.labels import Persons
 from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
 from bottomup.samples.subset import warn_of_shared_images
 from bottomup.types import Batch
-from bottomup.workflows.folders import write_config
+from bottomup.workflows.folders import LAST, check_training_folder, write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
-
-LAST = "last.pt"  # of a run: what resume=true goes on from
 
 
 def train(plan: TrainPlan) -> dict[str, float]:
     """Train as planned; returns the last validation's figures."""
     output = plan.place.folder("train")
-    _check_output(plan, output)
     with ranks(plan.place.chosen_device()) as place, _tuned(place):
+        if place.first:  # of several ranks, others come when it has written already
+            check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(plan, output, place)
         if plan.resume:
@@ -63,7 +62,8 @@ def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:
 def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
     """Everything that a training run consists of, wired."""
     dataset = plan.data.dataset("train", plan.limit)
-    model, decoder = plan.model.compose(dataset.task)
+    starting = plan.model.without_pretraining() if plan.resume else plan.model  # what is resumed holds all weights
+    model, decoder = starting.compose(dataset.task)
     fresh = _initialise(model, plan.init, place) if plan.init else list(model.state_dict())  # what no checkpoint gives
     trained = training_dataset(plan, dataset, model)
     if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
@@ -72,7 +72,7 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
     validate = make_validation(plan, model, decoder, place, fresh) if plan.engine.validate_every else None
     if validate is not None and place.first:
         warn_of_shared_images(dataset, validate.dataset)
-    carried, given = plan.model.carried(), plan.model.given
+    carried, given = plan.carried(), plan.model.given
     return Trainer(model, batches, plan.engine, output, config=carried, validate=validate, given=given, ranks=place)
 
 
@@ -105,16 +105,6 @@ def _curriculum(data: DataPlan, dataset: Dataset) -> Sequence[int] | None:
     if not isinstance(dataset, Persons):
         raise ConfigError("data.curriculum=true orders single persons; set data.unit=person")
     return dataset.easiest_first
-
-
-def _check_output(plan: TrainPlan, output: Path) -> None:
-    """Refuse to write over an earlier run, unless that is asked for."""
-    if plan.resume and plan.overwrite:
-        raise ConfigError("resume=true goes on with a run and overwrite=true replaces it; give one of them")
-    if (output / LAST).is_file() and not (plan.resume or plan.overwrite):
-        raise ConfigError(
-            f"{output} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
-        )
 
 
 def _remove_earlier(output: Path) -> None:

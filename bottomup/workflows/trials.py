@@ -72,7 +72,7 @@ def _trained(plan: BenchmarkPlan, rate: float, seed: int, folder: Path) -> Trial
     output = folder / f"{training_key(own.plain(), _PARTS)}-seed{seed}"
     last = output / "last.pt"
     if not (output / "metrics.json").is_file():
-        train(replace(own, place=replace(own.place, output=str(output)), resume=last.is_file(), overwrite=False))
+        train(replace(own, place=replace(own.place, output=str(output)), resume=last.is_file(), overwrite=not last.is_file()))
     logged = [entry for entry in map(json.loads, (output / "log.jsonl").read_text().splitlines()) if "loss" in entry]
     losses, images = [entry["loss"] for entry in logged], engine.steps * engine.batch_size
     return Trial(last, rate, engine.steps, images, losses[0], fmean(losses[-_LAST:]), _figures(logged[-_LAST:]))
