@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor
 
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.commands import evaluate
 from bottomup.data.loader import collate
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.geometry import invert, transform_points
 from bottomup.plan.judging import evaluate_plan
 from bottomup.plan.training import train_plan

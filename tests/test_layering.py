@@ -25,8 +25,9 @@ FLOORS = (
     ("ops",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("model",), ("assembly",),
+    ("checkpoint",),
     ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
-    ("plan",), ("importers", "loading"), ("benchmark",), ("report",), ("workflows",), ("commands",),
+    ("plan",), ("importers",), ("benchmark",), ("report",), ("workflows",), ("loading",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),
 )  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from bottomup.checkpoint import Checkpoint
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels
-from bottomup.engine.checkpoint import Checkpoint
 from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
@@ -33,7 +33,7 @@ from bottomup.workflows.models import check_oracle, make_predictor
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
 
-def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None) -> dict[str, Any]:
+def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds."""
     torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
     dataset = plan.data.dataset("val", plan.limit)

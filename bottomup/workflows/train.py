@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from bottomup.benchmark.speed import gigamacs
+from bottomup.checkpoint import initialise
 from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Persons
 from bottomup.data.loader import Order, start_worker, start_yielding_worker, training_batches
 from bottomup.data.subset import warn_of_shared_images
 from bottomup.engine import cpu
-from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import BottomupWarning, CheckpointError, ConfigError

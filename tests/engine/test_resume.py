@@ -17,8 +17,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from bottomup.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
 from bottomup.engine import interruption
-from bottomup.engine.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
 from bottomup.engine.settings import Validation
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, InterruptedRunError, TrainingError
