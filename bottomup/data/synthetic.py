@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from bottomup.data.backgrounds import draw_background, draw_occluder
-from bottomup.data.coco import to_indices
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.data.poses import draw_pose
 from bottomup.errors import ConfigError
+from bottomup.geometry import to_indices
 from bottomup.options import FRACTION, FROM_ZERO, POSITIVE, Interval, Options
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO

@@ -21,7 +21,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO as PyCoco
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.coco import Coco, from_indices, to_indices
+from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
 from bottomup.data.dataset import DATASETS, Dataset
 from bottomup.data.kept import Kept
@@ -29,6 +29,7 @@ from bottomup.data.labels import Labels, Persons
 from bottomup.data.subset import Subset, warn_of_shared_images
 from bottomup.data.synthetic import Synthetic
 from bottomup.errors import ConfigError, DataError
+from bottomup.geometry import from_indices, to_indices
 from bottomup.plan.data import DataPlan
 from bottomup.skeletons import COCO, CROWDPOSE
 from bottomup.types import Instances, Prediction
