@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from bottomup.version import __version__
 
 if TYPE_CHECKING:
+    from bottomup.engine.settings import Settings
     from bottomup.loading import load, save
     from bottomup.model import PoseModel
     from bottomup.plan.component import Component
     from bottomup.plan.data import DataPlan
     from bottomup.plan.files import available
-    from bottomup.plan.judging import EvaluatePlan, evaluate_plan
+    from bottomup.plan.judging import EvaluatePlan
     from bottomup.plan.model import HeadPlan, ModelPlan
+    from bottomup.plan.parts import Place, Validating, Viewing
     from bottomup.plan.training import TrainPlan, train_plan
     from bottomup.predictor import Predictor
     from bottomup.skeletons import Skeleton
@@ -32,15 +34,18 @@ _MODULES = {
     "HeadPlan": "plan.model",
     "Instances": "types",
     "ModelPlan": "plan.model",
+    "Place": "plan.parts",
     "PoseModel": "model",
     "Prediction": "types",
     "Predictor": "predictor",
+    "Settings": "engine.settings",
     "Skeleton": "skeletons",
     "Task": "types",
     "TrainPlan": "plan.training",
+    "Validating": "plan.parts",
+    "Viewing": "plan.parts",
     "available": "plan.files",
     "evaluate": "workflows.evaluate",
-    "evaluate_plan": "plan.judging",
     "load": "loading",
     "save": "loading",
     "train": "workflows.train",
@@ -54,16 +59,19 @@ __all__ = [
     "HeadPlan",
     "Instances",
     "ModelPlan",
+    "Place",
     "PoseModel",
     "Prediction",
     "Predictor",
+    "Settings",
     "Skeleton",
     "Task",
     "TrainPlan",
+    "Validating",
+    "Viewing",
     "__version__",
     "available",
     "evaluate",
-    "evaluate_plan",
     "load",
     "save",
     "train",

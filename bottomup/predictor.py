@@ -99,6 +99,16 @@ class Predictor:
         parts = f"{backbone}, heads {', '.join(self.model.heads)}, {type(self.decoder).__name__}"
         return f"Predictor({parts}; {self.side} side {self.input_size} px, {self.views}, on {self.device})"
 
+    @property
+    def scales(self) -> Sequence[float]:
+        """The factors of ``input_size`` at which images are seen."""
+        return self.views.scales
+
+    @property
+    def flip(self) -> bool:
+        """Whether the mirrored view of each scale is seen, too."""
+        return self.views.flip
+
     @overload  # a text is a sequence of texts, too, but one path here
     def __call__(self, images: str | Path | NDArray[np.uint8] | PillowImage) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload

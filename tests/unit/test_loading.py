@@ -103,7 +103,7 @@ def test_options_of_the_predictor_come_before_the_files(tmp_path: Path) -> None:
         ("best.pt", {"flipp": True}, "load: no option named 'flipp'; did you mean 'flip'"),
         ("best.pt", {"scales": [0.0]}, "scales should be positive"),
         ("best.pt", {"input_size": "large"}, "load.input_size should be a whole number, got 'large'"),
-        ("best.pt", {"overrides": ["decoder.windw=5"]}, "decoder: no option named 'windw'; did you mean 'window'"),
+        ("best.pt", {"overrides": ["decoder.windw=5"]}, "'windw'.*did you mean.*window"),
     ],
 )
 def test_mistakes_get_one_sentence(
