@@ -49,9 +49,9 @@ def load(
 def save(path: str | Path, plan: ModelPlan, model: PoseModel) -> Path:
     """Write a model built in Python, trained or not, as a checkpoint that ``load`` reads, whole or not at all.
 
-    ``plan`` is the description that ``model`` was built by, ``model, decoder = plan.compose(task)``: the checkpoint carries it, so
-    all of its components have to be registered. Raises ConfigError or CheckpointError, and writes nothing, where the plan
-    describes another model or the weights are not finite.
+    ``plan`` describes it by registered components: the model is ``plan.compose(task)``'s, or was assembled from the same
+    constructors. Of what has no weights, as a decoder and its thresholds, the plan's word counts. Raises ConfigError or
+    CheckpointError, and writes nothing, where the plan describes other weights or these are not finite.
     """
     carried = plan.carried()
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import pytest
 import torch
 
 from bottomup import ModelPlan, Predictor, Task, load, save
+from bottomup.assembly import HeadSpec, assemble
+from bottomup.backbones.hourglass import Hourglass
+from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
+from bottomup.heads.heatmap import Heatmap
+from bottomup.heads.tags import Tags
 from bottomup.skeletons import COCO
 from tests.coco_folders import drawn, untrained
 
@@ -52,6 +58,13 @@ def test_a_model_built_in_python_is_read_back_as_it_was(method: str, tmp_path: P
     read = load(save(tmp_path / "own.pt", plan, model), score_threshold=0.0)
     assert (read.input_size, read.side) == (64, "square")
     assert_same(read, predictor)
+
+
+def test_a_model_assembled_from_constructors_is_saved_by_its_description(tmp_path: Path) -> None:
+    heads = {"heatmap": HeadSpec(partial(Heatmap, sigma=8.0)), "tags": HeadSpec(partial(Tags, dim=2), weight=1e-3)}
+    decoder = AssociativeEmbedding(Task(COCO), detection_threshold=0.001)
+    model = assemble(Hourglass(stacks=1, levels=2, channels=8, growth=4), Task(COCO), heads, decoder=decoder)
+    assert_same(load(save(tmp_path / "own.pt", described(), model)), Predictor(model, decoder, input_size=64))
 
 
 def test_a_plan_of_another_model_is_refused_and_nothing_written(tmp_path: Path) -> None:

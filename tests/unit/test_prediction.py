@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_overloads, get_type_hints
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bottomup import load
+from bottomup import Predictor, load
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
+from bottomup.images import Image
 from bottomup.instances import Instances
 from bottomup.masks import Masks
 from bottomup.prediction import Prediction
@@ -115,6 +118,13 @@ def test_one_image_gives_a_prediction_and_several_a_list(weights: Path, tmp_path
         found = predictor(several)
         assert isinstance(found, list) and len(found) == 2
     assert len(predictor.predict(tmp_path)) == 2 and len(predictor.predict(tmp_path / "a.png")) == 1
+
+
+def test_type_checkers_are_told_so() -> None:
+    told = {get_type_hints(call)["images"]: get_type_hints(call)["return"] for call in get_overloads(Predictor.__call__)}
+    assert list(told.values()) == [Prediction, list[Prediction]]
+    one, several = told
+    assert set(get_args(one)) == set(get_args(Image)) and several == Sequence[Image]
 
 
 @pytest.mark.parametrize("views", [{}, {"scales": [1.0, 0.5], "views": "instances"}], ids=str)
