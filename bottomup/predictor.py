@@ -25,6 +25,7 @@ from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import Image, find_images, is_one, pixels_of
 from bottomup.model import PoseModel
 from bottomup.ops.shown import shown
+from bottomup.options import BelowOne, Count, Positive, check_values
 from bottomup.precision import Precision
 from bottomup.stages import Decoder
 from bottomup.thresholds import Thresholds
@@ -68,20 +69,21 @@ class Predictor:
         model: PoseModel,
         decoder: Decoder,
         *,
-        input_size: int = 512,
+        input_size: Count = 512,
         side: Side = "long",
-        scales: Sequence[float] = (1.0,),
-        head_scales: Mapping[str, Sequence[float]] | None = None,
+        scales: Sequence[Positive] = (1.0,),
+        head_scales: Mapping[str, Sequence[Positive]] | None = None,
         flip: bool = False,
         views: Kind = "maps",
-        batch_size: int = 8,
+        batch_size: Count = 8,
         precision: Precision = "fp32",
         device: str | torch.device = "cpu",
         orientation: Orientation = "upright",
         bit_depth: int | None = None,
-        score_threshold: float | None = None,
-        keypoint_threshold: float | None = None,
+        score_threshold: BelowOne | None = None,
+        keypoint_threshold: BelowOne | None = None,
     ) -> None:
+        check_values("predictor", {"input_size": input_size, "batch_size": batch_size}, {"input_size": Count, "batch_size": Count})
         if side not in get_args(Side):
             raise ConfigError(f"side is one of {', '.join(get_args(Side))}; got {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()

@@ -38,7 +38,7 @@ class Views:
     flip: bool = False
     kind: Kind = "maps"
     precision: Precision = "fp32"
-    model: PoseModel
+    model: PoseModel = field(repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -57,9 +57,9 @@ class Views:
             warn_of_mirroring(self.model.task.skeleton)
 
     def __str__(self) -> str:
-        own = "".join(f", {name} at {' and '.join(map(str, scales))}" for name, scales in self.head_scales.items())
-        several = f" as {self.kind}" if len(self.scales) > 1 else ""
-        return f"scales {' and '.join(map(str, self.scales))}{several}{own}{', flipped' if self.flip else ''}"
+        kind = f" as {self.kind}" if len(self.scales) > 1 else ""
+        own = "".join(f", {name} at {_listed(scales)}" for name, scales in self.head_scales.items())
+        return f"at {_listed(self.scales)}{kind}{own}{', flipped' if self.flip else ''}"
 
     @property
     def largest(self) -> float:
@@ -122,6 +122,10 @@ class Views:
         with torch.autocast(device, precision) if precision is not torch.float32 else contextlib.nullcontext():
             result: Outputs = self.model(images, given=given, trim=True, wanted=wanted)[0]
         return result
+
+
+def _listed(scales: Sequence[float]) -> str:
+    return f"scale{'s' if len(scales) > 1 else ''} {' and '.join(f'{scale:g}' for scale in scales)}"
 
 
 def _check_factors(where: str, scales: Sequence[float]) -> None:

@@ -102,7 +102,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_predictor_in_a_line_says_what_runs_and_how(weights: Path) -> None:
     line = repr(load(weights, input_size=64, scales=[1.0, 0.5], flip=True))
     model = "Hourglass, heads heatmap, tags, AssociativeEmbedding"
-    assert line == f"Predictor({model}; long side 64 px, scales 1.0 and 0.5 as maps, flipped, on cpu)"
+    assert line == f"Predictor({model}; long side 64 px, at scales 1 and 0.5 as maps, flipped, on cpu)"
 
 
 # ---- what the predictor gives ----------------------------------------------------------------------------------------------
