@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 from torchvision.ops import box_iou
 
 from bottomup.benchmark.results import Row, write_result
+from bottomup.data.dataset import GroundTruth
 from bottomup.decoders.prn import Prn
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.records import by_image
@@ -87,7 +88,7 @@ def measure(overrides: list[str]) -> dict[str, float]:
         truth = without(evaluation.ground_truth, left_out)
         return evaluate_keypoints(evaluation.predictions, truth, skeleton, plan.max_people)["AP"]
 
-    annotations: list[Annotation] = evaluation.ground_truth["annotations"]  # type: ignore[assignment]
+    annotations: list[Annotation] = evaluation.ground_truth["annotations"]
     return {
         "AP": evaluation.metrics["AP"],
         "AR": evaluation.metrics["AR"],
@@ -112,7 +113,7 @@ def isolated(annotations: Sequence[Annotation]) -> set[int]:
     return alone
 
 
-def without(ground_truth: Mapping[str, Any], left_out: set[int]) -> dict[str, Any]:
+def without(ground_truth: GroundTruth, left_out: set[int]) -> GroundTruth:
     """The ground truth in which some people count as crowds do: neither right nor wrong."""
     people = [person | {"iscrowd": 1} if person["id"] in left_out else person for person in ground_truth["annotations"]]
     return {**ground_truth, "annotations": people}

@@ -47,7 +47,7 @@ def measure(predictor: Predictor, dataset: Dataset, workers: int) -> Iterator[Ro
     assert skeleton is not None  # evaluate_dataset refuses a data set without
     trained = evaluate_dataset(predictor, dataset, workers=workers, progress=True)
     truth = trained.ground_truth
-    swapped = evaluate_keypoints([swap(found, skeleton.flip) for found in trained.predictions], truth, skeleton)
+    swapped = evaluate_keypoints([swap(found, skeleton.flip_order) for found in trained.predictions], truth, skeleton)
     predictor.decoder = Tagless(predictor.decoder)
     tagless = evaluate_dataset(predictor, dataset, workers=workers, progress=True).metrics
     for name, metrics in (("as trained", trained.metrics), ("tags zero", tagless), ("sides swapped", swapped)):

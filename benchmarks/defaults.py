@@ -104,7 +104,7 @@ PERSONLAB = (
         *_table("personlab_best", "1201", "one more short offset, 1201"), _BEST,
     ),
     Change(
-        "whose a pixel is that several claim", "`decoder.masks=nearest`, Google's", "`exclusive`, of `decoder=personlab_best`",
+        "whose a pixel is that several claim", "`decoder.masks.mode=nearest`, Google's", "`exclusive`, of `decoder=personlab_best`",
         "mask AP, 195 images", *_table("bodypix_weights", "nearest, 513", "exclusive, 513", "mask_AP"), _BODYPIX,
     ),
 )  # fmt: skip

@@ -62,7 +62,7 @@ def measure(overrides: Sequence[str]) -> Iterator[Row]:
 
 
 def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
-    """What an evaluation is told: the model, the data and the most people of an image that count."""
+    """What an evaluation needs: the model, the data and the most people of an image that count."""
     plan = evaluate_plan(overrides)
     dataset = plan.data.dataset("val", plan.limit)
     predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), None, dataset.task)
@@ -71,7 +71,7 @@ def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
 
 def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
     """Of each image the masks of people who have keypoints, read at the cells of the predictor's segmentation; all of score 1."""
-    truth: dict[str, Any] = dataset.ground_truth()
+    truth = dataset.ground_truth()
     images, people = {image["id"]: image for image in truth["images"]}, by_image(truth["annotations"])
     (grid,) = {predictor.model.grids[key] for key in predictor.model.grids if key.startswith("segmentation")}
     for _, sample in predictor.samples(dataset, FIELDS):
@@ -82,7 +82,7 @@ def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
         if levels:
             masks = Masks.of_levels(torch.stack(levels), grid).transform(invert(sample.to_input))
             instances = replace(instances, masks=masks)
-        yield Prediction(instances, sample.size, image_id=sample.image_id)
+        yield Prediction(instances, sample.file_size, image_id=sample.image_id)
 
 
 def read_at_cells(mask: NDArray[np.bool_], sample: Sample, grid: Grid) -> Tensor:

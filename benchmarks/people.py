@@ -22,7 +22,7 @@ from benchmarks.scenes_personlab import scene_batch
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
-from bottomup.decoders.personlab import Personlab
+from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
 from bottomup.decoders.prn import Prn as PrnDecoder
 from bottomup.geometry import Grid
@@ -71,8 +71,12 @@ def decodings(batch: Batch) -> Iterator[tuple[str, Grid, Decode]]:
     fields = [kind(source, TASK, radius=radius) for kind in (ShortOffsets, MidOffsets, LongOffsets)]
     disks = Heatmap(source, TASK, shape="disk", criterion="mse", radius=radius)
     outputs = _ideal(batch, [disks, *fields, Segmentation(source, TASK)])
-    options: dict[str, Any] = {"max_people": count, "radius": radius, "max_peaks": max(40, count), "nms_radius": radius / 3}
-    yield "PersonLab", grid, _decoded(Personlab(TASK, masks=None, **options), outputs, grid)
+    options: dict[str, Any] = {
+        "max_people": count,
+        "voting": Voting(radius=radius, max_peaks=max(40, count)),
+        "suppression": Suppression(radius=radius / 3),
+    }
+    yield "PersonLab", grid, _decoded(Personlab(TASK, masks=InstanceMasks(mode=None), **options), outputs, grid)
     yield "PersonLab with masks", grid, _decoded(Personlab(TASK, **options), outputs, grid)
     yield (
         "PersonLab, Google's decoder",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,7 +25,7 @@ _COST = ("backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %
 def matrix_table(name: str, *more: str) -> str:
     """One row a combination of benchmarks/results/``name``.json, with columns ``more``, and why others have none."""
     results = read_results([RESULTS / f"{name}.json"])
-    return "\n\n".join([*results.setting, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
+    return "\n\n".join([*results.conditions, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
 
 
 def decode_table() -> str:
@@ -144,7 +145,14 @@ def _scenes(heading: str, ratio: str, rows: list[Row]) -> str:
 
 
 def _options(row: Row) -> str:
-    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or NOTHING
+    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in _flat(row["options"])) or NOTHING
+
+
+def _flat(options: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Options with their paths, those in groups in their place."""
+    for name, value in options.items():
+        inside = _flat(value) if isinstance(value, dict) else None
+        yield from ((name, value),) if inside is None else ((f"{name}.{path}", entry) for path, entry in inside)
 
 
 def render(text: str) -> str:

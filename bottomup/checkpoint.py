@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from bottomup.errors import BottomupWarning, CheckpointError
 from bottomup.ops.finite import not_finite
-from bottomup.paths import path_of
+from bottomup.options import moved
+from bottomup.paths import path_of, written_whole
 from bottomup.skeletons import Skeleton
+from bottomup.stages import DECODERS
 from bottomup.types import Task
 from bottomup.version import __version__
 
@@ -40,11 +41,9 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
-    """Write to a temporary name, flush, rename; CheckpointError, and nothing written, where weights are not finite."""
+    """Write a checkpoint whole or not at all; CheckpointError, and nothing written, where weights are not finite."""
     target = path_of(path)
     _check_finite(f"{target} is not written", checkpoint)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
     data = {
         "format": _FORMAT,
         "config": checkpoint.config,
@@ -54,11 +53,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
         "training": checkpoint.training,
         "versions": checkpoint.versions,
     }
-    with partial.open("wb") as file:
+    with written_whole(target) as file:
         torch.save(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
     return target
 
 
@@ -80,7 +76,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
         )
     checkpoint = Checkpoint(
-        config=data["config"],
+        config=_current(data["config"]),
         task=task_from_dict(data["task"]),
         model=data["model"],
         average=data["average"],
@@ -89,6 +85,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     )
     _check_finite(str(path), checkpoint)
     return checkpoint
+
+
+def _current(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the decoder's options under the names that they have now, whichever version wrote it."""
+    decoder = config.get("decoder")
+    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)} if decoder else config
 
 
 def _check_finite(where: str, checkpoint: Checkpoint) -> None:
@@ -159,12 +161,19 @@ def initialise(model: nn.Module, paths: Sequence[str | Path]) -> list[str]:
     return [name for name in own if name not in matching]
 
 
-def task_to_dict(task: Task) -> dict[str, Any]:
+class SavedTask(TypedDict):
+    """A task as plain data."""
+
+    skeleton: dict[str, Any] | None  # as of Skeleton.to_dict
+    categories: list[str]
+
+
+def task_to_dict(task: Task) -> SavedTask:
     """A task as plain data."""
     return {"skeleton": task.skeleton.to_dict() if task.skeleton else None, "categories": list(task.categories)}
 
 
-def task_from_dict(data: Mapping[str, Any]) -> Task:
+def task_from_dict(data: SavedTask) -> Task:
     """The inverse of ``task_to_dict``."""
     skeleton = Skeleton.from_dict(data["skeleton"]) if data["skeleton"] else None
     return Task(skeleton, tuple(data["categories"]))

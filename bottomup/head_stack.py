@@ -47,6 +47,10 @@ class HeadStack(nn.Module):
         assert isinstance(head, Head)
         return head
 
+    def is_due(self, stage: int, outputs: Outputs) -> bool:
+        """Whether the head is there on a stage (counted from the end) and not all of its outputs are."""
+        return -stage <= len(self) and not self.at(stage).provides.keys() <= outputs.keys()
+
     def run(self, stage: int, features: Features, outputs: Outputs) -> Outputs:
         """Run the head of a stage (counted from the end) on its levels of that stage's features."""
         head = self.at(stage)

@@ -24,7 +24,7 @@ _SUFFIXES = {
 Image = str | Path | NDArray[np.uint8] | PillowImage
 
 _UPRIGHT = ImageReader()
-_LOOKED_AT = 10_000  # entries of folders, where an image is looked for to be told of: a whole disk would take minutes
+_LOOKED_AT = 10_000  # entries of folders, where an image is looked for to name it in an error: a whole disk would take minutes
 
 
 def is_one(images: object) -> bool:
@@ -60,8 +60,8 @@ def _said(files: Iterable[Path]) -> str:
     """How many files there are of each kind that is not read, and what to do with them."""
     kinds = [(refused_by_name(file), file.name) for file in files]
     counts, examples = Counter(kind for kind, _ in kinds), dict(reversed(kinds))
-    told = [f"{count} such as {examples[kind]}: {kind.said(examples[kind])}" for kind, count in counts.items() if kind]
-    return "; ".join(told)
+    kinds_found = [f"{count} such as {examples[kind]}: {kind.said(examples[kind])}" for kind, count in counts.items() if kind]
+    return "; ".join(kinds_found)
 
 
 def _instead(where: str | Path, found: Sequence[Path], others: str) -> str:

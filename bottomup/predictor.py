@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, overload
+from typing import Annotated, Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -19,13 +19,12 @@ from bottomup.data.dataset import Dataset
 from bottomup.data.labels import Labels
 from bottomup.data.letterbox import Side, letterbox
 from bottomup.data.loader import buckets, collate, prepared_samples
-from bottomup.errors import ConfigError
 from bottomup.geometry import invert
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import Image, find_images, is_one, pixels_of
 from bottomup.model import PoseModel
 from bottomup.ops.shown import shown
-from bottomup.options import BelowOne, Count, Positive, check_values
+from bottomup.options import BelowOne, Count, Positive, checked
 from bottomup.precision import Precision
 from bottomup.stages import Decoder
 from bottomup.thresholds import Thresholds
@@ -43,6 +42,7 @@ class Look(NamedTuple):
     to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
 
 
+@checked("predictor")
 class Predictor:
     """Runs a model and its decoder on images.
 
@@ -69,7 +69,7 @@ class Predictor:
         model: PoseModel,
         decoder: Decoder,
         *,
-        input_size: Count = 512,
+        input_size: Annotated[Count, "px"] = 512,
         side: Side = "long",
         scales: Sequence[Positive] = (1.0,),
         head_scales: Mapping[str, Sequence[Positive]] | None = None,
@@ -83,9 +83,6 @@ class Predictor:
         score_threshold: BelowOne | None = None,
         keypoint_threshold: BelowOne | None = None,
     ) -> None:
-        check_values("predictor", {"input_size": input_size, "batch_size": batch_size}, {"input_size": Count, "batch_size": Count})
-        if side not in get_args(Side):
-            raise ConfigError(f"side is one of {', '.join(get_args(Side))}; got {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
         self.input_size, self.side, self.batch_size = input_size, side, batch_size
@@ -192,7 +189,7 @@ class Predictor:
     def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
         found = self.decoder(outputs, frame)
-        per_image = zip(found, self.views.to_frame(batch, frame), batch.sizes, batch.image_ids, strict=True)
+        per_image = zip(found, self.views.to_frame(batch, frame), batch.file_sizes, batch.image_ids, strict=True)
         return [
             self._named(to_image(prediction, to_view, size, image_id, frame, row))
             for row, (prediction, to_view, size, image_id) in enumerate(per_image)

@@ -11,10 +11,10 @@ Stages are aligned at the end: the last stage of every part is the prediction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +22,11 @@ from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample
-from bottomup.options import Options
 from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
-from bottomup.types import Batch, Features, Frame, IgnoreMap, Instances, Outputs, Prediction, Targets, Task
+from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
 
-Predict = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
+FeedBack = Callable[[Features, int], Tensor]  # (a stage's features, its index) -> its fed-back maps (B, C, h, w)
 
 
 class Level(NamedTuple):
@@ -60,7 +59,8 @@ class Normalisation:
     std: tuple[float, float, float]
 
 
-NORMALISATIONS = {
+NormalisationName = Literal["imagenet", "none", "symmetric"]
+NORMALISATIONS: dict[NormalisationName, Normalisation] = {
     "imagenet": Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "none": Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # RGB in [0, 1], as pose-ae-train feeds it
     "symmetric": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # RGB in [-1, 1], as TensorFlow's MobileNets
@@ -76,8 +76,8 @@ class Backbone(nn.Module, ABC):
     feeds_back: bool = False  # whether predictions of a stage enter the next
 
     @abstractmethod
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
-        """Features of every stage; ``predict`` is called once for every stage but the last where ``feeds_back``."""
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
+        """Features of every stage; ``feed_back`` is called once for every stage but the last where ``feeds_back``."""
 
     def connect(self, channels: int) -> None:
         """Take ``channels`` fed-back channels in; called once, before training, where ``feeds_back``."""
@@ -183,7 +183,11 @@ class Head(nn.Module, ABC):
     def ideal(self, batch: Batch) -> Outputs:
         """What a flawless network would give."""
 
-    def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
+    def teaching(self, batch: Batch) -> Outputs:
+        """What takes the place of its outputs where heads after it train on annotations alone (teacher forcing): ideal ones."""
+        return self.ideal(batch)
+
+    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Undo a horizontal flip of its maps: mirror them and swap left and right keypoints; x offsets change sign."""
         return {key: self._unflip(outputs[key], axes) for key, axes in self.provides.items()}
 
@@ -193,7 +197,7 @@ class Head(nn.Module, ABC):
             raise NotImplementedError(f"{type(self).__name__} must define flip for its output with axes ({axes})")
         maps = maps.flip(-1)
         if "K" in letters and self.task.skeleton is not None:
-            maps = maps.index_select(letters.index("K"), torch.tensor(self.task.skeleton.flip, device=maps.device))
+            maps = maps.index_select(letters.index("K"), torch.tensor(self.task.skeleton.flip_order, device=maps.device))
         if letters[-3] == "2":  # an offset field: x points the other way
             maps = maps * maps.new_tensor((-1.0, 1.0)).view(2, 1, 1)
         return maps
@@ -216,15 +220,6 @@ class Head(nn.Module, ABC):
             return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
 
         return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
-
-
-def ignore_maps(component: str, names: Sequence[str]) -> frozenset[str]:
-    """The ignore maps that the option ``ignore`` of a component ("head heatmap") names; ConfigError where it lists others."""
-    options = Options(component)
-    options.check("ignore", names, isinstance(names, Sequence) and not isinstance(names, str), "a list, as [crowd, padding]")
-    for name in names:
-        options.choice("ignore", str(name), IgnoreMap)
-    return frozenset(names)
 
 
 def _mean_probability(logits: Tensor) -> Tensor:

@@ -78,13 +78,13 @@ class People:
         """Some of the people, by mask, indices or slice."""
         return People(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
-    def transform(self, matrix: NDArray[np.float64], flip: tuple[int, ...]) -> People:
-        """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip``."""
+    def transform(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> People:
+        """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip_order``."""
         matrix32 = matrix.astype(np.float32)
         keypoints = transform_points(self.keypoints, matrix32)
         visibility = self.visibility
         if mirrors(matrix):
-            keypoints, visibility = keypoints[:, flip], visibility[:, flip]
+            keypoints, visibility = keypoints[:, flip_order], visibility[:, flip_order]
         boxes = transform_boxes(self.boxes, matrix32)
         return replace(self, keypoints=keypoints, visibility=visibility, boxes=boxes, areas=self.areas * area_scale(matrix32))
 
@@ -98,7 +98,7 @@ class Sample:
     ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each
     instances: NDArray[np.int16] | None  # (H, W): 0 none, n + 1 inside the mask of person n alone, -1 inside several
     image_id: int
-    size: tuple[int, int]  # (H, W) of the file
+    file_size: tuple[int, int]  # (H, W)
     to_input: NDArray[np.float64]  # (2, 3) affine, image px -> this frame's px
     content: tuple[float, float, float, float] | None = None  # xyxy of the image without padding; None: all of it
     frame: tuple[int, int] | None = None  # (H, W) of this frame where there is no image to say it
@@ -114,7 +114,7 @@ class Sample:
             ignore={},
             instances=None,
             image_id=image_id,
-            size=(pixels.shape[0], pixels.shape[1]),
+            file_size=(pixels.shape[0], pixels.shape[1]),
             to_input=np.eye(2, 3),
         )
 
@@ -122,7 +122,7 @@ class Sample:
     def shape(self) -> tuple[int, int]:
         """(H, W) of the frame that it is in."""
         shape = self.frame if self.image is None else (self.image.shape[1], self.image.shape[2])
-        assert shape is not None  # whoever leaves the image out says the frame
+        assert shape is not None  # a sample without an image has a frame
         return shape
 
     @property
@@ -132,12 +132,12 @@ class Sample:
             raise ValueError(f"image {self.image_id} is needed, but only its labels were read")
         return self.image
 
-    def move_people(self, matrix: NDArray[np.float64], flip: tuple[int, ...]) -> Sample:
+    def move_people(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> Sample:
         """The sample with its people moved by an affine matrix (2, 3), as ``People.transform`` does; image and maps stay."""
         annotated = self.annotated
         if annotated is not None and mirrors(matrix):
-            annotated = annotated[list(flip)]
-        people = self.people.transform(matrix, flip)
+            annotated = annotated[list(flip_order)]
+        people = self.people.transform(matrix, flip_order)
         return replace(self, people=people, annotated=annotated, to_input=chain(self.to_input, matrix))
 
 
@@ -155,7 +155,7 @@ class Batch:
     present: Tensor  # (B, N) bool: False is padding, or somebody just out of the picture
     content: Tensor  # (B, 4) float32 xyxy
     image_ids: tuple[int, ...]
-    sizes: tuple[tuple[int, int], ...]
+    file_sizes: tuple[tuple[int, int], ...]  # (H, W) each
     to_input: Tensor  # (B, 2, 3) float64
     ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import pytest
 
-from bottomup.benchmark.results import read_result, setting_of
+from bottomup.benchmark.results import circumstances_of, read_result
 from bottomup.cli import main
 from bottomup.commands import benchmark
 from bottomup.errors import DataError, InterruptedRunError
@@ -115,7 +115,7 @@ def test_what_was_measured_stays_as_it_is_with_where_and_when(again: Path, folde
     first, second, third = run_again(again, folder.parent / "matrix.yaml")
     assert tried == ["personlab"] and third["status"] == "failed" and "not now" in third["reason"]
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert setting_of(first) == setting_of(json.loads(tags.read_text())) and setting_of(second) == elsewhere
+    assert circumstances_of(first) == circumstances_of(json.loads(tags.read_text())) and circumstances_of(second) == elsewhere
     assert second["figures"] == first["figures"] | second["figures"] and first.keys() == second.keys()
 
 

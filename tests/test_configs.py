@@ -52,7 +52,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: 
     model, _ = ModelPlan.of(config).compose(Task(COCO))
     side = model.side(64)
     batch = make_batch([2, 1], (side, side))
-    given = model.ideal(batch, config["given"])
+    given = model.teaching(batch, config["given"])
     compute_losses(model, model(batch.images, given=given, stages="all"), batch).total.mean().backward()
     missing = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert not missing

@@ -112,8 +112,8 @@ def test_head_sees_the_mirror_image_mirrored(head: Head, dataset: Dataset) -> No
     batch = batch_of(dataset)
     assert batch.images is not None
     assert dataset.task.skeleton is not None
-    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), dataset.task.skeleton.flip)
-    undone = head.flip(head.ideal(mirrored), Frame(head.grids, batch.size, mirrored.content))
+    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), dataset.task.skeleton.flip_order)
+    undone = head.unflip(head.ideal(mirrored), Frame(head.grids, batch.size, mirrored.content))
     for key, maps in head.ideal(batch).items():
         torch.testing.assert_close(undone[key], maps)
 
@@ -169,7 +169,7 @@ def test_dataset_reads_whole_images_with_their_people(dataset: Dataset) -> None:
     maps = frozenset({"crowd", "unannotated", "unmasked", "instances"})
     for index, image_id in enumerate(dataset.image_ids):
         sample = dataset.sample(index, maps)
-        assert (sample.image_id, sample.content, sample.image.shape) == (image_id, None, (3, *sample.size))
+        assert (sample.image_id, sample.content, sample.image.shape) == (image_id, None, (3, *sample.file_size))
         assert (sample.to_input == np.eye(2, 3)).all()
         assert sample.ignore.keys() == maps - {"instances"}
         assert sample.instances is not None
@@ -187,7 +187,7 @@ def test_dataset_people_are_found_in_its_ground_truth(dataset: Dataset) -> None:
     for index, image_id in enumerate(dataset.image_ids):
         keypoints = torch.from_numpy(dataset.people(index).keypoints)
         found = Instances.of_keypoints(keypoints, torch.ones(keypoints.shape[:2]), torch.ones(len(keypoints)))
-        predictions.append(Prediction(found, dataset.sample(index, frozenset()).size, image_id=image_id))
+        predictions.append(Prediction(found, dataset.sample(index, frozenset()).file_size, image_id=image_id))
     assert evaluate_keypoints(predictions, dataset.ground_truth(), skeleton)["AP"] == pytest.approx(1.0)
 
 

@@ -48,7 +48,7 @@ def test_personlab_mirrors_the_skeletons_of_files(case: str, cases: Path, tmp_pa
 def test_squeezed_names_have_coco_s_mirror_image(cases: Path) -> None:
     plan = train_plan(["data=coco", f"data.root={cases}/names_squeezed"])
     skeleton = plan.data.dataset("train").task.skeleton
-    assert skeleton is not None and skeleton.flip == COCO.flip and len(skeleton.flip_pairs) == 8
+    assert skeleton is not None and skeleton.flip_order == COCO.flip_order and len(skeleton.flip_pairs) == 8
 
 
 def test_photos_show_one_picture_or_are_refused(cases: Path) -> None:

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -57,11 +56,11 @@ SHOWN = Thresholds(score=0.75)  # people, of the report's page: as torchvision's
 _OWN = ("weights", "ours", "output", "peer")  # what is no override of bottomup benchmark here
 _WARM_UP = 3  # images that are not counted
 
-Config = Mapping[str, Any]
+Config = Mapping[str, object]
 Model = Callable[[list[Tensor]], list[dict[str, Tensor]]]
 
 
-def network(weights: str | None, options: Mapping[str, Any]) -> nn.Module:
+def network(weights: str | None, options: Mapping[str, object]) -> nn.Module:
     """torchvision's network, of a file's weights or untrained; an error of ours where options or file do not fit."""
     known = inspect.signature(KeypointRCNN).parameters  # others torchvision passes over
     for name in options.keys() - known.keys():

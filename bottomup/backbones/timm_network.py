@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self
 
 import timm
@@ -16,8 +16,7 @@ from bottomup.backbones.pretrained import load_file
 from bottomup.backbones.strided_depthwise import keep_strided_depthwise
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
-from bottomup.registry import unknown
-from bottomup.stages import NORMALISATIONS, FeatureSpec, Level, Normalisation
+from bottomup.stages import FeatureSpec, Level
 from bottomup.types import Features
 
 _STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}  # undilated
@@ -90,13 +89,6 @@ class TimmNetwork(nn.Module):
         return self
 
 
-def normalisation_named(name: str) -> Normalisation:
-    """A normalisation of stages.NORMALISATIONS; ConfigError with the nearest names."""
-    if name not in NORMALISATIONS:
-        raise ConfigError("backbone: " + unknown("normalisation", name, list(NORMALISATIONS)))
-    return NORMALISATIONS[name]
-
-
 def _level_indices(network: str) -> dict[str, int]:
     """The index of timm's deepest feature of each stride; ConfigError for an unknown network or one without all four."""
     if not timm.is_model(network):
@@ -110,7 +102,7 @@ def _level_indices(network: str) -> dict[str, int]:
     return found
 
 
-def _create(network: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
+def _create(network: str, pretrained: bool, options: dict[str, Any]) -> Any:
     try:
         return timm.create_model(network, pretrained=pretrained, **options)
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:

@@ -120,7 +120,7 @@ def _combination(common: list[str], axes: Mapping[str, Mapping[str, list[str]]],
     return Cell(", ".join(choice), choices, _latest([*common, *own]))
 
 
-def training_key(config: Mapping[str, Any], of: Sequence[str]) -> str:
+def training_key(config: Mapping[str, object], of: Sequence[str]) -> str:
     """A name for all trainings that are one: those whose parts ``of`` the configuration are equal."""
     parts = yaml.safe_dump({name: config.get(name) for name in of}, sort_keys=True)
     return hashlib.sha1(parts.encode()).hexdigest()[:10]

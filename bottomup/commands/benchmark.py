@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
-from bottomup.benchmark.results import Row, blank_row, file_hash, read_result, setting, setting_of, write_result
+from bottomup.benchmark.results import Result, Row, blank_row, circumstances, circumstances_of, file_hash, read_result, write_result
 from bottomup.data.kept import sharing
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
 from bottomup.plan.benchmarking import benchmark_plan
@@ -44,7 +44,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
         rows.append(row)
         print(f"{number}/{len(cells)} {cell.name}: {_told(row)}{' (was there)' if known else ''}", flush=True)
         latest = max(rows, key=lambda row: str(row["date"]))
-        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, measured=setting_of(latest))
+        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, measured=circumstances_of(latest))
     print(f"{folder}/{TABLE}")
     if all(row["status"] != "measured" for row in rows):
         raise BottomupError(f"nothing could be measured; {folder}/{TABLE} has the reason of each combination")
@@ -99,17 +99,17 @@ def _known(cell: Cell, place: Path) -> Row | None:
     if row["status"] != "measured" or not _same_weights(result):
         return None
     composed = result["config"].get("composed")  # of which rows themselves did not always say enough
-    return _blank(cell, place) | ({"judged": conditions(composed)} if composed else {}) | row | setting_of(result)
+    return _blank(cell, place) | ({"judged": conditions(composed)} if composed else {}) | row | circumstances_of(result)
 
 
 def _timed_again(row: Row, cell: Cell, place: Path, trainings: Path) -> Row:
     """A row that was there with its times taken anew, and with where, when and with which code that was; written, too."""
     plan, checkpoint = with_weights(benchmark_plan(cell.overrides), cell.overrides)
-    row = row | setting(plan.place.chosen_device()) | time_again(row, plan, checkpoint, trainings)
+    row = row | circumstances(plan.place.chosen_device()) | time_again(row, plan, checkpoint, trainings)
     return _written(row, plan.plain(), place)
 
 
-def _same_weights(result: Row) -> bool:
+def _same_weights(result: Result) -> bool:
     """Whether what was measured is still what ``weights`` names; where that has gone its figures stay."""
     (row,) = result["rows"]
     if row["training"]:
@@ -128,7 +128,7 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
     try:
         plan = benchmark_plan(cell.overrides)
         config = plan.plain()
-        row |= setting(plan.place.chosen_device())
+        row |= circumstances(plan.place.chosen_device())
         plan, checkpoint = with_weights(plan, cell.overrides)
         config = plan.plain()
         row |= measure(plan, checkpoint, place, trainings)
@@ -146,5 +146,5 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
 def _written(row: Row, config: dict[str, Any], place: Path) -> Row:
     """A row as it is, which the cell's folder then holds with the configuration that it is of."""
     written = {"overrides": row["overrides"], "composed": config}
-    write_result(place / RESULT, "benchmark", written, [row], measured=setting_of(row))
+    write_result(place / RESULT, "benchmark", written, [row], measured=circumstances_of(row))
     return row

@@ -83,7 +83,7 @@ def describe_data(dataset: Dataset) -> str:
         )
     read = np.unique(np.linspace(0, len(dataset) - 1, min(_READ, len(dataset))).round().astype(int)).tolist()
     samples = [dataset.sample(index, frozenset()) for index in read]
-    shortest, longest = min(min(sample.size) for sample in samples), max(max(sample.size) for sample in samples)
+    shortest, longest = min(min(sample.file_size) for sample in samples), max(max(sample.file_size) for sample in samples)
     people = sum(len(sample.people) for sample in samples)
     keypoints = sum(int((sample.people.visibility > 0).sum()) for sample in samples)
     skeleton = dataset.task.skeleton.name if dataset.task.skeleton else "no skeleton"

@@ -24,9 +24,9 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     results = read_results(paths)
     beside = paths[0].parent if paths[0].suffix == ".json" else paths[0]
     output = Place(output=plan.output or str(beside)).folder("report")
-    title, setting = plan.title, "  \n".join(results.setting)  # two spaces: a new line in Markdown
+    title, conditions = plan.title, "  \n".join(results.conditions)  # two spaces: a new line in Markdown
     told = legend(table(results.measured)[0])
-    write_text(output / "report.md", f"# {title}\n\n{setting}\n\n{markdown(results.measured)}\n\n{told}\n")
+    write_text(output / "report.md", f"# {title}\n\n{conditions}\n\n{markdown(results.measured)}\n\n{told}\n")
     for name, svg in plots(results):
         write_text(output / f"{name.replace(' ', '_').lower()}.svg", svg)
     path = write_text(output / "report.html", page(results, title))

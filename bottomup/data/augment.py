@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from bottomup.data.letterbox import moved_labels
 from bottomup.data.transforms import Transform
 from bottomup.data.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
 from bottomup.geometry import chain
-from bottomup.options import FRACTION, FROM_ZERO, POSITIVE, Options
+from bottomup.options import Ascending, Fraction, FromZero, Positive, checked
 from bottomup.types import Sample
 
 Side = Literal["long", "short"]
@@ -64,6 +64,7 @@ class Warp:
         return np.column_stack((linear, centre - linear @ middle))
 
 
+@checked("augment")
 class Augment:
     """Random views of training images, a function of the sample and a seed.
 
@@ -87,25 +88,16 @@ class Augment:
         flip_order: tuple[int, ...],
         length: float | None = None,
         *,
-        rotate: float = 30.0,
-        scale: Sequence[float] = (0.75, 1.25),
+        rotate: Annotated[FromZero, "degrees"] = 30.0,
+        scale: Annotated[tuple[Positive, Positive], Ascending()] = (0.75, 1.25),
         scale_of: ScaleOf = "image",
         side: Side = "long",
-        translate: float = 40 / 512,
+        translate: FromZero = 40 / 512,
         centre: Centre = "image",
-        flip: float = 0.5,
+        flip: Fraction = 0.5,
         crop: bool = False,
-        transforms: Sequence[Mapping[str, Any]] = (),
+        transforms: Sequence[Mapping[str, object]] = (),
     ) -> None:
-        options = Options("augment")
-        options.choice("side", side, Side)
-        options.choice("scale_of", scale_of, ScaleOf)
-        options.choice("centre", centre, Centre)
-        options.numbers("scale", scale, POSITIVE, count=2)
-        options.check("scale", list(scale), scale[0] <= scale[1], "a range [low, high]")
-        options.number("rotate", rotate, FROM_ZERO)
-        options.number("translate", translate, FROM_ZERO)
-        options.number("flip", flip, FRACTION)
         self.flip_order, self.size, self.flip, self.centre = flip_order, size, flip, centre
         self.fill = (fill[0], fill[1], fill[2])
         self.transforms = [Transform(entry, flip_order) for entry in transforms]

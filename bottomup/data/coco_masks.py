@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_records import Record, fault, flattened, numbers
+from bottomup.data.coco_records import fault, flattened, numbers
+from bottomup.data.dataset import Record
 
 
 def read_mask(given: Any, image: Record, where: str) -> Any:
@@ -93,3 +94,33 @@ def cropped_mask(segmentation: Any, image: Record) -> tuple[NDArray[np.bool_], t
     x, y, width, height = (int(side) for side in coco_mask.toBbox(rle))
     window = slice(y, y + height), slice(x, x + width)
     return coco_mask.decode(rle)[window].astype(bool), window
+
+
+def covered(records: list[Record], image: Record) -> NDArray[np.bool_]:
+    """The pixels (H, W) of all records: their masks, else every pixel that their boxes touch."""
+    pixels = np.zeros((image["height"], image["width"]), bool)
+    masks = [mask_rle(record["segmentation"], image) for record in records if "segmentation" in record]
+    if masks:
+        pixels |= coco_mask.decode(coco_mask.merge(masks)).astype(bool)
+    for record in records:
+        if "segmentation" not in record:
+            x, y, width, height = record["bbox"]
+            paint_box(pixels, (x, y, x + width, y + height))
+    return pixels
+
+
+def paint_box(pixels: NDArray[np.bool_], box: tuple[float, float, float, float]) -> None:
+    """Set every pixel (H, W) that a box xyxy touches."""
+    x1, y1 = (max(0, int(np.floor(low))) for low in box[:2])
+    x2, y2 = (max(0, int(np.ceil(high))) for high in box[2:])
+    pixels[y1:y2, x1:x2] = True
+
+
+def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
+    """Whose mask each pixel (H, W) lies in: n + 1 for person n alone, -1 for several, 0 for nobody."""
+    owners = np.zeros((image["height"], image["width"]), np.int16)
+    for number, person in enumerate(people, start=1):
+        if "segmentation" in person:
+            inside, window = cropped_mask(person["segmentation"], image)
+            owners[window] = np.where(inside, np.where(owners[window] == 0, number, -1), owners[window])
+    return owners

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bottomup.data.dataset import Record
 from bottomup.errors import DataError
 from bottomup.paths import path_of
 from bottomup.registry import unknown
 
-Record = dict[str, Any]
 Ids = Sequence[int] | str | None  # of images: a list, a JSON file of one, none at all
 
 

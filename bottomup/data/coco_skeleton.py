@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from bottomup.data.coco_records import Record, fault
+from bottomup.data.coco_records import fault
+from bottomup.data.dataset import Record
 from bottomup.data.skeleton_tree import Pair, parts, tree_of
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.paths import path_of
@@ -27,7 +28,7 @@ _IN_TWOS = frozenset(
 _REMEDY = "correct the file or set `skeleton` in the configuration"
 
 
-def choose_skeleton(given: str | Mapping[str, Any] | None, category: Record, path: Path) -> Skeleton:
+def choose_skeleton(given: str | Mapping[str, object] | None, category: Record, path: Path) -> Skeleton:
     """The skeleton that was asked for, else the category's; DataError where its keypoints stand in another order in the file."""
     if given is None:
         return category_skeleton(category, path)
@@ -39,7 +40,7 @@ def choose_skeleton(given: str | Mapping[str, Any] | None, category: Record, pat
     return skeleton
 
 
-def read_skeleton(given: str | Mapping[str, Any]) -> Skeleton:
+def read_skeleton(given: str | Mapping[str, object]) -> Skeleton:
     """A skeleton by its built-in name, from a YAML file, or from a mapping."""
     if isinstance(given, Mapping):
         return _own_skeleton(given, "skeleton")
@@ -56,12 +57,12 @@ def read_skeleton(given: str | Mapping[str, Any]) -> Skeleton:
     return _own_skeleton(data, f"skeleton {given}")
 
 
-def _own_skeleton(data: Mapping[str, Any], where: str) -> Skeleton:
+def _own_skeleton(data: Mapping[str, object], where: str) -> Skeleton:
     try:
         skeleton = Skeleton.from_dict(data)
     except ConfigError as error:
         raise ConfigError(f"{where}: {str(error).removeprefix('skeleton: ')}") from None
-    if data.get("flip_pairs") != []:  # whoever writes that there are none has seen it
+    if data.get("flip_pairs") != []:  # an empty list says that there are none
         _warn_of_sides(where, skeleton, "name them in `flip_pairs`, or write `flip_pairs: []`")
     return skeleton
 

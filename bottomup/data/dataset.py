@@ -5,13 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.registry import Registry
 from bottomup.types import People, Sample, Task
+
+Record = dict[str, Any]  # of an image, an annotation or a category: a JSON object with COCO's fields, and others
+
+
+class GroundTruth(TypedDict):
+    """What is annotated, as COCO's files have it and pycocotools reads it: keypoints are indices of pixels."""
+
+    images: list[Record]
+    annotations: list[Record]
+    categories: list[Record]
+    info: NotRequired[Record]
 
 
 class Dataset(ABC):
@@ -39,7 +50,7 @@ class Dataset(ABC):
         """The people of one image, without reading the image where the format allows it."""
 
     @abstractmethod
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """What is annotated in the images at ``indices`` (default: all), as a COCO dictionary for pycocotools."""
 
     def source(self, index: int) -> tuple[Dataset, int]:

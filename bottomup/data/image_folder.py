@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bottomup.data.dataset import Record
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.image_files import ImageReader, Orientation, exif_orientation, swaps_sides
-
-Record = dict[str, Any]
 
 
 class ImageFolder:

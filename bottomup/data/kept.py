@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
-from bottomup.data.dataset import Dataset
+from bottomup.data.dataset import Dataset, GroundTruth
 from bottomup.types import People, Sample
 
 
@@ -43,7 +42,7 @@ class Kept(Dataset):
         """The same image of ``dataset``."""
         return self.dataset, index
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """What is annotated in the images at ``indices`` (default: all)."""
         return self.dataset.ground_truth(indices)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.dataset import Dataset
+from bottomup.data.dataset import Dataset, GroundTruth
 from bottomup.types import People, Sample
 
 _GROWTH = 0.5  # of a box's sides; keypoints further off are in no crop of it
@@ -33,7 +32,7 @@ class Labels(Dataset):
         """The same image of ``dataset``."""
         return self.dataset, index
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """What is annotated in the images at ``indices`` (default: all)."""
         return self.dataset.ground_truth(indices)
 
@@ -81,7 +80,7 @@ class Persons(Dataset):
         """The image of ``dataset`` that the person is in."""
         return self.dataset, self._persons[index][0]
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """What is annotated in the images of the persons at ``indices`` (default: all)."""
         chosen = range(len(self)) if indices is None else indices
         return self.dataset.ground_truth(sorted({self._persons[index][0] for index in chosen}))
@@ -102,7 +101,7 @@ def labels_only(people: People, size: tuple[int, int], image_id: int, annotated:
         ignore={},
         instances=None,
         image_id=image_id,
-        size=size,
+        file_size=size,
         to_input=np.eye(2, 3),
         frame=size,
         annotated=annotated,

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from bottomup.data.coco import paint_box
+from bottomup.data.coco_masks import paint_box
 from bottomup.data.content import select_people
 from bottomup.data.dataset import Dataset
 from bottomup.errors import ConfigError
@@ -54,7 +54,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         present=_padded([np.ones(len(sample.people), bool) for sample in samples], count),
         content=torch.tensor([_content(sample) for sample in samples], dtype=torch.float32),
         image_ids=tuple(sample.image_id for sample in samples),
-        sizes=tuple(sample.size for sample in samples),
+        file_sizes=tuple(sample.file_size for sample in samples),
         to_input=torch.from_numpy(np.stack([sample.to_input for sample in samples])),
         ignore={name: torch.from_numpy(np.stack([sample.ignore[name] for sample in samples])) for name in names},
         images=_images(samples),

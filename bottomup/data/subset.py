@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bottomup.data.dataset import Dataset
+from bottomup.data.dataset import Dataset, GroundTruth
 from bottomup.errors import BottomupWarning
 from bottomup.types import People, Sample
 
@@ -33,7 +32,7 @@ class Subset(Dataset):
         """The image of ``dataset`` that it is."""
         return self.dataset, self.indices[index]
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """The annotations of these images alone: what is not predicted must not count as missed."""
         return self.dataset.ground_truth(self.indices if indices is None else [self.indices[index] for index in indices])
 

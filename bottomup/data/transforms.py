@@ -83,11 +83,11 @@ class Transform:
     It is tried on made-up images when it is made: ConfigError says why keypoints and maps could not follow it.
     """
 
-    def __init__(self, options: Mapping[str, Any], flip_order: tuple[int, ...]) -> None:
+    def __init__(self, options: Mapping[str, object], flip_order: tuple[int, ...]) -> None:
         self.name, self.flip_order = str(options.get("name", "")), flip_order
-        settings = {option: value for option, value in options.items() if option != "name"}
-        self.compose = _compose(_albumentation(self.name, settings))
-        self._check(_compose(_albumentation(self.name, settings | {"p": 1.0})))
+        parameters = {option: value for option, value in options.items() if option != "name"}
+        self.compose = _compose(_albumentation(self.name, parameters))
+        self._check(_compose(_albumentation(self.name, parameters | {"p": 1.0})))
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """The sample in the px of what the transform makes of its image, drawn by ``seed``."""
@@ -130,7 +130,7 @@ def _turned(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.bitwise_xor(flags, np.uint8(PADDING))
 
 
-def _albumentation(name: str, settings: Mapping[str, Any]) -> A.BasicTransform:
+def _albumentation(name: str, parameters: Mapping[str, object]) -> A.BasicTransform:
     transform = getattr(A, name, None)
     if not (isinstance(transform, type) and issubclass(transform, A.BasicTransform)):
         known = [
@@ -142,9 +142,9 @@ def _albumentation(name: str, settings: Mapping[str, Any]) -> A.BasicTransform:
     if name in _REFUSED:
         raise ConfigError(f"augment.transforms: {name} {_REFUSED[name]}")
     try:
-        made = transform(**settings)
+        made = transform(**parameters)
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"augment.transforms: {name} does not take {settings}: {error}") from error
+        raise ConfigError(f"augment.transforms: {name} does not take {parameters}: {error}") from error
     if made.invalid_args:
         options = sorted({*made.get_transform_init_args_names(), "p"})
         raise ConfigError(f"augment.transforms: {name}: " + unknown("option", made.invalid_args[0], options))

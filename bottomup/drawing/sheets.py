@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.drawing.marks import Colour
-from bottomup.paths import path_of
+from bottomup.paths import write_bytes
 
 Picture = NDArray[np.uint8]
 
@@ -92,9 +91,4 @@ def side_by_side(*pictures: Picture) -> Picture:
 
 def save_png(path: str | Path, picture: Picture) -> Path:
     """Write a PNG, whole or not at all."""
-    target = path_of(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{os.getpid()}.{target.name}")
-    partial.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
-    partial.replace(target)
-    return target
+    return write_bytes(path, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bottomup.paths import write_text
+
 
 class Log:
     """Writes ``log.jsonl`` and TensorBoard events to a folder; entries past ``step`` of an interrupted run are dropped."""
@@ -62,7 +64,7 @@ class Log:
 def _truncate(path: Path, step: int) -> None:
     if path.exists():
         lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-        path.write_text("".join(line + "\n" for line in lines))
+        write_text(path, "".join(line + "\n" for line in lines))
 
 
 def _step_of(line: str) -> float:

@@ -1,4 +1,4 @@
-"""torchvision's feature pyramid network, whose sums heed where cells lie."""
+"""torchvision's feature pyramid network, whose sums are of cells that lie at the same place."""
 
 from __future__ import annotations
 

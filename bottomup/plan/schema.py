@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
-from bottomup.options import Count, FromZero, Interval, Natural, Positive
+from bottomup.options import BelowOne, Count, Interval, Natural, Positive
 
 _Options = Mapping[str, Any]
 
@@ -51,11 +51,11 @@ class Configuration(TypedDict, total=False):
     weights: str | None
     images: str | None
     orientation: Literal["stored", "upright"] | None
-    bit_depth: Annotated[int, Interval(8)] | None
+    bit_depth: Annotated[int, Interval(8, 16)] | None
     annotations: str | None
     image_info: str | None
-    score_threshold: FromZero | None
-    keypoint_threshold: FromZero | None
+    score_threshold: BelowOne | None
+    keypoint_threshold: BelowOne | None
     results: str | Sequence[str] | None
     title: str | int
     input_size: Count

@@ -12,13 +12,13 @@ from bottomup.geometry import flip_boxes
 from bottomup.types import Batch
 
 
-def make_view(batch: Batch, size: tuple[int, int], scale: float, flipped: bool, fill: Tensor, flip: tuple[int, ...]) -> Batch:
+def make_view(batch: Batch, size: tuple[int, int], scale: float, flipped: bool, fill: Tensor, flip_order: tuple[int, ...]) -> Batch:
     """Images and annotations scaled by ``scale`` onto a canvas of ``size``, then mirrored where ``flipped``.
 
-    ``fill`` (3,) uint8 paints the padding; ``flip`` swaps the sides of keypoints.
+    ``fill`` (3,) uint8 paints the padding; ``flip_order`` swaps the sides of keypoints.
     """
     scaled = _scaled(batch, size, scale, fill)
-    return _flipped(scaled, flip) if flipped else scaled
+    return _flipped(scaled, flip_order) if flipped else scaled
 
 
 def _scaled(batch: Batch, size: tuple[int, int], scale: float, fill: Tensor) -> Batch:
@@ -64,18 +64,18 @@ def _place(images: Tensor, size: tuple[int, int], fill: Tensor) -> Tensor:
     return canvas
 
 
-def _flipped(batch: Batch, flip: tuple[int, ...]) -> Batch:
+def _flipped(batch: Batch, flip_order: tuple[int, ...]) -> Batch:
     width = batch.size[1]
     mirror = batch.to_input.new_tensor(((-1.0, 0.0, width), (0.0, 1.0, 0.0)))
     linear = mirror[:, :2] @ batch.to_input
     linear[..., 2] += mirror[:, 2]
-    keypoints = batch.keypoints[:, :, list(flip)]
+    keypoints = batch.keypoints[:, :, list(flip_order)]
     return replace(
         batch,
         images=None if batch.images is None else batch.images.flip(-1),
         keypoints=torch.stack((width - keypoints[..., 0], keypoints[..., 1]), dim=-1),
-        visibility=batch.visibility[:, :, list(flip)],
-        annotated=None if batch.annotated is None else batch.annotated[:, list(flip)],
+        visibility=batch.visibility[:, :, list(flip_order)],
+        annotated=None if batch.annotated is None else batch.annotated[:, list(flip_order)],
         boxes=flip_boxes(batch.boxes, width),
         content=flip_boxes(batch.content, width),
         to_input=linear,

@@ -12,7 +12,7 @@ from bottomup.types import Frame, Outputs
 def unflip(model: PoseModel, outputs: Outputs, frame: Frame) -> Outputs:
     """Undo the horizontal flip of the outputs of all heads that have features; ``frame`` is the flipped one."""
     seen = [head for head in _looking(model) if _holds(outputs, head)]
-    return {key: maps for head in seen for key, maps in head.flip(outputs, frame).items()}
+    return {key: maps for head in seen for key, maps in head.unflip(outputs, frame).items()}
 
 
 def merge(model: PoseModel, views: Sequence[Outputs], frames: Sequence[Frame], onto: Frame, given: Iterable[str] = ()) -> Outputs:

@@ -78,7 +78,7 @@ class Views:
         share = scale / self.largest
         size = (self.model.side(round(batch.size[0] * share)), self.model.side(round(batch.size[1] * share)))
         skeleton = self.model.task.skeleton
-        return make_view(batch, size, share, flipped, self.model.fill, skeleton.flip if skeleton else ())
+        return make_view(batch, size, share, flipped, self.model.fill, skeleton.flip_order if skeleton else ())
 
     def to_frame(self, batch: Batch, frame: Frame) -> NDArray[np.float64]:
         """(B, 2, 3) affine, from image px to those of a view's frame."""

@@ -111,12 +111,12 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
-def conditions(config: dict[str, Any], images: int | None = None) -> dict[str, Any]:
+def conditions(composed: dict[str, Any], images: int | None = None) -> dict[str, Any]:
     """What figures are of, of a plan as plain data: the data set, its split, how many images of it, and how they are run."""
-    data, judge = config["data"], config["judge"]
+    data, judge = composed["data"], composed["judge"]
     split = judge["split"] or data.get("split") or data.get("val_split") or "val"
     names = ("input_size", "scales", "head_scales", "flip", "views", "precision")
-    return {"data": data["name"], "split": split, "images": images} | {name: config[name] for name in names if name in config}
+    return {"data": data["name"], "split": split, "images": images} | {name: composed[name] for name in names if name in composed}
 
 
 def judged_dataset(plan: BenchmarkPlan) -> Dataset:
@@ -126,15 +126,15 @@ def judged_dataset(plan: BenchmarkPlan) -> Dataset:
     return data.dataset("val", plan.judge.limit)
 
 
-def _untaught(plan: BenchmarkPlan, predictor: Predictor, loaded: bool) -> str:
+def _untrained(plan: BenchmarkPlan, predictor: Predictor, loaded: bool) -> str:
     """Which heads decode, but with weights that nobody trained."""
     if loaded or (plan.train and plan.training.init):
         return ""
     model = predictor.model
     running = model.running(model.decoded, model.keys_of(plan.oracle))
-    taught = model.trained if plan.train else ()
-    untaught = [name for name in running if name not in taught and list(model.stack(name).parameters())]
-    return f"not trained: {', '.join(untaught)}" if untaught else ""
+    trained = model.trained if plan.train else ()
+    untrained = [name for name in running if name not in trained and list(model.stack(name).parameters())]
+    return f"not trained: {', '.join(untrained)}" if untrained else ""
 
 
 def _accuracy(plan: BenchmarkPlan, predictors: Sequence[Predictor], dataset: Dataset) -> Row:
@@ -174,7 +174,7 @@ def _decoded_heads(predictor: Predictor) -> list[str]:
 
 def _timed(plan: BenchmarkPlan, predictor: Predictor, dataset: Dataset, loaded: bool) -> Row:
     """Times, memory and sizes as far as they can be had, and the reason where that is not far enough."""
-    row: Row = {"reason": _untaught(plan, predictor, loaded)}
+    row: Row = {"reason": _untrained(plan, predictor, loaded)}
     try:
         for part in _speed(plan, predictor, dataset, plan.measure.runs) if plan.measure.runs else ():
             row |= part

@@ -27,8 +27,8 @@ def training_set(plan: TrainPlan, dataset: Dataset, model: PoseModel, extra: fro
     """The augmented samples that ``model`` trains on; ``extra`` names maps that it does not need itself."""
     check_options("augment", Augment, plan.augment)
     side = model.side(plan.model.input_size, "all")
-    flip = dataset.task.skeleton.flip if dataset.task.skeleton else ()
-    augment = Augment((side, side), model.fill.tolist(), flip, plan.model.input_size, **plan.augment)
+    flip_order = dataset.task.skeleton.flip_order if dataset.task.skeleton else ()
+    augment = Augment((side, side), model.fill.tolist(), flip_order, plan.model.input_size, **plan.augment)
     if augment.flip:
         warn_of_mirroring(dataset.task.skeleton)
     return TrainingSet(dataset, augment, model.ignores | extra, plan.place.seed)

@@ -43,7 +43,7 @@ class Trial:
 def trials(plan: BenchmarkPlan, folder: Path) -> list[Trial]:
     """A training of each seed, at the learning rate that does best with the first; what is finished is not trained again."""
     seed = plan.place.seed
-    rates = plan.learning_rates or (float(plan.training.engine.optimiser["lr"]),)
+    rates = plan.learning_rates or (plan.training.engine.rate,)
     best = _best_rate(plan, rates, seed, folder) if len(rates) > 1 else rates[0]
     return [_trained(plan, best, seed + more, folder) for more in range(plan.seeds)]
 
@@ -67,7 +67,7 @@ def _best_rate(plan: BenchmarkPlan, rates: Sequence[float], seed: int, folder: P
 def _trained(plan: BenchmarkPlan, rate: float, seed: int, folder: Path) -> Trial:
     """Train with one learning rate and seed, or take what is there: whole, or interrupted, which goes on."""
     engine = plan.training.engine
-    engine = replace(engine, optimiser={**engine.optimiser, "lr": rate}, validate_every=0, log_every=10)
+    engine = replace(engine.at_rate(rate), validate_every=0, log_every=10)
     own = replace(plan.training, engine=engine, place=replace(plan.place, seed=seed))
     output = folder / f"{training_key(own.plain(), _PARTS)}-seed{seed}"
     last = output / "last.pt"

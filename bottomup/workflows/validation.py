@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bottomup.data.dataset import Dataset
+from bottomup.data.dataset import Dataset, GroundTruth
 from bottomup.data.letterbox import letterbox
 from bottomup.data.loader import buckets, prepared_samples
 from bottomup.engine.distributed import Ranks
@@ -43,21 +43,21 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
     the loss alone is measured. ConfigError where ``engine.best`` then is no figure, or never is one.
     """
     dataset = validation_dataset(plan)
-    untaught = _untaught(model, plan.model.given, fresh)
+    untrained = _untrained(model, plan.model.given, fresh)
     if not plan.engine.best_is_least:
-        if untaught:
+        if untrained:
             raise ConfigError(
-                f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untaught)} are neither trained "
+                f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untrained)} are neither trained "
                 "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
             )
         _check_best(plan.engine.best, dataset.task.skeleton)
-    if untaught and place.first:
-        told = f"validation measures the loss alone: heads {', '.join(untaught)} are not trained"
-        warnings.warn(told, BottomupWarning, stacklevel=2)
-    if place.first and not untaught:
+    if untrained and place.first:
+        message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
+        warnings.warn(message, BottomupWarning, stacklevel=2)
+    if place.first and not untrained:
         limits = {"validation.max_people": plan.validation.max_people} | limits_of(model, decoder, plan.model.given)
         warn_of_limits(dataset, limits, "validation finds and counts")
-    return Judge(plan, dataset, None if untaught else decoder, place)
+    return Judge(plan, dataset, None if untrained else decoder, place)
 
 
 def validation_dataset(plan: TrainPlan) -> Dataset:
@@ -65,8 +65,8 @@ def validation_dataset(plan: TrainPlan) -> Dataset:
     return replace(plan.data, split=None).dataset("val", plan.validation.limit)
 
 
-def _untaught(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> list[str]:
-    """The heads that the decoder needs, but that nobody taught: neither trained here nor taken over."""
+def _untrained(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> list[str]:
+    """The heads that the decoder needs, but whose weights are new: neither trained here nor taken over."""
     running = model.running(model.decoded, model.keys_of(given))
     new = {name: [tensor for tensor in fresh if tensor.startswith(f"heads.{name}.")] for name in running}
     return [name for name in running if name not in model.trained and new[name]]
@@ -76,7 +76,7 @@ def _check_best(best: str, skeleton: Skeleton | None) -> None:
     """Refuse a figure that no validation gives, hours before the first one."""
     if skeleton is None:
         return  # evaluate_dataset says so
-    nothing: dict[str, Any] = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
     known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
     if "/" not in best and best not in known:
         raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))

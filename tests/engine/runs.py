@@ -64,7 +64,7 @@ def make_trainer(
     ranks = ranks or Ranks()
     settings = Settings.of(OPTIONS | options)
     model = make_model(backbone)
-    samples = TrainingSet(Scenes(11), Augment((64, 64), (0, 0, 0), COCO.flip), model.ignores, seed=3)
+    samples = TrainingSet(Scenes(11), Augment((64, 64), (0, 0, 0), COCO.flip_order), model.ignores, seed=3)
     order = Order(samples.dataset, settings.batch_size, seed=3)
 
     def batches(first_step: int) -> Iterator[Batch]:

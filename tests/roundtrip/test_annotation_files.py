@@ -168,7 +168,7 @@ def assert_said(text: str, said: Said) -> None:
 
 def training_batch(dataset: Coco) -> Batch:
     """All images as training gets them, unaugmented."""
-    augment = Augment((192, 192), (0, 0, 0), COCO.flip, rotate=0.0, scale=(1.0, 1.0), translate=0.0, flip=0.0)
+    augment = Augment((192, 192), (0, 0, 0), COCO.flip_order, rotate=0.0, scale=(1.0, 1.0), translate=0.0, flip=0.0)
     samples = TrainingSet(dataset, augment, frozenset({"crowd", "unannotated", "unmasked"}), 0)
     return collate([samples[(0, index)] for index in range(len(dataset))], 30)
 

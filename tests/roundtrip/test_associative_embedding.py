@@ -100,7 +100,7 @@ def test_swapped_sides_are_noticed(shared: Path) -> None:
     )
     predictor = make_predictor()
     evaluation = evaluate_dataset(predictor, dataset, oracle=ORACLE)
-    swapped = [swap(prediction, COCO.flip) for prediction in evaluation.predictions]
+    swapped = [swap(prediction, COCO.flip_order) for prediction in evaluation.predictions]
     assert evaluate_keypoints(swapped, evaluation.ground_truth, COCO)["AP"] < evaluation.metrics["AP"] - 0.3  # type: ignore[arg-type]
 
 

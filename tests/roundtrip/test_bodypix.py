@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.decoders.personlab import Personlab
+from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression
 from bottomup.importers.personlab import import_personlab
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import to_image
@@ -39,7 +39,8 @@ def predict(folder: Path, weights: Path, stride: int) -> Prediction:
     left, top = pad["left"] * x, pad["top"] * y
     content = torch.tensor([[left, top, left + size[1] * x, top + size[0] * y]])
     frame = Frame(model.grids, (h, w), content)
-    decoder = Personlab(Task(COCO), max_people=10, instance_threshold=0.1, masks="nearest", mask_threshold=0.7, mask_distance=None)
+    masks = InstanceMasks(mode="nearest", threshold=0.7, distance=None)
+    decoder = Personlab(Task(COCO), max_people=10, suppression=Suppression(instance_threshold=0.1), masks=masks)
     (prediction,) = decoder(outputs, frame)
     return to_image(prediction, np.array([[x, 0.0, left], [0.0, y, top]]), size, 0, frame, 0)
 

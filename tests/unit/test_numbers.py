@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from bottomup.configuration import Configuration
 from torch import nn
 
 from bottomup.assembly import HeadSpec
@@ -20,6 +19,7 @@ from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.options import annotations_of, check_options, check_value
+from bottomup.plan.schema import Configuration
 from bottomup.plan.training import train_plan
 from bottomup.skeletons import COCO
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
@@ -124,7 +124,7 @@ def compose(override: str) -> None:
     model, _ = plan.model.compose(Task(COCO))
     make_optimiser(model, **plan.engine.optimiser)
     check_options("augment", Augment, plan.augment)
-    Augment((64, 64), (0, 0, 0), COCO.flip, **plan.augment)
+    Augment((64, 64), (0, 0, 0), COCO.flip_order, **plan.augment)
     plan.data.dataset("train")
 
 

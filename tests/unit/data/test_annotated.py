@@ -101,7 +101,7 @@ def test_a_single_set_annotates_all_of_its_keypoints() -> None:
 @pytest.mark.parametrize("view", ["itself", "Labels"])
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_augmentation_moves_it_with_the_keypoints(one_sided: Concat, view: str, flip: float) -> None:
-    augment = Augment((SIDE, SIDE), (0, 0, 0), CROWDPOSE.flip, flip=flip, rotate=10.0)
+    augment = Augment((SIDE, SIDE), (0, 0, 0), CROWDPOSE.flip_order, flip=flip, rotate=10.0)
     samples = TrainingSet(VIEWS[view](one_sided), augment, MAPS, seed=0)
     wrist = CROWDPOSE.index("right_wrist" if flip else "left_wrist")
     assert lacking(samples[(0, 0)].annotated) == []
@@ -109,8 +109,8 @@ def test_augmentation_moves_it_with_the_keypoints(one_sided: Concat, view: str, 
     batch = collate([samples[(0, 0)], samples[(0, 1)]])
     assert batch.annotated is not None
     assert not (batch.labelled & ~batch.annotated[:, None]).any()  # a keypoint that is labelled is annotated
-    twice = samples[(0, 1)].move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip)
-    back = twice.move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip)
+    twice = samples[(0, 1)].move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip_order)
+    back = twice.move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip_order)
     assert lacking(twice.annotated) != lacking(back.annotated) == lacking(samples[(0, 1)].annotated)
 
 

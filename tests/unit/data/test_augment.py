@@ -23,7 +23,7 @@ GREY = (124, 116, 104)
 
 def make_augment(fill: tuple[int, int, int] = GREY, **options: object) -> Augment:
     still = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0}
-    return Augment((128, 128), fill, COCO.flip, **(still | options))  # type: ignore[arg-type]
+    return Augment((128, 128), fill, COCO.flip_order, **(still | options))  # type: ignore[arg-type]
 
 
 def spots(seed: int = 0) -> Sample:
@@ -47,7 +47,7 @@ def centroid(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 def test_the_image_is_as_long_as_it_should_be_whatever_the_canvas(side: str, scale: float) -> None:
     still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0, "side": side}
     for canvas in (128, 160):
-        augment = Augment((canvas, canvas), GREY, COCO.flip, 100, **still)
+        augment = Augment((canvas, canvas), GREY, COCO.flip_order, 100, **still)
         assert augment(make_sample(0, (128, 160), people=1), 0).to_input[0, 0] == pytest.approx(scale)
 
 
@@ -78,7 +78,7 @@ def test_the_picture_of_a_keypoint_moves_with_the_keypoint(options: dict[str, ob
 def test_flipping_swaps_left_and_right() -> None:
     sample = make_sample(1, (128, 128), people=2)
     moved = make_augment(flip=1.0)(sample, 0)
-    expected = sample.people.keypoints[:, COCO.flip].copy()
+    expected = sample.people.keypoints[:, COCO.flip_order].copy()
     expected[..., 0] = 128 - expected[..., 0]
     np.testing.assert_allclose(moved.people.keypoints, expected, atol=1e-3)
 
@@ -139,7 +139,7 @@ def test_letterboxing_keeps_the_picture_of_a_keypoint(side: str) -> None:
 def test_people_may_stand_in_the_middle() -> None:
     sample = make_sample(3, people=2)
     sample.people.boxes[:] = np.array(((10, 20, 30, 60), (30, 30, 50, 80)), np.float32)
-    augment = Augment((96, 96), (0, 0, 0), COCO.flip, centre="people", translate=0.0, rotate=30.0, flip=0.5)
+    augment = Augment((96, 96), (0, 0, 0), COCO.flip_order, centre="people", translate=0.0, rotate=30.0, flip=0.5)
     for seed in range(4):
         moved = augment(sample, seed)
         middle = transform_points(np.array((30.0, 50.0)), moved.to_input)  # of the box around both
@@ -149,7 +149,7 @@ def test_people_may_stand_in_the_middle() -> None:
 def test_associative_embedding_moves_and_scales_images_as_its_reference_does() -> None:
     """A box of 0.75 to 1.25 long sides becomes the input; its middle moves by up to 40 / 200 of that."""
     options = load_config("train", ["method=associative_embedding", "augment.rotate=0", "augment.flip=0", "augment.transforms=[]"])
-    augment = Augment((512, 512), GREY, COCO.flip, **options["augment"])
+    augment = Augment((512, 512), GREY, COCO.flip_order, **options["augment"])
     sample = make_sample(0, (48, 64), people=1)
     moves = np.array([augment(sample, seed).to_input for seed in range(200)])
     factors, middles = moves[:, 0, 0] * 64 / 512, moves @ (32, 24, 1) - 256

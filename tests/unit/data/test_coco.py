@@ -129,7 +129,7 @@ def test_sample_has_the_stored_pixels_as_rgb(write: Any) -> None:
     assert sample.image.shape == (3, H, W) and sample.image.flags.c_contiguous
     assert sample.image[:, 0, 0].tolist() == [30, 20, 10]
     assert sample.ignore == {} and sample.instances is None and sample.content is None
-    assert (sample.to_input == np.eye(2, 3)).all() and sample.size == (H, W) and sample.image_id == 7
+    assert (sample.to_input == np.eye(2, 3)).all() and sample.file_size == (H, W) and sample.image_id == 7
 
 
 def test_orientation_tag_is_ignored(write: Any, tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_skeleton_of_one_s_own(write: Any, tmp_path: Path, how: str) -> None:
     given = {"mapping": SKELETON, "yaml": str(tmp_path / "small.yaml"), "none": None}[how]
     dataset = Coco(**write(content(person())), skeleton=given)
     assert dataset.task.skeleton is not None
-    assert dataset.task.skeleton.keypoints == tuple(NAMES) and dataset.task.skeleton.flip == (0, 2, 1)
+    assert dataset.task.skeleton.keypoints == tuple(NAMES) and dataset.task.skeleton.flip_order == (0, 2, 1)
 
 
 @pytest.mark.parametrize("skeleton", [COCO, CROWDPOSE])
@@ -617,7 +617,7 @@ def test_real_samples_are_read(shared: Path, split: str) -> None:
     dataset = Coco(root=real(shared, "coco_person"), split=split)
     for index in range(0, len(dataset), len(dataset) // 20):
         sample = dataset.sample(index, MAPS)
-        assert sample.image.shape[1:] == sample.size == sample.ignore["crowd"].shape
+        assert sample.image.shape[1:] == sample.file_size == sample.ignore["crowd"].shape
         for name in sample.people.__dataclass_fields__:
             assert (getattr(sample.people, name) == getattr(dataset.people(index), name)).all()
 

@@ -67,14 +67,14 @@ def test_the_easiest_have_the_most_keypoints() -> None:
 
 def test_a_batch_of_persons_has_their_boxes_in_one_frame() -> None:
     persons = Persons(DRAWN, min_keypoints=1, max_people=4)
-    augment = Augment((64, 80), (0, 0, 0), COCO.flip, flip=0.5, rotate=0.0)
+    augment = Augment((64, 80), (0, 0, 0), COCO.flip_order, flip=0.5, rotate=0.0)
     samples = [TrainingSet(persons, augment, frozenset(), 0)[(0, index)] for index in range(12)]
     batch = collate(samples, 4)
     assert batch.images is None and batch.size == (64, 80) and batch.present[:, 0].all()
     assert len({sample.to_input[0, 0] > 0 for sample in samples}) == 2  # some are mirrored
     for index, sample in enumerate(samples):
         person, there = persons.people(index), sample.people
-        order = COCO.flip if sample.to_input[0, 0] < 0 else tuple(range(17))
+        order = COCO.flip_order if sample.to_input[0, 0] < 0 else tuple(range(17))
         labelled = there.visibility[0] > 0
         back = transform_points(there.keypoints[0], invert(sample.to_input).astype(np.float32))
         np.testing.assert_allclose(back[labelled], person.keypoints[0][list(order)][labelled], atol=1e-3)

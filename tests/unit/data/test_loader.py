@@ -82,7 +82,7 @@ def test_draws_of_an_image_are_counted_by_their_place_in_the_epoch_alone() -> No
 
 
 def test_every_draw_of_an_image_is_augmented_anew() -> None:
-    samples = TrainingSet(weighted(), Augment((64, 64), (0, 0, 0), COCO.flip), frozenset(), seed=5)
+    samples = TrainingSet(weighted(), Augment((64, 64), (0, 0, 0), COCO.flip_order), frozenset(), seed=5)
     draws = [samples[Position(0, 0, earlier)].to_input for earlier in range(5)]
     assert (draws[0] == samples[(0, 0)].to_input).all()
     for one, other in combinations(draws, 2):
@@ -109,7 +109,7 @@ def test_too_few_images_are_refused() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_do_not_depend_on_the_number_of_workers(workers: int) -> None:
     def batches(count: int) -> list[torch.Tensor]:
-        samples = TrainingSet(Scenes(12), Augment((64, 64), (0, 0, 0), COCO.flip), frozenset({"crowd"}), seed=5)
+        samples = TrainingSet(Scenes(12), Augment((64, 64), (0, 0, 0), COCO.flip_order), frozenset({"crowd"}), seed=5)
         order = Order(samples.dataset, 4, seed=5)
         made = training_batches(samples, order, micro_batch=4, max_people=4, workers=count)
         return [batch.images for batch in islice(made, 5) if batch.images is not None]

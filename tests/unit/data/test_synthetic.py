@@ -210,7 +210,7 @@ def test_persons_of_kept_images_are_drawn_once(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Synthetic, "_scene", drawn)
     for index in range(len(persons)):
-        assert persons.sample(index, frozenset()).size == (128, 128)
+        assert persons.sample(index, frozenset()).file_size == (128, 128)
 
 
 def test_a_part_of_a_split_is_those_images_of_it() -> None:
@@ -226,7 +226,7 @@ def test_a_part_of_a_split_is_those_images_of_it() -> None:
 def test_augmenting_and_collating_leave_a_kept_sample_as_it_is() -> None:
     kept = DataPlan.of({"name": "synthetic", "images": 2, "keep": True} | {"split": "train"}).dataset("val")
     before = kept.sample(0, frozenset({"crowd"})).image.copy()
-    augment = Augment((96, 96), [0, 0, 0], COCO.flip, rotate=40, scale=(0.5, 1.5), flip=1.0)
+    augment = Augment((96, 96), [0, 0, 0], COCO.flip_order, rotate=40, scale=(0.5, 1.5), flip=1.0)
     order = TrainingSet(kept, augment, frozenset({"crowd"}), seed=0)
     collate([order[(0, 0)], order[(1, 0)]], 2).images.zero_()
     np.testing.assert_array_equal(kept.sample(0, frozenset({"crowd"})).image, before)

@@ -73,7 +73,7 @@ def dots(seed: int = 0) -> Sample:
 
 
 def make_transform(name: str, **options: object) -> Transform:
-    return Transform({"name": name, "p": 1.0} | NEEDED.get(name, {}) | options, COCO.flip)
+    return Transform({"name": name, "p": 1.0} | NEEDED.get(name, {}) | options, COCO.flip_order)
 
 
 def off_its_label(image: NDArray[np.uint8], point: NDArray[np.float32]) -> float:
@@ -172,7 +172,7 @@ def test_what_labels_cannot_follow_is_refused_with_its_reason(name: str) -> None
 )
 def test_options_that_labels_cannot_follow_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        Transform(options, COCO.flip)
+        Transform(options, COCO.flip_order)
 
 
 def test_an_image_that_is_too_small_for_a_transform_is_named() -> None:
@@ -191,7 +191,7 @@ CUTTING: list[dict[str, Any]] = [
 def test_what_a_transform_cuts_off_is_no_label_and_what_it_adds_is_padding(options: dict[str, Any]) -> None:
     """Where dots are seen their keypoints are labelled, in the picture; the canvas shows padding where the picture ends."""
     still: dict[str, Any] = {"rotate": 0.0, "scale": (0.7, 0.7), "translate": 0.0, "flip": 0.0}
-    augment = Augment((320, 320), (255, 0, 0), COCO.flip, **still, transforms=[options | {"p": 1.0}])
+    augment = Augment((320, 320), (255, 0, 0), COCO.flip_order, **still, transforms=[options | {"p": 1.0}])
     cut = 0
     for seed in range(8):
         moved = augment(dots(seed), seed)
@@ -210,7 +210,7 @@ def test_what_a_transform_cuts_off_is_no_label_and_what_it_adds_is_padding(optio
 @pytest.mark.parametrize("options", CUTTING[:2], ids=lambda options: options["name"])
 def test_the_canvas_is_centred_on_what_a_crop_leaves(options: dict[str, Any]) -> None:
     still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0}
-    augment = Augment((160, 160), (0, 0, 0), COCO.flip, **still, transforms=[options | {"p": 1.0}])
+    augment = Augment((160, 160), (0, 0, 0), COCO.flip_order, **still, transforms=[options | {"p": 1.0}])
     for seed in range(4):
         assert augment(dots(seed), seed).ignore["padding"].mean() < 0.01
 
@@ -218,7 +218,9 @@ def test_the_canvas_is_centred_on_what_a_crop_leaves(options: dict[str, Any]) ->
 def test_transforms_and_the_warp_draw_numbers_of_their_own() -> None:
     """How bright an image is says nothing of how large it is."""
     jitter = {"name": "ColorJitter", "brightness": [0.5, 1.5], "contrast": 0, "saturation": 0, "hue": 0, "p": 1.0}
-    augment = Augment((64, 64), (0, 0, 0), COCO.flip, rotate=0.0, scale=(0.5, 1.0), translate=0.0, flip=0.0, transforms=[jitter])
+    augment = Augment(
+        (64, 64), (0, 0, 0), COCO.flip_order, rotate=0.0, scale=(0.5, 1.0), translate=0.0, flip=0.0, transforms=[jitter]
+    )
     grey = replace(make_sample(0, (64, 64), people=1), image=np.full((3, 64, 64), 100, np.uint8))
     views = [augment(grey, seed) for seed in range(200)]
     drawn = np.array([(view.pixels[0, 32, 32], view.to_input[0, 0]) for view in views])

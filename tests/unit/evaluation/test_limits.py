@@ -52,7 +52,7 @@ def said(command: list[str]) -> str:
             "personlab",
             "heatmap,segmentation,short_offsets,mid_offsets,long_offsets",
             ["backbone=mobilenet_v1", "backbone.output_stride=8"],
-            ["max_people", "decoder.max_people", "decoder.max_peaks"],
+            ["max_people", "decoder.max_people", "decoder.voting.max_peaks"],
         ),
     ],
 )
