@@ -20,7 +20,7 @@ import torch
 from torchvision.ops import box_iou
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.dataset import GroundTruth
+from bottomup.dataset import GroundTruth
 from bottomup.decoders.prn import Prn
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.records import by_image

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.dataset import Dataset
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Outputs, Prediction
 from bottomup.workflows.models import make_predictor, with_checkpoint
 

@@ -20,8 +20,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.coco_masks import mask_rle
-from bottomup.data.dataset import Dataset
+from bottomup.coco.masks import mask_rle
+from bottomup.dataset import Dataset
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.records import by_image
 from bottomup.evaluation.run import evaluate_dataset

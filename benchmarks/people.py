@@ -21,6 +21,7 @@ from benchmarks.scenes import COMES_BACK, Scene, lattice
 from benchmarks.scenes_personlab import scene_batch
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
+from bottomup.contracts import Head, Level, Source
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
@@ -38,7 +39,6 @@ from bottomup.heads.tags import Tags
 from bottomup.paths import write_text
 from bottomup.report.plots import draw_lines
 from bottomup.skeletons import COCO
-from bottomup.stages import Head, Level, Source
 from bottomup.types import Batch, Outputs, Prediction, Task
 
 RESULT = Path(__file__).parent / "results" / "people.json"

@@ -17,11 +17,11 @@ import torch
 
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
+from bottomup.contracts import Source
 from bottomup.decoders.prn import Prn as Decoder
 from bottomup.heads.prn import Prn
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import COCO
-from bottomup.stages import Source
 from bottomup.types import Frame, Outputs, Task
 
 RESULT = Path(__file__).parent / "results" / "prn.json"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.scenes import Case, Scene, lattice, named, sigmoid_noise
-from bottomup.data.loader import collate
+from bottomup.contracts import Head, Level, Source
 from bottomup.decoders.personlab import Personlab
 from bottomup.decoders.posenet import Posenet
 from bottomup.geometry import Grid
@@ -20,8 +20,8 @@ from bottomup.heads.long_offsets import LongOffsets
 from bottomup.heads.mid_offsets import MidOffsets
 from bottomup.heads.segmentation import Segmentation
 from bottomup.heads.short_offsets import ShortOffsets
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.stages import Head, Level, Source
 from bottomup.types import Batch, Outputs, People, Sample, Task
 
 GRID = Grid.cornered(8)

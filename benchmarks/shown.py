@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.oks import match
 from bottomup.evaluation.records import read_records

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.data.dataset import Dataset
-from bottomup.data.loader import buckets
+from bottomup.dataset import Dataset
 from bottomup.decoders.prn import Prn
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.loader import buckets
 from bottomup.types import Outputs, Prediction
 from bottomup.workflows.models import make_predictor, with_checkpoint
 

@@ -11,12 +11,12 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
+from bottomup.contracts import DECODERS
 from bottomup.errors import BottomupWarning, CheckpointError
 from bottomup.ops.finite import not_finite
 from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
 from bottomup.skeletons import Skeleton
-from bottomup.stages import DECODERS
 from bottomup.types import Task
 from bottomup.version import __version__
 

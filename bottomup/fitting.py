@@ -96,7 +96,7 @@ def words(expected: Any, plural: bool = False) -> list[str]:
     kind, inside = get_origin(expected), get_args(expected)
     if kind is Annotated:
         stated = [f"({text})" for text in inside[1:] if isinstance(text, str)]
-        return [" ".join([text, *map(str, _limits(inside)), *stated]) for text in words(inside[0], plural)]
+        return [" ".join([" or ".join(words(inside[0], plural)), *map(str, _limits(inside)), *stated])]
     if kind in (Union, UnionType):
         return [text for entry in inside for text in words(entry, plural)]
     if kind is Literal:

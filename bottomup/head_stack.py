@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import nn
 
+from bottomup.contracts import Head
 from bottomup.errors import ConfigError
 from bottomup.registry import unknown
-from bottomup.stages import Head
 from bottomup.types import Features, Outputs
 
 

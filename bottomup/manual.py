@@ -12,7 +12,7 @@ from bottomup.fitting import choices, group, unit, words
 from bottomup.options import annotations_of
 
 REQUIRED = inspect.Parameter.empty  # the default of an option that has none
-_SENTENCE = re.compile(r"(?<=[.:])\s+(?=[A-Z`])|;\s+(?=``)")  # a full stop or colon, or a semicolon before the next option
+_SENTENCE = re.compile(r"(?<=\.)\s+(?=[A-Z`])|(?<=:)\s+(?=``)|;\s+(?=``)")  # after a full stop; a clause that names an option
 
 
 @dataclass(frozen=True)

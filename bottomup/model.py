@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from bottomup import needs
+from bottomup.contracts import Backbone, Head, Neck
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
 from bottomup.head_stack import HeadStack
-from bottomup.stages import Backbone, Head, Neck
 from bottomup.types import Batch, Features, Frame, Outputs, Task
 
 BACKBONE = "backbone"  # what a head reads that reads no neck

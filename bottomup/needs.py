@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bottomup.contracts import requirements
 from bottomup.geometry import Grid
 from bottomup.head_stack import HeadStack
-from bottomup.stages import requirements
 
 Heads = Mapping[str, HeadStack]
 

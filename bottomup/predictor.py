@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 from torch import Tensor
 
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
-from bottomup.data.letterbox import Side, letterbox
-from bottomup.data.loader import buckets, collate, prepared_samples
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.geometry import invert
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import Image, find_images, is_one, pixels_of
@@ -26,7 +24,9 @@ from bottomup.model import PoseModel
 from bottomup.ops.shown import shown
 from bottomup.options import BelowOne, Count, Positive, checked
 from bottomup.precision import Precision
-from bottomup.stages import Decoder
+from bottomup.samples.labels import Labels
+from bottomup.samples.letterbox import Side, letterbox
+from bottomup.samples.loader import buckets, collate, prepared_samples
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import Kind, Seen, Views, join_predictions

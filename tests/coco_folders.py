@@ -16,10 +16,10 @@ from torch import Tensor
 
 from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.commands import evaluate
-from bottomup.data.loader import collate
 from bottomup.geometry import invert, transform_points
 from bottomup.plan.judging import evaluate_plan
 from bottomup.plan.training import train_plan
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO, Skeleton
 from bottomup.types import Batch, Task
 from bottomup.workflows.models import make_predictor

@@ -13,7 +13,6 @@ import torch
 
 from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
-from bottomup.data.letterbox import letterbox
 from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.plan.composing import load_config
@@ -22,6 +21,7 @@ from bottomup.plan.files import available, choices
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.schema import Configuration
 from bottomup.plan.training import train_plan
+from bottomup.samples.letterbox import letterbox
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 from bottomup.workflows.samples import training_set

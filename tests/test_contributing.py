@@ -15,8 +15,8 @@ import torch
 from omegaconf import OmegaConf
 
 from bottomup.assembly import assemble
-from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.loader import collate
+from bottomup.contracts import BACKBONES, HEADS, Backbone, Head, Level, Source
+from bottomup.dataset import DATASETS, Dataset
 from bottomup.engine.objective import compute_losses
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
@@ -26,7 +26,7 @@ from bottomup.plan.data import DataPlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.registry import Registry
-from bottomup.stages import BACKBONES, HEADS, Backbone, Head, Level, Source
+from bottomup.samples.loader import collate
 from bottomup.types import Batch, Frame, Instances, People, Prediction, Task
 from bottomup.views import make_view
 

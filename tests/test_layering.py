@@ -22,8 +22,8 @@ PACKAGE = "bottomup"
 FLOORS = (
     ("version",), ("errors", "paths"), ("shapes", "precision"), ("fitting",), ("options",), ("registry", "thresholds", "manual"),
     ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
-    ("stages",),
-    ("ops",),
+    ("contracts", "dataset"),
+    ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("needs",), ("model",), ("assembly", "views"),
     ("checkpoint",),
@@ -128,6 +128,13 @@ def test_imports_point_downwards(module: str) -> None:
         if upwards or sideways:
             offenders.append(f"line {entry.line}: {entry.imported} is {'a sibling' if sideways else 'on a higher floor'}")
     assert not offenders, f"{modules()[module].relative_to(ROOT)} imports what it must not know:{listing(offenders)}"
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if part(module) in SIBLINGS and module.count(".") == 2])
+def test_component_folders_hold_components(module: str) -> None:
+    """A file's name is what YAML calls the component in it; what components share has an underscore before its name."""
+    registers = re.search(r"^@[A-Z]+\.register$", modules()[module].read_text(), re.MULTILINE) is not None
+    assert registers != module.split(".")[-1].startswith("_"), f"{module}: register its class, or put an underscore before its name"
 
 
 def test_no_import_cycle() -> None:

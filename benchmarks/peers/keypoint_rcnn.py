@@ -35,7 +35,7 @@ from bottomup.benchmark.exhibits import EXHIBITS, catalogue, described
 from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.drawing.sheets import to_picture
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes

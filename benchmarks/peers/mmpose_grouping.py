@@ -33,11 +33,11 @@ from benchmarks.scenes_associative_embedding import CONFIG, cases
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
 from bottomup.commands import benchmark
+from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.geometry import Grid
 from bottomup.plan.overrides import key_of
 from bottomup.skeletons import COCO
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 RESULT = Path(__file__).parents[1] / "results" / "peers_mmpose_grouping.json"

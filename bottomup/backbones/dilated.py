@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from bottomup.backbones.timm_network import TimmNetwork
+from bottomup.backbones._timm_network import TimmNetwork
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.types import Features
 
 
@@ -17,13 +17,13 @@ from bottomup.types import Features
 class Dilated(Backbone):
     """A timm network whose last strides became dilations, PersonLab §4.1.
 
-    ``network`` is timm's name. ``output_stride`` 8, 16 or 32 is chosen when composing, on the same weights. Cells lie on pixels s·j whatever the stride, so
-    the grids have origin 0.5 and input sides are n·s + 1. ``levels`` are the first and the last of C2…C5 that the last stage
-    offers: C5 alone, for where C2 stays at stride 4 a head takes it for the finest. ``auxiliary`` adds an earlier supervised
-    stage in the middle of the network, C4 or the level it names. ``frozen_batch_norm`` keeps the statistics of batch norm, and
-    trains its scale and shift. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or
-    torchvision's layout.
-    ``normalisation`` names how uint8 RGB becomes the network's input (``stages.NORMALISATIONS``). Raises ConfigError for a network that timm cannot dilate.
+    ``network`` is timm's name. ``output_stride`` 8, 16 or 32 is chosen when composing, on the same weights. Cells lie on pixels
+    s·j whatever the stride, so the grids have origin 0.5 and input sides are n·s + 1. ``levels`` are the first and the last of
+    C2…C5 that the last stage offers: C5 alone, for where C2 stays at stride 4 a head takes it for the finest. ``auxiliary`` adds
+    an earlier supervised stage in the middle of the network, C4 or the level it names. ``frozen_batch_norm`` keeps the statistics
+    of batch norm, and trains its scale and shift. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file,
+    in timm's or torchvision's layout. ``normalisation`` names how uint8 RGB becomes the network's input
+    (``contracts.NORMALISATIONS``). Raises ConfigError for a network that timm cannot dilate.
     """
 
     def __init__(

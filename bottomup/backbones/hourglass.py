@@ -7,9 +7,9 @@ from typing import Annotated
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.geometry import Grid
 from bottomup.options import Count, MultipleOf, Natural
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.types import Features
 
 
@@ -48,10 +48,11 @@ class HourglassModule(nn.Module):
 class Hourglass(Backbone):
     """Stacked hourglasses with predictions fed back, Associative Embedding §3.2 and Fig. 2.
 
-    ``stacks`` hourglasses, one after the other. ``channels`` at stride 4, ``growth`` more at each of the ``levels`` below it: 256, 384, 512, 640, 768 as published. The stem
-    starts at a quarter of ``channels``. One stage a stack, level "stack" of stride 4; input sides are multiples of
-    4 · 2**levels. Weights start as torch.nn's defaults, as in pose-ae-train; without ``batch_norm`` that takes a learning rate of
-    some 1e-3 at most. ``normalisation`` names how uint8 RGB becomes the network's input (``stages.NORMALISATIONS``).
+    ``stacks`` hourglasses, one after the other. ``channels`` at stride 4, ``growth`` more at each of the ``levels`` below it: 256,
+    384, 512, 640, 768 as published. The stem starts at a quarter of ``channels``. One stage a stack, level "stack" of stride 4;
+    input sides are multiples of 4 · 2**levels. Weights start as torch.nn's defaults, as in pose-ae-train; without ``batch_norm``
+    that takes a learning rate of some 1e-3 at most. ``normalisation`` names how uint8 RGB becomes the network's input
+    (``contracts.NORMALISATIONS``).
 
     Deviates from the paper: widths are those of pose-ae-train, where the paper lists 256, 386, 512, 768. With ``batch_norm``,
     which neither uses by default, every level has it, where pose-ae-train has it outside the recursion only.

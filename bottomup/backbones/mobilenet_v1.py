@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from bottomup.backbones.strided_depthwise import keep_strided_depthwise
+from bottomup.backbones._strided_depthwise import keep_strided_depthwise
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.options import Positive
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.types import Features
 
 _CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  # of the blocks, at depth 1
@@ -39,7 +39,7 @@ class MobilenetV1(Backbone):
     stride further dilates the blocks after it. ``native_stride`` 16 leaves the last stride and the last doubling of the
     widths out, as PoseNet and BodyPix do, so that nothing is dilated at 16; 32 is the published network. Input sides are
     n·s + 1, on which TensorFlow's "SAME" padding is the same on both sides: the padding here.
-    ``normalisation`` names how uint8 RGB becomes the network's input (``stages.NORMALISATIONS``).
+    ``normalisation`` names how uint8 RGB becomes the network's input (``contracts.NORMALISATIONS``).
     """
 
     def __init__(

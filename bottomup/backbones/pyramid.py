@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bottomup.backbones.timm_network import TimmNetwork
+from bottomup.backbones._timm_network import TimmNetwork
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
 from bottomup.types import Features
 
 
@@ -14,9 +14,9 @@ from bottomup.types import Features
 class Pyramid(Backbone):
     """C2…C5 (strides 4 to 32) of any timm network.
 
-    ``network`` is timm's name. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or torchvision's layout.
-    ``frozen_batch_norm`` keeps the statistics of batch norm.
-    ``normalisation`` names how uint8 RGB becomes the network's input (``stages.NORMALISATIONS``).
+    ``network`` is timm's name. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file, in timm's or
+    torchvision's layout. ``frozen_batch_norm`` keeps the statistics of batch norm. ``normalisation`` names how uint8 RGB becomes
+    the network's input (``contracts.NORMALISATIONS``).
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.drawing.sheets import Picture, to_picture
 from bottomup.ops.shown import repeated, shown
 from bottomup.paths import write_bytes, write_json

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.benchmark.clock import BlockClock, parts_of
-from bottomup.data.loader import collate
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import Settings
@@ -30,6 +29,7 @@ from bottomup.engine.trainer import Trainer
 from bottomup.model import BACKBONE, PoseModel
 from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
+from bottomup.samples.loader import collate
 from bottomup.types import Batch, Prediction, Sample
 
 DECODER, TOTAL = "decoder", "total"

@@ -9,11 +9,11 @@ from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
 from bottomup.benchmark.results import Result, Row, blank_row, circumstances, circumstances_of, file_hash, read_result, write_result
-from bottomup.data.kept import sharing
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
 from bottomup.plan.benchmarking import benchmark_plan
 from bottomup.plan.overrides import key_of, value_of
 from bottomup.plan.parts import Place
+from bottomup.samples.kept import sharing
 from bottomup.workflows.measure import conditions, measure, reason_of, time_again, with_weights
 
 RESULT = "result.json"

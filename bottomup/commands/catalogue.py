@@ -7,15 +7,15 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError, unknown
 from bottomup.manual import Option, options_of
 from bottomup.plan.files import available, choices, config_folder
 from bottomup.registry import Registry
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.samples.augment import Augment
 
 _KINDS: dict[str, Registry[Any]] = {
     "backbones": BACKBONES,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.errors import DataError
 from bottomup.plan.judging import evaluate_plan
 

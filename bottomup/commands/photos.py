@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from bottomup.data.coco_records import read_file, read_images
+from bottomup.coco.records import read_file, read_images
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.paths import path_of
 

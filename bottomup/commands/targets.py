@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bottomup.data.loader import collate
 from bottomup.plan.training import train_plan
+from bottomup.samples.loader import collate
 from bottomup.visualize import contact_sheet, draw_ignore, draw_outputs, draw_people, save_png
 from bottomup.workflows.samples import training_set
 

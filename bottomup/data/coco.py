@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from bottomup.data.coco_masks import covered, instance_map
-from bottomup.data.coco_people import people_by_image
-from bottomup.data.coco_records import choose_categories, choose_images, read_file, read_images
-from bottomup.data.coco_skeleton import choose_skeleton
-from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.data.image_folder import ImageFolder
+from bottomup.coco.image_folder import ImageFolder
+from bottomup.coco.masks import covered, instance_map
+from bottomup.coco.people import people_by_image
+from bottomup.coco.records import choose_categories, choose_images, read_file, read_images
+from bottomup.coco.skeleton import choose_skeleton
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
 from bottomup.geometry import from_indices
 from bottomup.image_files import Orientation
@@ -51,7 +51,7 @@ class Coco(Dataset):
 
     Which keypoints are trained is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and
     neck); ``ground_truth`` keeps the file's number, and evaluation leaves out those of whom it is 0, as pycocotools does. Crowds
-    are in no People. Everything else that a file may lack or have wrong stands in ``coco_people``; raises DataError naming the
+    are in no People. Everything else that a file may lack or have wrong stands in ``coco.people``; raises DataError naming the
     file, the record and the field.
     """
 

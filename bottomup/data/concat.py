@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.coco_masks import paint_box
-from bottomup.data.coco_skeleton import read_skeleton
-from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
+from bottomup.coco.masks import paint_box
+from bottomup.coco.skeleton import read_skeleton
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
 from bottomup.skeletons import Skeleton
 from bottomup.types import People, Sample, Task

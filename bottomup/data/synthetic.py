@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.backgrounds import draw_background, draw_occluder
-from bottomup.data.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
-from bottomup.data.poses import draw_pose
+from bottomup.data._backgrounds import draw_background, draw_occluder
+from bottomup.data._figures import SEGMENTS, Figure, make_figure, paint, visibility
+from bottomup.data._poses import draw_pose
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.geometry import to_indices
 from bottomup.options import Ascending, Count, Fraction, FromZero, Natural, Positive
 from bottomup.skeletons import COCO
@@ -51,12 +51,12 @@ class Scene(NamedTuple):
 class Synthetic(Dataset):
     """Articulated people before textured backgrounds, COCO's keypoints; every image a function of (seed, split, index).
 
-    ``split`` "val" and "test" have other people than "train"; ``images`` is how many there are (None: 20,000 of "train", 300 of the
-    others), ``seed`` where chance begins. ``size`` is the side of the square images in px; ``people`` the range of their number; ``height`` the range of their
-    standing height as a fraction of the side; ``overlap`` the share of people placed close before or behind another;
-    ``inside`` how far (in heights) a pelvis keeps from the border, or [x, y] from the sides and from top and bottom;
-    ``occluders`` the share of people with an object before them; ``turned`` and ``lying`` the shares of those who do not face
-    the viewer or do not stand. Few people are more frequent than many.
+    ``split`` "val" and "test" have other people than "train"; ``images`` is how many there are (None: 20,000 of "train", 300 of
+    the others), ``seed`` where chance begins. ``size`` is the side of the square images in px; ``people`` the range of their
+    number; ``height`` the range of their standing height as a fraction of the side; ``overlap`` the share of people placed close
+    before or behind another; ``inside`` how far (in heights) a pelvis keeps from the border, or [x, y] from the sides and from top
+    and bottom; ``occluders`` the share of people with an object before them; ``turned`` and ``lying`` the shares of those who do
+    not face the viewer or do not stand. Few people are more frequent than many.
     """
 
     def __init__(

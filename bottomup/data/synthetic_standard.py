@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bottomup.data.dataset import DATASETS
 from bottomup.data.synthetic import Split, Synthetic
+from bottomup.dataset import DATASETS
 
 # Frozen: a change of any number, or of what is drawn, makes another benchmark (tests/unit/data/test_synthetic.py).
 _SEED = 20171

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.matching import assign
@@ -20,7 +21,6 @@ from bottomup.ops.suppression import oks_nms
 from bottomup.ops.tag_maps import best_cells
 from bottomup.options import BelowOne, Count, Positive, Share, Window
 from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 

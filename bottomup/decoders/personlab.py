@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, resize
 from bottomup.masks import Masks
@@ -21,7 +22,6 @@ from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
 from bottomup.options import BelowOne, Count, Formerly, FromZero, Inner, Natural, Positive, Share, Window, checked
-from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 

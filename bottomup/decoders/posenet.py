@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content
 from bottomup.ops.fields import FIELDS, read_fields
@@ -16,7 +17,6 @@ from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
 from bottomup.options import BelowOne, Count, FromZero, Natural
-from bottomup.stages import DECODERS, Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
@@ -27,12 +27,12 @@ _WINDOW = 3  # cells: a local maximum of radius 1
 class Posenet(Decoder):
     """Peaks of the heatmap itself, grown along raw mid offsets read at the nearest cells; tfjs-models/posenet, multi_pose.
 
-    ``max_people`` of an image are found, the best. A peak of at least ``detection_threshold`` stands where its cell's short offset points. The best seeds an instance unless it
-    lies within ``nms_radius`` input px of the same keypoint of one before, or in the padding. Each step of the walk goes by the
-    mid offset of the nearest cell, then ``refine`` times to where the short offset of the nearest cell points. A keypoint's score
-    is the heatmap's at its nearest cell, an instance's the mean over all keypoints of those that no instance before it has
-    claimed.
-    A head that refines the mid offsets, too, is refused when the model is composed: ``heads.mid_offsets.refine=0``.
+    ``max_people`` of an image are found, the best. A peak of at least ``detection_threshold`` stands where its cell's short offset
+    points. The best seeds an instance unless it lies within ``nms_radius`` input px of the same keypoint of one before, or in the
+    padding. Each step of the walk goes by the mid offset of the nearest cell, then ``refine`` times to where the short offset of
+    the nearest cell points. A keypoint's score is the heatmap's at its nearest cell, an instance's the mean over all keypoints of
+    those that no instance before it has claimed. A head that refines the mid offsets, too, is refused when the model is composed:
+    ``heads.mid_offsets.refine=0``.
 
     Deviates from Google's: of tied neighbours one is a peak, not both; at most ``max_peaks`` of each keypoint.
     """

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, resize
 from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
@@ -17,7 +18,6 @@ from bottomup.ops.fields import read_foreground
 from bottomup.ops.suppression import oks_nms
 from bottomup.options import FromZero, Share, Window
 from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 

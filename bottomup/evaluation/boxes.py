@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.dataset import GroundTruth, Record
+from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.oks import indexed, silence

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.dataset import GroundTruth, Record
+from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match, silence
 from bottomup.evaluation.records import Records, read_records
 from bottomup.skeletons import Skeleton

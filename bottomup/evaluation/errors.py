@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.dataset import GroundTruth, Record
+from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match
 from bottomup.evaluation.records import Records, by_image, ignored, read_records
 from bottomup.skeletons import Skeleton

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.coco_masks import mask_rle
-from bottomup.data.dataset import GroundTruth, Record
+from bottomup.coco.masks import mask_rle
+from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.oks import indexed, silence

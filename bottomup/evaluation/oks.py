@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy.optimize import linear_sum_assignment
 
-from bottomup.data.dataset import GroundTruth, Record
+from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.records import CATEGORY, Records, by_image, ignored, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bottomup.data.dataset import GroundTruth, Record
+from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
-from bottomup.data.dataset import Dataset, GroundTruth
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import ConfigError
 from bottomup.evaluation.boxes import BOXES, evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints

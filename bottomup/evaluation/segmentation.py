@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_masks import mask_rle
-from bottomup.data.dataset import Record
+from bottomup.coco.masks import mask_rle
+from bottomup.dataset import Record
 from bottomup.evaluation.records import is_crowd
 from bottomup.types import Prediction
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from bottomup.contracts import probability
 from bottomup.geometry import Grid
 from bottomup.ops.crops import best_scored, cropped, cropped_gaussians, gaussians, inside, to_crop, within_margin
-from bottomup.stages import probability
 from bottomup.types import Outputs
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import torch
 
+from bottomup.contracts import HEADS, Head, Source, probability, probability_grid
 from bottomup.heads._faults import Faults
 from bottomup.heads._peaks import HeatmapPeaks, VotePeaks
 from bottomup.ops.peaks import Refinement
 from bottomup.options import BelowOne, Count, Fraction, FromZero, Positive, Window
-from bottomup.stages import HEADS, Head, Source, probability, probability_grid
 from bottomup.types import Batch, Features, Outputs, Task
 
 

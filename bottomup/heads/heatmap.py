@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
 from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import keypoint_distance
 from bottomup.options import Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, IgnoreMap, Outputs, Targets, Task
 
 Shape = Literal["gaussian", "disk"]

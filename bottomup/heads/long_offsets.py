@@ -6,12 +6,12 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells, at_cells
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
 from bottomup.options import Natural, Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import in_content
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
@@ -15,7 +16,6 @@ from bottomup.ops.targets import Nearest, carried_keypoints, nearest_keypoints
 from bottomup.options import Natural, Positive
 from bottomup.shapes import check_shape
 from bottomup.skeletons import Skeleton
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from bottomup.contracts import HEADS, Head, Source, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads._person_crops import Crops, DrawnCrops, HeatmapCrops, PeakCrops
@@ -16,7 +17,6 @@ from bottomup.heads._relations import NOTHING, Highest, Perceptron, Prior, Relat
 from bottomup.ops.crops import gaussians, inside, to_crop
 from bottomup.options import BelowOne, Count, FromZero, NotEmpty, Positive, Share
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source, probability_grid
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 Kind = Literal["prn", "plain", "ucr", "max"]

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.ops.anchors import best_of_octaves, decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
 from bottomup.options import BelowOne, Count, FromZero, Share
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Task
 
 Who = Literal["all", "annotated"]

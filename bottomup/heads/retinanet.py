@@ -11,12 +11,12 @@ from torch import Tensor
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import flip_boxes
 from bottomup.ops.anchors import anchor_boxes, encode_boxes
 from bottomup.options import FromZero, Inner, NotEmpty, Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 _BETA = 1 / 9  # where smooth L1 turns straight, as RetinaNet's

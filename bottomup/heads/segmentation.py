@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.geometry import any_at_cells, share_of_cells
 from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import counted_mean
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, IgnoreMap, Outputs, Targets, Task
 
 Criterion = Literal["mse", "logistic"]

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.ops.offsets import offset_error, offsets_to
 from bottomup.ops.targets import nearest_keypoints
 from bottomup.options import Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 

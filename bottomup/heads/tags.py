@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Least, Source
 from bottomup.errors import ConfigError
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.targets import nearest_keypoints
 from bottomup.options import Count
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Least, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 Push = Literal["n2", "n2_minus_n", "pairs"]

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
 from bottomup.errors import ConfigError
-from bottomup.necks.aligned_pyramid import AlignedPyramid, coarser, convolution, pyramid_levels
+from bottomup.necks._aligned_pyramid import AlignedPyramid, coarser, convolution, pyramid_levels
 from bottomup.options import Count, Natural
-from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
 _LAST_READ, _LAST_MADE = 5, 7  # C5; P6 and P7 come together

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import nn
 
+from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
 from bottomup.geometry import enlarge
-from bottomup.necks.aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
+from bottomup.necks._aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
 from bottomup.options import Count
-from bottomup.stages import NECKS, FeatureSpec, Level, Neck
 from bottomup.types import Features
 
 Intermediate = Literal["finest", "own"]

@@ -126,8 +126,8 @@ def _without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict
 
 def _known(part: str, name: str) -> set[str]:
     """The options of a component, and what of its part is read elsewhere."""
-    from bottomup.data.dataset import DATASETS
-    from bottomup.stages import BACKBONES, DECODERS
+    from bottomup.contracts import BACKBONES, DECODERS
+    from bottomup.dataset import DATASETS
 
     registries: dict[str, Registry[Any]] = {"backbone": BACKBONES, "decoder": DECODERS, "data": DATASETS}
     elsewhere = {"backbone": {"neck"}, "data": {"split", *resolved(Loading)}}

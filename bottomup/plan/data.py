@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any, Literal, Self
 
-from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.kept import kept
-from bottomup.data.subset import Subset
+from bottomup.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.options import check_values, resolved
 from bottomup.plan.component import Component
 from bottomup.plan.schema import Loading
 from bottomup.registry import unknown
+from bottomup.samples.kept import kept
+from bottomup.samples.subset import Subset
 
 Purpose = Literal["train", "val"]
 

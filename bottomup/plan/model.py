@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from bottomup.assembly import HeadSpec, assemble
-from bottomup.data.letterbox import Side
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_value, check_values, resolved
 from bottomup.plan.component import Component
 from bottomup.plan.overrides import parts_of
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Decoder
+from bottomup.samples.letterbox import Side
 from bottomup.types import Task
 
 _WIRING = ("neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the assembly

@@ -19,7 +19,7 @@ class TrainPlan:
 
     model: ModelPlan
     data: DataPlan
-    augment: Mapping[str, Any]  # options of data.augment.Augment
+    augment: Mapping[str, Any]  # options of samples.augment.Augment
     engine: Settings
     validation: Validating = field(default_factory=Validating)
     place: Place = field(default_factory=Place)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bottomup.contracts import Head
 from bottomup.model import PoseModel
-from bottomup.stages import Head
 from bottomup.types import Frame, Outputs
 
 

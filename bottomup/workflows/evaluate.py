@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
@@ -26,6 +25,7 @@ from bottomup.paths import write_json
 from bottomup.plan.judging import EvaluatePlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
+from bottomup.samples.labels import Labels
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side

@@ -28,8 +28,7 @@ from bottomup.benchmark.speed import (
     training_rate,
 )
 from bottomup.checkpoint import Checkpoint
-from bottomup.data.dataset import Dataset
-from bottomup.data.loader import collate
+from bottomup.dataset import Dataset
 from bottomup.engine.distributed import ranks
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.evaluation.limits import limits_of, warn_of_limits
@@ -37,6 +36,7 @@ from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.benchmarking import BenchmarkPlan
 from bottomup.plan.training import TrainPlan
 from bottomup.predictor import Predictor
+from bottomup.samples.loader import collate
 from bottomup.workflows.models import check_oracle, make_predictor, with_checkpoint
 from bottomup.workflows.train import make_trainer
 from bottomup.workflows.trials import Trial, trained_predictor, trials

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels, Persons
-from bottomup.data.loader import TrainingSet
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.options import check_options
 from bottomup.plan.training import TrainPlan
+from bottomup.samples.augment import Augment
+from bottomup.samples.labels import Labels, Persons
+from bottomup.samples.loader import TrainingSet
 from bottomup.skeletons import warn_of_mirroring
 
 

@@ -13,10 +13,7 @@ from torch import nn
 
 from bottomup.benchmark.speed import gigamacs
 from bottomup.checkpoint import initialise
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Persons
-from bottomup.data.loader import Order, start_worker, start_yielding_worker, training_batches
-from bottomup.data.subset import warn_of_shared_images
+from bottomup.dataset import Dataset
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
@@ -26,6 +23,9 @@ from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
 from bottomup.plan.training import TrainPlan
+from bottomup.samples.labels import Persons
+from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
+from bottomup.samples.subset import warn_of_shared_images
 from bottomup.types import Batch
 from bottomup.workflows.folders import write_config
 from bottomup.workflows.samples import training_dataset, training_set

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from bottomup.benchmark.cells import training_key
 from bottomup.checkpoint import load_checkpoint
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.engine.distributed import Ranks
 from bottomup.errors import TrainingError
 from bottomup.evaluation.run import evaluate_dataset

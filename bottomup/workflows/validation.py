@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 
-from bottomup.data.dataset import Dataset, GroundTruth
-from bottomup.data.letterbox import letterbox
-from bottomup.data.loader import buckets, prepared_samples
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import LOSS, forward_losses, mean_figures
 from bottomup.engine.settings import Validation
@@ -28,8 +27,9 @@ from bottomup.plan.training import TrainPlan
 from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import buckets, prepared_samples
 from bottomup.skeletons import Skeleton
-from bottomup.stages import Decoder
 from bottomup.visualize import contact_sheet, draw_instances
 from bottomup.workflows.samples import training_dataset
 

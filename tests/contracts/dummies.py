@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import Backbone, FeatureSpec, FeedBack, Head, Level, Neck, Source
 from bottomup.geometry import Grid
-from bottomup.stages import Backbone, FeatureSpec, FeedBack, Head, Level, Neck, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 

@@ -13,8 +13,8 @@ from bottomup.backbones.dilated import Dilated
 from bottomup.backbones.hourglass import Hourglass
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
 from bottomup.backbones.pyramid import Pyramid
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone
 from bottomup.geometry import smallest_side
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone
 from bottomup.types import Features
 
 FED_BACK = 5

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import bottomup.heads
+from bottomup.contracts import HEADS, Head, Level, Source
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.long_offsets import LongOffsets
@@ -18,7 +19,6 @@ from bottomup.heads.segmentation import Segmentation
 from bottomup.heads.short_offsets import ShortOffsets
 from bottomup.heads.tags import Tags
 from bottomup.skeletons import COCO
-from bottomup.stages import HEADS, Head, Level, Source
 from bottomup.types import Frame, Task
 from bottomup.views import make_view
 from tests.scenes import make_batch

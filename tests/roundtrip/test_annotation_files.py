@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.data.augment import Augment
 from bottomup.data.coco import Coco
-from bottomup.data.loader import TrainingSet, collate
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import TrainingSet, collate
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from tests.annotation_files import HEIGHT, IMAGES, WIDTH, Record, content, write

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from benchmarks.cues import swap
-from bottomup.data.subset import Subset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.data import DataPlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Instances, Task
 from bottomup.views import merge

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.data.letterbox import letterbox
 from bottomup.errors import ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.letterbox import letterbox
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Frame, Task
 from bottomup.views import seeing

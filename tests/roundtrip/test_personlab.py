@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from bottomup.data.subset import Subset
+from bottomup.contracts import Decoder
 from bottomup.errors import ConfigError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, at_cells
@@ -17,8 +17,8 @@ from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Instances, Outputs, Task
 from tests.scenes import assert_found, make_batch
 

@@ -17,8 +17,8 @@ import pytest
 
 from bottomup import cli, load
 from bottomup.cli import COMMANDS, main
+from bottomup.coco.skeleton import read_skeleton
 from bottomup.commands import benchmark, catalogue, evaluate, predict
-from bottomup.data.coco_skeleton import read_skeleton
 from bottomup.errors import BottomupWarning
 from bottomup.paths import path_of, with_home
 from bottomup.plan.composing import load_config

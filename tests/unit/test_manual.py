@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import pytest
 
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.manual import REQUIRED, Option, options_of
 from bottomup.options import Positive
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.samples.augment import Augment
 
 COMPONENTS = [Augment, Settings, make_average, make_optimiser, make_schedule] + [
     registry[name] for registry in (BACKBONES, NECKS, HEADS, DECODERS, DATASETS) for name in registry.names()

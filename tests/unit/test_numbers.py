@@ -12,8 +12,8 @@ from torch import nn
 
 from bottomup.assembly import HeadSpec
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
+from bottomup.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
@@ -21,8 +21,8 @@ from bottomup.geometry import Grid
 from bottomup.options import annotations_of, check_options, check_value
 from bottomup.plan.schema import Configuration
 from bottomup.plan.training import train_plan
+from bottomup.samples.augment import Augment
 from bottomup.skeletons import COCO
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
 from bottomup.types import Task
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)

@@ -23,7 +23,7 @@ NOT_FOR_PREDICTION = (
     "tensorboard",
     "matplotlib",
     "bottomup.engine",
-    "bottomup.data.augment",
+    "bottomup.samples.augment",
 )
 
 

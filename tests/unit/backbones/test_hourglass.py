@@ -90,5 +90,5 @@ def test_it_learns_two_images_from_scratch(batch_norm: bool) -> None:
 
 @pytest.mark.parametrize("options", [{"stacks": 0}, {"levels": 0}, {"channels": 30}, {"channels": 0}, {"growth": -1}])
 def test_impossible_sizes_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="backbone hourglass: expected"):
+    with pytest.raises(ValueError, match=f"backbone hourglass: {next(iter(options))} should be"):
         Hourglass(**options)

@@ -29,6 +29,7 @@ from bottomup.benchmark.speed import (
     throughput,
     training_rate,
 )
+from bottomup.contracts import Decoder
 from bottomup.engine.cpu import flushing_denormals
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import Losses
@@ -40,7 +41,6 @@ from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Instances, Prediction, Task
 from tests.scenes import make_batch

@@ -8,8 +8,8 @@ import pytest
 
 from bottomup.cli import main
 from bottomup.commands.catalogue import KINDS
-from bottomup.data.augment import Augment
 from bottomup.engine.settings import Settings
+from bottomup.samples.augment import Augment
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,7 @@ import pytest
 from bottomup.cli import main
 from bottomup.commands import doctor
 from bottomup.commands.doctor import describe_data
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
 

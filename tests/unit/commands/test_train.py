@@ -59,7 +59,7 @@ def test_persons_are_judged_where_persons_are_trained() -> None:
     model.eval().stack("prn").last.register_forward_hook(lambda *call: seen.append(tuple(call[2]["assignment_logits"].shape[:2])))
     judge.losses(model)
     assert plan.data.unit == "person" and sum(batch for batch, _ in seen) == 2 * 4  # two in each image
-    assert {boxes for _, boxes in seen} == {1} and not model.stack("proposals").last.training  # neighbours are not taught
+    assert {boxes for _, boxes in seen} == {1} and not model.stack("proposals").last.training  # neighbours do not count
 
 
 def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.Cap
     assert (model.side(160, "all"), model.side(160)) == (160, 256) and "at 160x160" in capsys.readouterr().err
 
 
-def test_heads_that_nobody_taught_are_not_decoded() -> None:
+def test_heads_that_are_not_trained_are_not_decoded() -> None:
     """Keypoints are trained before boxes: there are no poses yet, and the loss alone is measured."""
     judge, model, _ = judged(KEYPOINTS)
     model.stack("retinanet").last.register_forward_hook(lambda *_: pytest.fail("costs time for nothing"))

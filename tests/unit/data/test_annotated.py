@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from bottomup.data.augment import Augment
+from bottomup.contracts import Level, Source
 from bottomup.data.concat import Concat
-from bottomup.data.dataset import Dataset
-from bottomup.data.kept import Kept
-from bottomup.data.labels import Labels, Persons
-from bottomup.data.letterbox import letterbox
-from bottomup.data.loader import TrainingSet, collate
-from bottomup.data.subset import Subset
+from bottomup.dataset import Dataset
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Heatmap
+from bottomup.samples.augment import Augment
+from bottomup.samples.kept import Kept
+from bottomup.samples.labels import Labels, Persons
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import TrainingSet, collate
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO, CROWDPOSE, Skeleton
-from bottomup.stages import Level, Source
 from bottomup.types import Batch, Task
 from tests.scenes import Scenes, make_batch
 

@@ -23,14 +23,14 @@ from pycocotools.cocoeval import COCOeval
 
 from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
-from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.kept import Kept
-from bottomup.data.labels import Labels, Persons
-from bottomup.data.subset import Subset, warn_of_shared_images
 from bottomup.data.synthetic import Synthetic
+from bottomup.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import from_indices, to_indices
 from bottomup.plan.data import DataPlan
+from bottomup.samples.kept import Kept
+from bottomup.samples.labels import Labels, Persons
+from bottomup.samples.subset import Subset, warn_of_shared_images
 from bottomup.skeletons import COCO, CROWDPOSE
 from bottomup.types import Instances, Prediction
 

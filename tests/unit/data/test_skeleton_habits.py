@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from bottomup import load
-from bottomup.data.coco_skeleton import category_skeleton, read_skeleton, sides
-from bottomup.data.skeleton_tree import tree_of
+from bottomup.coco.skeleton import category_skeleton, read_skeleton, sides
+from bottomup.coco.skeleton_tree import tree_of
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.skeletons import COCO, Skeleton, warn_of_mirroring
 from tests.coco_folders import assert_on_dots, ideal_ap, training_batch, untrained, write_folder

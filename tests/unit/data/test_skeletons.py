@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bottomup.data.coco_skeleton import category_skeleton, read_skeleton, sides
+from bottomup.coco.skeleton import category_skeleton, read_skeleton, sides
 from bottomup.errors import ConfigError, DataError
 from bottomup.skeletons import COCO, SKELETONS, Skeleton
 

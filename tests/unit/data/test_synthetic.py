@@ -12,18 +12,18 @@ import torch
 from torchvision.ops import box_iou
 
 from bottomup.data import synthetic
-from bottomup.data.augment import Augment
-from bottomup.data.backgrounds import draw_background
-from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
-from bottomup.data.kept import Kept
-from bottomup.data.labels import Persons
-from bottomup.data.loader import TrainingSet, collate
-from bottomup.data.poses import Body, Pose, draw_pose
-from bottomup.data.subset import Subset
+from bottomup.data._backgrounds import draw_background
+from bottomup.data._figures import SEGMENTS, Figure, Segment, paint
+from bottomup.data._poses import Body, Pose, draw_pose
 from bottomup.data.synthetic import Synthetic
 from bottomup.data.synthetic_standard import SyntheticStandard
 from bottomup.errors import ConfigError
 from bottomup.plan.data import DataPlan
+from bottomup.samples.augment import Augment
+from bottomup.samples.kept import Kept
+from bottomup.samples.labels import Persons
+from bottomup.samples.loader import TrainingSet, collate
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
 from bottomup.types import Sample
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bottomup.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bottomup.contracts import Decoder
 from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
 from bottomup.errors import ConfigError
@@ -16,7 +19,6 @@ from bottomup.ops.offsets import cell_centres
 from bottomup.ops.suppression import oks
 from bottomup.options import check_options, moved
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Instances, Task
 
 GRID = Grid.cornered(8)
@@ -166,3 +168,10 @@ def test_a_checkpoint_s_options_by_their_former_names_are_read_as_what_they_are_
         assert getattr(getattr(decoder, part), option) == value
     as_now = {"voting": {"stride": 2}, "masks": {"mode": None}}
     assert moved(Personlab, as_now) == as_now
+
+
+def test_a_file_that_was_saved_with_former_names_is_loaded_with_those_of_now(tmp_path: Path) -> None:
+    saved = {"name": "personlab", "radius": 8.0, "masks": None}
+    file = save_checkpoint(tmp_path / "old.pt", Checkpoint({"decoder": saved, "side": "long"}, Task(COCO), {}, None, None, {}))
+    now = {"name": "personlab", "voting": {"radius": 8.0}, "masks": {"mode": None}}
+    assert load_checkpoint(file).config == {"decoder": now, "side": "long"}

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.contracts import Level, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads.candidates import Candidates
@@ -17,7 +18,6 @@ from bottomup.heads.prn import Prn
 from bottomup.heads.proposals import Proposals
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import Outputs, Task
 from tests.scenes import make_batch
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
+from bottomup.contracts import Level, Source
 from bottomup.geometry import Grid
 from bottomup.heads.proposals import Proposals
 from bottomup.heads.retinanet import Retinanet
 from bottomup.ops.anchors import decode_boxes, jittered
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import Batch, Frame, Outputs, Task
 from bottomup.views import make_view
 from tests.scenes import make_batch

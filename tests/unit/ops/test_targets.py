@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.data.augment import Augment
-from bottomup.data.loader import collate
+from bottomup.contracts import HEADS, Head, Level, Source
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.mid_offsets import MidOffsets
 from bottomup.heads.short_offsets import ShortOffsets
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.stages import HEADS, Head, Level, Source
 from bottomup.types import OUTSIDE, Batch, Sample, Task
 from tests.scenes import make_sample
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bottomup.data.augment import Augment
-from bottomup.data.labels import Labels, Persons
-from bottomup.data.letterbox import letterbox
-from bottomup.data.loader import Order, TrainingSet, collate
 from bottomup.data.synthetic import Synthetic
 from bottomup.geometry import invert, transform_points
+from bottomup.samples.augment import Augment
+from bottomup.samples.labels import Labels, Persons
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import Order, TrainingSet, collate
 from bottomup.skeletons import COCO
 
 DRAWN = Synthetic(split="val", size=96, people=[2, 5])

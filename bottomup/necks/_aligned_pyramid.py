@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
+from bottomup.contracts import FeatureSpec, Level
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge
-from bottomup.stages import FeatureSpec, Level
 
 
 class AlignedPyramid(FeaturePyramidNetwork):  # type: ignore[misc]  # torchvision has no types

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.data.augment import Augment
-from bottomup.data.loader import (
+from bottomup.errors import ConfigError
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import (
     Order,
     Position,
     TrainingSet,
@@ -23,7 +24,6 @@ from bottomup.data.loader import (
     start_yielding_worker,
     training_batches,
 )
-from bottomup.errors import ConfigError
 from bottomup.skeletons import COCO
 from tests.scenes import Scenes, make_sample
 

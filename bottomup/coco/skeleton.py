@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from bottomup.data.coco_records import fault
-from bottomup.data.dataset import Record
-from bottomup.data.skeleton_tree import Pair, parts, tree_of
+from bottomup.coco.records import fault
+from bottomup.coco.skeleton_tree import Pair, parts, tree_of
+from bottomup.dataset import Record
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.paths import path_of
 from bottomup.skeletons import SKELETONS, Skeleton, skeleton_named
@@ -71,7 +71,7 @@ def category_skeleton(category: Record, path: Path) -> Skeleton:
     """A COCO category's name, keypoints and 1-based ``skeleton``; sides are paired by name.
 
     The keypoints of a built-in skeleton give that one, whatever the category's own edges: CrowdPose's are COCO's. Other edges
-    may close cycles, as drawings do: the tree is one that is its own mirror image where the drawing has such (``skeleton_tree``).
+    may close cycles, as drawings do: the tree is one that is its own mirror image where the drawing has one (``skeleton_tree``).
     Warns where there is no tree, where edges count from 0 and where names speak of sides that have no pair. DataError names the
     file, the category and the field.
     """

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bottomup.data.dataset import Record
+from bottomup.dataset import Record
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.image_files import ImageReader, Orientation, exif_orientation, swaps_sides
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks a server for its latest version on import otherwise
 import albumentations as A
 
-from bottomup.data.content import framed
-from bottomup.data.warps import PADDING, pack_flags, unpack_flags, warp_map
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.registry import unknown
+from bottomup.samples.content import framed
+from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_map
 from bottomup.types import Sample
 
 _PIXELS = Grid.cornered(1)  # index j is the pixel whose centre is j + 0.5

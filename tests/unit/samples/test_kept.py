@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bottomup.data.kept import sharing
 from bottomup.plan.data import DataPlan
+from bottomup.samples.kept import sharing
 
 OPTIONS = {"name": "synthetic", "size": 32, "keep": True}
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from bottomup.data.dataset import Dataset, GroundTruth
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.types import People, Sample
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.poses import Body, Pose, Vector, View, move
+from bottomup.data._poses import Body, Pose, Vector, View, move
 from bottomup.geometry import Grid
 from bottomup.skeletons import COCO
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_records import fault, flattened, numbers
-from bottomup.data.dataset import Record
+from bottomup.coco.records import fault, flattened, numbers
+from bottomup.dataset import Record
 
 
 def read_mask(given: Any, image: Record, where: str) -> Any:

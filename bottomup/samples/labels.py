@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.dataset import Dataset, GroundTruth
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.types import People, Sample
 
 _GROWTH = 0.5  # of a box's sides; keypoints further off are in no crop of it

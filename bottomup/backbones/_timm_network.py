@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bottomup.backbones.pretrained import load_file
-from bottomup.backbones.strided_depthwise import keep_strided_depthwise
+from bottomup.backbones._pretrained import load_file
+from bottomup.backbones._strided_depthwise import keep_strided_depthwise
+from bottomup.contracts import FeatureSpec, Level
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
-from bottomup.stages import FeatureSpec, Level
 from bottomup.types import Features
 
 _STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}  # undilated

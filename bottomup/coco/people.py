@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_masks import mask_rle, read_mask
-from bottomup.data.coco_records import fault, flattened, number, numbers, whole
-from bottomup.data.dataset import Record
+from bottomup.coco.masks import mask_rle, read_mask
+from bottomup.coco.records import fault, flattened, number, numbers, whole
+from bottomup.dataset import Record
 from bottomup.errors import BottomupWarning
 from bottomup.skeletons import Skeleton
 

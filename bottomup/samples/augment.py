@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.content import inside_only, outside_marked
-from bottomup.data.letterbox import moved_labels
-from bottomup.data.transforms import Transform
-from bottomup.data.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
 from bottomup.geometry import chain
 from bottomup.options import Ascending, Fraction, FromZero, Positive, checked
+from bottomup.samples.content import inside_only, outside_marked
+from bottomup.samples.letterbox import moved_labels
+from bottomup.samples.transforms import Transform
+from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
 from bottomup.types import Sample
 
 Side = Literal["long", "short"]

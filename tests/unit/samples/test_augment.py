@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bottomup.data.augment import Augment
-from bottomup.data.letterbox import letterbox
 from bottomup.errors import ConfigError
 from bottomup.geometry import transform_points
 from bottomup.plan.composing import load_config
+from bottomup.samples.augment import Augment
+from bottomup.samples.letterbox import letterbox
 from bottomup.skeletons import COCO
 from bottomup.types import Sample
 from tests.scenes import make_sample

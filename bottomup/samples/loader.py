@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from bottomup.data.coco_masks import paint_box
-from bottomup.data.content import select_people
-from bottomup.data.dataset import Dataset
+from bottomup.coco.masks import paint_box
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
+from bottomup.samples.content import select_people
 from bottomup.types import Batch, People, Sample
 
 _LAST_IN_LINE = 19  # niceness

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.content import outside_marked
-from bottomup.data.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
 from bottomup.geometry import transform_points
+from bottomup.samples.content import outside_marked
+from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
 from bottomup.types import Sample
 
 Side = Literal["long", "short", "square", "native"]

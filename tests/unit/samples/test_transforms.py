@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bottomup.data.augment import Augment
-from bottomup.data.transforms import Transform
 from bottomup.errors import ConfigError
 from bottomup.geometry import transform_points
+from bottomup.samples.augment import Augment
+from bottomup.samples.transforms import Transform
 from bottomup.skeletons import COCO
 from bottomup.types import OUTSIDE, Sample
 from tests.scenes import make_sample

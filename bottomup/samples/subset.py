@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from bottomup.data.dataset import Dataset, GroundTruth
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import BottomupWarning
 from bottomup.types import People, Sample
 

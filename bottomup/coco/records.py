@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bottomup.data.dataset import Record
+from bottomup.dataset import Record
 from bottomup.errors import DataError
 from bottomup.paths import path_of
 from bottomup.registry import unknown
