@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.checkpoint import load_checkpoint
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import Skeleton
 from bottomup.types import People

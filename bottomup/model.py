@@ -179,7 +179,7 @@ class PoseModel(nn.Module):
         """(3,) uint8, the colour of padding: the normalisation's mean."""
         return (self.get_buffer("mean").flatten() * 255).round().to(torch.uint8)
 
-    # ---- oracles and views ---------------------------------------------------------------------------------------------
+    # ---- oracles -------------------------------------------------------------------------------------------------------
 
     def ideal(self, batch: Batch, names: Iterable[str]) -> Outputs:
         """What flawless heads of these names would give for a batch, on the last stage; ConfigError where they need others."""
@@ -196,23 +196,6 @@ class PoseModel(nn.Module):
             for key in self.stack(name).last.beside - self.keys_of(names):
                 raise ConfigError(f"ideal outputs of head {name!r} are of ideal {key}: give the head of those, too")
         return [self.stack(name).last for name in names]
-
-    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
-        """Undo the horizontal flip of the outputs of all heads that have features; ``frame`` is the flipped one."""
-        seen = [stack.last for _, stack in self.stacks() if stack.reads and _holds(outputs, stack.last)]
-        return {key: maps for head in seen for key, maps in head.unflip(outputs, frame).items()}
-
-    def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame, given: Iterable[str] = ()) -> Outputs:
-        """Join views, then run the heads without features on what was merged; of those that were ``given`` the first view's stand.
-
-        Each head's outputs are joined of those views that hold them, onto the frame ``onto``.
-        """
-        merged: Outputs = {key: views[0][key] for name in given if not self.stack(name).reads for key in self.keys_of([name])}
-        for head in (stack.last for _, stack in self.stacks() if stack.reads):
-            own = [view for view in zip(views, frames, strict=True) if _holds(view[0], head)]
-            if own:
-                merged |= head.merge([outputs for outputs, _ in own], [frame for _, frame in own], onto)
-        return self(None, given=merged, trim=True)[0] if self.decoded - merged.keys() else merged
 
     # ---- freezing ------------------------------------------------------------------------------------------------------
 
@@ -237,10 +220,6 @@ class PoseModel(nn.Module):
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
-
-
-def _holds(outputs: Outputs, head: Head) -> bool:
-    return outputs.keys() >= head.provides.keys()
 
 
 def _statistics(backbone: Backbone | None) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor
 
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.commands import evaluate
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.geometry import invert, transform_points
 from bottomup.plan.judging import evaluate_plan
 from bottomup.plan.training import train_plan

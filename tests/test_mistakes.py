@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from bottomup import Predictor, Skeleton, load
+from bottomup.checkpoint import load_checkpoint, save_checkpoint
 from bottomup.cli import main
-from bottomup.engine.checkpoint import load_checkpoint, save_checkpoint
 from bottomup.engine.settings import Settings
 from bottomup.errors import BottomupError
 from bottomup.plan.component import Component

@@ -36,6 +36,7 @@ from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
 from bottomup.dataset import Dataset
+from bottomup.drawing.sheets import to_picture
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
@@ -46,7 +47,6 @@ from bottomup.registry import unknown
 from bottomup.skeletons import COCO
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction
-from bottomup.visualize.sheets import to_picture
 from bottomup.workflows.measure import conditions, judged_dataset, with_weights
 from bottomup.workflows.measure import measure as measure_ours
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from bottomup.dataset import Dataset
+from bottomup.drawing.sheets import Picture, to_picture
 from bottomup.ops.shown import repeated, shown
 from bottomup.paths import write_bytes, write_json
 from bottomup.predictor import Predictor
@@ -19,7 +20,6 @@ from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_outputs
-from bottomup.visualize.sheets import Picture, to_picture
 
 EXHIBITS = "exhibits.json"
 _QUALITY = 85  # of JPEG

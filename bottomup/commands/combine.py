@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bottomup.engine.checkpoint import Checkpoint, initialise, load_checkpoint, save_checkpoint, versions
+from bottomup.checkpoint import Checkpoint, initialise, load_checkpoint, save_checkpoint, versions
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.plan.training import train_plan
 from bottomup.workflows.folders import write_config

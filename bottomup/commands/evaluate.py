@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bottomup.engine.checkpoint import Checkpoint
+from bottomup.checkpoint import Checkpoint
 from bottomup.plan.judging import EvaluatePlan, evaluate_plan
 from bottomup.workflows.evaluate import evaluate
 from bottomup.workflows.models import with_checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bottomup.engine.checkpoint import save_checkpoint
+from bottomup.checkpoint import save_checkpoint
 from bottomup.errors import ConfigError
 from bottomup.importers.personlab import import_personlab
 from bottomup.paths import path_of

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from bottomup.checkpoint import Checkpoint
 from bottomup.commands.photos import Photo, photos_of, read_listing
-from bottomup.engine.checkpoint import Checkpoint
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
 from bottomup.image_files import ImageReader, Orientation

@@ -1,7 +1,7 @@
-"""COCO keypoint annotations and the many files in their format; the only place besides geometry that knows their half pixel.
+"""COCO keypoint annotations and the many files in their format.
 
-COCO's keypoints are indices of pixels; ``from_indices`` puts them on the pixels' centres (x + 0.5), ``to_indices`` takes
-them back. Boxes, areas and polygons are continuous already and stay as they are.
+COCO's keypoints are indices of pixels; ``geometry.from_indices`` puts them on the pixels' centres. Boxes, areas and polygons are
+continuous already and stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bottomup.coco.records import choose_categories, choose_images, read_file, r
 from bottomup.coco.skeleton import choose_skeleton
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
-from bottomup.geometry import Array
+from bottomup.geometry import from_indices
 from bottomup.image_files import Orientation
 from bottomup.options import Interval
 from bottomup.paths import path_of
@@ -28,16 +28,6 @@ from bottomup.types import People, Sample, Task
 
 Size = Literal["small", "medium", "large"]
 OnlyPeople = Literal["keypoints"]
-
-
-def to_indices(points: Array) -> Array:
-    """Continuous points (..., 2) as COCO's pixel indices."""
-    return points - 0.5
-
-
-def from_indices(points: Array) -> Array:
-    """COCO's pixel indices (..., 2) as continuous points, the pixels' centres."""
-    return points + 0.5
 
 
 @DATASETS.register

@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 from bottomup.data._backgrounds import draw_background, draw_occluder
 from bottomup.data._figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.data._poses import draw_pose
-from bottomup.data.coco import to_indices
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
+from bottomup.geometry import to_indices
 from bottomup.options import Ascending, Count, Fraction, FromZero, Natural, Positive
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
+from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.figures import FigureWatch
 from bottomup.engine.gradients import features_of, gradient_shares

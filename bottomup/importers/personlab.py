@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bottomup.engine.checkpoint import Checkpoint, load_weights, versions
+from bottomup.checkpoint import Checkpoint, load_weights, versions
 from bottomup.errors import CheckpointError
 from bottomup.importers.tfjs import Convolution, read_graph_model
 from bottomup.plan.model import ModelPlan

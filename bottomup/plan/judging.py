@@ -14,10 +14,10 @@ from bottomup.plan.parts import Place, Viewing
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatePlan:
-    """A model, the images that it is judged on, and how it sees them."""
+    """A model, the images that it is judged on, and how it sees them; a model without heads stands for that of ``weights``."""
 
-    model: ModelPlan
     data: DataPlan
+    model: ModelPlan = field(default_factory=ModelPlan)
     viewing: Viewing = field(default_factory=Viewing)
     place: Place = field(default_factory=Place)
     weights: str | None = None

@@ -26,7 +26,7 @@ class HeadPlan:
     """A head, and how it is wired and trained."""
 
     component: Component
-    wiring: Mapping[str, Any]
+    wiring: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, given: Mapping[str, Any] | None) -> Self:

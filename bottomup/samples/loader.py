@@ -19,7 +19,6 @@ from torch.utils.data import Dataset as TorchDataset
 from bottomup.coco.masks import paint_box
 from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
-from bottomup.samples.augment import Augment
 from bottomup.samples.content import select_people
 from bottomup.types import Batch, People, Sample
 
@@ -174,9 +173,12 @@ def _draws_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class TrainingSet(TorchDataset[Sample]):
-    """Augmented samples by position; the randomness is a function of (seed, epoch, image id, how often it was drawn before)."""
+    """Augmented samples by position; the randomness is a function of (seed, epoch, image id, how often it was drawn before).
 
-    def __init__(self, dataset: Dataset, augment: Augment, maps: frozenset[str], seed: int) -> None:
+    ``augment`` takes a sample and the seed of its own draw, as ``data.augment.Augment`` does.
+    """
+
+    def __init__(self, dataset: Dataset, augment: Callable[[Sample, int], Sample], maps: frozenset[str], seed: int) -> None:
         self.dataset, self.augment, self.maps, self.seed = dataset, augment, maps - {"padding"}, seed
 
     def __getitem__(self, position: tuple[int, ...]) -> Sample:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
-from bottomup.engine.checkpoint import Checkpoint
 from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
@@ -22,6 +23,7 @@ from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.plan.judging import EvaluatePlan
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.samples.labels import Labels
 from bottomup.skeletons import Skeleton
@@ -33,8 +35,14 @@ from bottomup.workflows.models import check_oracle, make_predictor, seen
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
 
-def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds."""
+def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
+    """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds.
+
+    Without ``checkpoint`` the plan's ``weights`` are read, where it names any, and their own model where the plan has none.
+    """
+    if checkpoint is None and plan.weights:
+        checkpoint = load_checkpoint(plan.weights)
+        plan = replace(plan, model=plan.model if plan.model.heads else ModelPlan.of(checkpoint.config))
     torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
     dataset = plan.data.dataset("val", plan.limit)
     predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)

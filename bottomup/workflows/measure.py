@@ -27,8 +27,8 @@ from bottomup.benchmark.speed import (
     throughput,
     training_rate,
 )
+from bottomup.checkpoint import Checkpoint
 from bottomup.dataset import Dataset
-from bottomup.engine.checkpoint import Checkpoint
 from bottomup.engine.distributed import ranks
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.evaluation.limits import limits_of, warn_of_limits

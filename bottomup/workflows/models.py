@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_needed
+from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.plan.model import ModelPlan

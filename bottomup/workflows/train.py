@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from bottomup.benchmark.speed import gigamacs
+from bottomup.checkpoint import initialise
 from bottomup.dataset import Dataset
 from bottomup.engine import cpu
-from bottomup.engine.checkpoint import initialise
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import BottomupWarning, CheckpointError, ConfigError

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 
 from bottomup.benchmark.cells import training_key
+from bottomup.checkpoint import load_checkpoint
 from bottomup.dataset import Dataset
-from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.engine.distributed import Ranks
 from bottomup.errors import TrainingError
 from bottomup.evaluation.run import evaluate_dataset

@@ -18,8 +18,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
+from bottomup.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
 from bottomup.engine import interruption
-from bottomup.engine.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
 from bottomup.engine.log import Log
 from bottomup.engine.settings import Validation
 from bottomup.engine.trainer import Trainer

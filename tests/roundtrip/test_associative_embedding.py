@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from bottomup.predictor import Predictor
 from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Instances, Task
+from bottomup.views import merge
 from tests.scenes import assert_found, make_batch
 
 ORACLE = ("heatmap", "tags")
@@ -42,10 +44,11 @@ def test_ideal_maps_bring_everybody_back(options: dict[str, object], tag_size: i
     predictor = make_predictor(tag_size, distance, **options)
     batch = make_batch([3, 1, 0, 2], (128, 160))
     if "scales" in options:  # a batch is made at the largest scale; here it stands for that
-        predictor.scales = tuple(scale / max(predictor.scales) for scale in predictor.scales)
+        views = predictor.views
+        predictor.views = replace(views, scales=tuple(scale / max(views.scales) for scale in views.scales))
     for row, instances in enumerate(decode(predictor, batch)):
-        if predictor.scales[0] == 1.0:
-            assert_found(instances, batch, row, within=2.0 if len(predictor.scales) > 1 else 0.5)
+        if predictor.views.scales[0] == 1.0:
+            assert_found(instances, batch, row, within=2.0 if len(predictor.views.scales) > 1 else 0.5)
 
 
 @pytest.mark.parametrize("tag_size", [1, 8])
@@ -56,7 +59,10 @@ def test_two_equal_views_decode_as_one(distance: str, tag_size: int) -> None:
     model, frame = predictor.model, predictor.model.frame(batch)
     ideal = model.ideal(batch, ORACLE)
     once = {**ideal, "tags": ideal["tags"] * 0.13}
-    (alone,), (merged,) = predictor.decoder(once, frame), predictor.decoder(model.merge([once, once], [frame, frame], frame), frame)
+    (alone,), (merged,) = (
+        predictor.decoder(once, frame),
+        predictor.decoder(merge(model, [once, once], [frame, frame], frame), frame),
+    )
     assert_found(alone.instances, batch, 0, within=0.5)
     for one, other in zip(vars(alone.instances).values(), vars(merged.instances).values(), strict=True):
         torch.testing.assert_close(other, one, equal_nan=True)

@@ -15,10 +15,10 @@ from benchmarks.peers import keypoint_rcnn, mmpose_grouping
 from benchmarks.scenes import COMES_BACK
 from benchmarks.scenes_associative_embedding import people_scene
 from bottomup.benchmark.results import read_result
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.data.synthetic import Synthetic
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan

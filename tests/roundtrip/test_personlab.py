@@ -184,10 +184,10 @@ class Decode(torch.nn.Module):
 def test_the_parallel_part_is_exported() -> None:
     predictor = make_predictor(masks=True, decoder={"max_people": 3, "voting": {"max_peaks": 8}})
     first, second = make_batch([2], (129, 161)), make_batch([1], (129, 161))
-    outputs, frame = predictor.outputs(first, ORACLE + MASKS)
+    outputs, frame = predictor.seen(first, ORACLE + MASKS)[0]
     decode = Decode(predictor.decoder, frame)
     exported = torch.export.export(decode, (outputs,)).module()
-    other, _ = predictor.outputs(second, ORACLE + MASKS)
+    other, _ = predictor.seen(second, ORACLE + MASKS)[0]
     expected = decode(other)
     for name, tensor in exported(other).items():
         torch.testing.assert_close(tensor, expected[name])

@@ -226,10 +226,10 @@ def test_masks_are_drawn_while_the_decoder_is_timed(composed: tuple[PoseModel, D
 def test_compiled_blocks_give_the_same_and_are_timed_one_by_one(composed: tuple[PoseModel, Decoder]) -> None:
     model, decoder = copy.deepcopy(composed[0]), composed[1]
     predictor = Predictor(model, decoder, input_size=64)
-    before, _ = predictor.outputs(one())
+    before, _ = predictor.seen(one())[0]
     traced: list[object] = []
     compile_blocks(model, backend=lambda graph, _: traced.append(graph) or graph)
-    after, _ = predictor.outputs(one())
+    after, _ = predictor.seen(one())[0]
     for key, maps in before.items():
         torch.testing.assert_close(after[key], maps)
     assert len(traced) >= 3  # the backbone and two heads
@@ -244,7 +244,7 @@ def test_a_compiled_network_in_bf16_finds_on_a_gpu_what_it_does_in_fp32(composed
         for model, precision in ((copy.deepcopy(composed[0]), "fp32"), (compiled, "bf16"))
     ]
     compile_blocks(compiled)
-    exact, near = (predictor.outputs(one().to("cuda"))[0]["heatmap"] for predictor in predictors)
+    exact, near = (predictor.seen(one().to("cuda"))[0][0]["heatmap"] for predictor in predictors)
     torch.testing.assert_close(near, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
     assert block_latencies(predictors[1], [one()] * 2)["backbone"]["p50_ms"] > 0
 

@@ -15,11 +15,11 @@ from PIL import Image as Pillow
 from pycocotools.coco import COCO as CocoFile
 
 from bottomup import load
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.commands import predict
 from bottomup.commands.predict import photos_of
 from bottomup.data.synthetic import Synthetic
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.image_files import ImageReader
 from bottomup.model import PoseModel
 from bottomup.plan.training import train_plan

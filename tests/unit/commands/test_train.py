@@ -11,9 +11,9 @@ import torch
 import yaml
 from torch import nn
 
+from bottomup.checkpoint import load_checkpoint
 from bottomup.cli import main
 from bottomup.commands.train import DEMONSTRATION, planned
-from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.engine.distributed import Ranks
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel

@@ -21,11 +21,12 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO as PyCoco
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.coco import Coco, from_indices, to_indices
+from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
 from bottomup.data.synthetic import Synthetic
 from bottomup.dataset import DATASETS, Dataset
 from bottomup.errors import ConfigError, DataError
+from bottomup.geometry import from_indices, to_indices
 from bottomup.plan.data import DataPlan
 from bottomup.samples.kept import Kept
 from bottomup.samples.labels import Labels, Persons

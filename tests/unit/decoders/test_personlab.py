@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from bottomup.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bottomup.contracts import Decoder
 from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
-from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.offsets import cell_centres

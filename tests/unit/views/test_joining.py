@@ -11,9 +11,9 @@ from torch import Tensor
 
 from bottomup.geometry import Grid
 from bottomup.masks import Masks
-from bottomup.ops.joining import join_views
 from bottomup.skeletons import COCO
 from bottomup.types import Instances
+from bottomup.views.joining import join_views
 
 GRID, SIZE = Grid.centred(8), (320, 480)
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.drawing.marks import Colour
 from bottomup.paths import write_bytes
-from bottomup.visualize.drawing import Colour
 
 Picture = NDArray[np.uint8]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bottomup.geometry import area_scale, invert
 from bottomup.masks import concatenated
 from bottomup.ops.suppression import oks
-from bottomup.types import Instances
+from bottomup.types import Instances, Prediction
 
 _ALIKE = 0.5  # OKS above which instances of two views are one person
 _BEST_SEEN = 250.0  # px of a view: a person's size there at which it is trusted most; networks are trained on such people
@@ -27,6 +28,23 @@ class _Groups(NamedTuple):
     members: Tensor  # (G, V) int64 among all instances; 0 where the view has none
     trust: Tensor  # (G, V) in the members, 0 where the view has none
     total: Tensor  # (G,) in all views, those included that have none
+
+
+def join_predictions(
+    views: Sequence[Prediction],
+    to_views: Sequence[NDArray[np.float64]],
+    sigmas: Sequence[float],
+    suppress: Callable[[Instances], Instances],
+) -> Prediction:
+    """One image's prediction of those of its views, all in image px, suppressed in px of the first view.
+
+    ``to_views`` (2, 3) each take image px to a view's. Segmentations are averaged.
+    """
+    scales = [area_scale(to_view) ** 0.5 for to_view in to_views]
+    joined = join_views([view.instances for view in views], scales, sigmas)
+    left = suppress(joined.transform(to_views[0])).transform(invert(to_views[0]))
+    maps = [view.segmentation for view in views if view.segmentation is not None]
+    return replace(views[0], instances=left, segmentation=torch.stack(maps).mean(0) if maps else None)
 
 
 def join_views(views: Sequence[Instances], scales: Sequence[float], sigmas: Sequence[float]) -> Instances:
