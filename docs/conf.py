@@ -1,0 +1,53 @@
+"""Sphinx: ``make docs``. Nothing is fetched while the pages are built."""
+
+from __future__ import annotations
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from bottomup.data.dataset import DATASETS
+from bottomup.registry import Registry
+from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.version import __version__
+
+project = "bottomup"
+author = "The bottomup developers"
+copyright = f"{author}, Apache-2.0"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+myst_heading_anchors = 3  # so that pages can link to sections, as they do where Markdown is shown as it is
+nitpicky = False  # torch's and numpy's names are no links, as their inventories are not fetched
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+
+html_theme = "furo"
+html_title = f"bottomup {__version__}"
+exclude_patterns = ["_build"]
+
+KINDS = {"Backbones": BACKBONES, "Necks": NECKS, "Heads": HEADS, "Decoders": DECODERS, "Data sets": DATASETS}
+
+
+class Components(SphinxDirective):
+    """Every registered component, by kind, documented by its class."""
+
+    def run(self) -> list[nodes.Node]:
+        """One section a kind."""
+        return [self._section(kind, registry) for kind, registry in KINDS.items()]
+
+    def _section(self, kind: str, registry: Registry[object]) -> nodes.section:
+        section = nodes.section(ids=[nodes.make_id(kind)])
+        section += nodes.title(kind, kind)
+        classes = [registry[name] for name in registry.names()]
+        lines = [f".. autoclass:: {one.__module__}.{one.__qualname__}" for one in classes if one.__module__.startswith("bottomup.")]
+        self.state.nested_parse(StringList(lines, source=kind), 0, section)
+        return section
+
+
+def setup(app: Sphinx) -> None:
+    """Add what is ours."""
+    app.add_directive("components", Components)
