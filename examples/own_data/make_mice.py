@@ -60,7 +60,8 @@ def draw(canvas: NDArray[np.uint8], centre: Sequence[int], rng: np.random.Genera
 
     fur = rng.uniform(20, 235, 3)
     outline, keypoints, tail = placed(OUTLINE), placed(PLACES), placed(np.array([(-0.48, 0), (-0.8, 0.1)]))
-    cv2.line(canvas, *tail.round().astype(int).tolist(), color=(150, 140, 220), thickness=3)
+    root, tip = tail.round().astype(int).tolist()
+    cv2.line(canvas, root, tip, (150, 140, 220), 3)
     cv2.fillPoly(canvas, [outline.round().astype(int)], fur.tolist())
     for ear in keypoints[1:3]:
         cv2.circle(canvas, ear.round().astype(int).tolist(), round(length / 12), (fur * 0.6).tolist(), -1)
