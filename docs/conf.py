@@ -7,6 +7,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import bottomup
 from bottomup.data.dataset import DATASETS
 from bottomup.registry import Registry
 from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
@@ -32,6 +33,21 @@ exclude_patterns = ["_build"]
 KINDS = {"Backbones": BACKBONES, "Necks": NECKS, "Heads": HEADS, "Decoders": DECODERS, "Data sets": DATASETS}
 
 
+class Public(SphinxDirective):
+    """Every name that ``bottomup`` itself offers, whether it is imported at once or when it is first used."""
+
+    def run(self) -> list[nodes.Node]:
+        """One entry a name."""
+        lines: list[str] = []
+        for name in bottomup.__all__:
+            value = getattr(bottomup, name)
+            if isinstance(value, type):
+                lines += [f".. autoclass:: bottomup.{name}", "   :members:", ""]
+            elif callable(value):
+                lines += [f".. autofunction:: bottomup.{name}", ""]
+        return parsed(self, lines, "bottomup").children
+
+
 class Components(SphinxDirective):
     """Every registered component, by kind, documented by its class."""
 
@@ -44,10 +60,18 @@ class Components(SphinxDirective):
         section += nodes.title(kind, kind)
         classes = [registry[name] for name in registry.names()]
         lines = [f".. autoclass:: {one.__module__}.{one.__qualname__}" for one in classes if one.__module__.startswith("bottomup.")]
-        self.state.nested_parse(StringList(lines, source=kind), 0, section)
+        section += parsed(self, lines, kind).children
         return section
+
+
+def parsed(directive: SphinxDirective, lines: list[str], source: str) -> nodes.Element:
+    """What lines of reStructuredText become where a directive stands."""
+    place = nodes.Element()
+    directive.state.nested_parse(StringList(lines, source=source), 0, place)
+    return place
 
 
 def setup(app: Sphinx) -> None:
     """Add what is ours."""
+    app.add_directive("public", Public)
     app.add_directive("components", Components)

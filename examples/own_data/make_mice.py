@@ -41,7 +41,8 @@ def write(folder: Path, split: str, numbers: Sequence[int]) -> None:
     mice: list[Record] = []
     for number in numbers:
         rng = np.random.default_rng(number)
-        canvas = cv2.resize(rng.uniform(60, 200, (8, 8, 3)).astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        noise = rng.uniform(60, 200, (8, 8, 3)).astype(np.uint8)
+        canvas = np.asarray(cv2.resize(noise, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
         listed.append({"id": number, "file_name": f"{number:05d}.png", "width": SIDE, "height": SIDE})
         for centre in rng.permutation([(36, 36), (92, 36), (36, 92), (92, 92)])[: rng.integers(1, 4)]:
             mice.append({"id": len(mice) + 1, "image_id": number, "category_id": 1} | draw(canvas, centre, rng))
