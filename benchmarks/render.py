@@ -1,4 +1,4 @@
-"""Render the measured tables into README.md: every number there comes from benchmarks/results."""
+"""Render the measured tables into README.md and docs/results.md: every number there comes from benchmarks/results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E40
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
 RESULTS = ROOT / "benchmarks" / "results"
+_BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 _ACCURACY = ("combination", "AP", "AP, ideal maps", "AP, ideal heatmap", "mask AP", "box AP")
 _COST = ("backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %", "parameters")
@@ -132,6 +134,32 @@ def ideal_table() -> str:
     )
 
 
+def status_table() -> str:
+    """What somebody who only begins should know, one row a result."""
+    poses, masks = (_measured(*which) for which in (("personlab_best", _BEST_POSES), ("bodypix_weights", _BEST_MASKS)))
+    assigned = read_result(RESULTS / "assignment.json")["rows"]
+    (prn,) = (row for row in assigned if (row["name"], row["assignment"], row["boxes"]) == ("prn", "one_to_one", "all"))
+    rows = [
+        [
+            "Google's PoseNet, imported: poses on 120 images of COCO's val2017, three scales and their mirror images",
+            share(poses["AP"]),
+        ],
+        ["Google's BodyPix, imported: masks on 195 images of val2017, 801 px", share(masks["mask_AP"])],
+        [
+            "the Pose Residual Network, trained here: whose is which keypoint of val2017, given true boxes and keypoints",
+            share(prn["AP"]),
+        ],
+        ["the same as printed in the paper", "0.894"],
+    ]
+    return markdown_table(["measured here ([all of it](docs/results.md))", "AP"], rows)
+
+
+def _measured(result: str, name: str) -> Row:
+    """The figures of one row of ``benchmarks/tables.py``."""
+    (found,) = (row["measured"] for row in read_result(RESULTS / f"{result}.json")["rows"] if row["name"] == name)
+    return dict(found)
+
+
 def _shares(figures: Row, names: Sequence[str]) -> list[str]:
     return [share(figures[name]) for name in names]
 
@@ -156,7 +184,7 @@ def _flat(options: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def render(text: str) -> str:
-    """The README with every table replaced by what was measured last."""
+    """A page with every table that it has replaced by what was measured last."""
     tables = {
         "assignment": assignment_table(),
         "cues": cues_table(),
@@ -167,6 +195,7 @@ def render(text: str) -> str:
         "prn": prn_table(),
         "shown": shown_table(),
         "spurious_boxes": spurious_boxes_table(),
+        "status": status_table(),
         "matrix": matrix_table("matrix", "learning rate"),
         "bench": matrix_table("bench"),
         "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),
@@ -185,5 +214,5 @@ def render(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(render(readme.read_text()))
+    for page in PAGES:
+        page.write_text(render(page.read_text()))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
 from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError, ConfigError
@@ -223,46 +219,6 @@ def test_an_experiment_is_of_one_method() -> None:
         load_config("train", ["experiment=demo/associative_embedding", "method=personlab"])
     with pytest.raises(ConfigError, match="did you mean experiment=demo/associative_embedding or"):
         load_config("train", ["experiment=demo"])
-
-
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("bottomup")]
-
-
-@pytest.mark.parametrize("command", readme_commands())
-def test_the_commands_of_the_readme_compose(command: str) -> None:
-    _, name, *overrides = shlex.split(command)
-    config = COMMANDS[name][1]
-    if config is not None:
-        load_config(config, overrides)
-    if name == "benchmark":
-        for cell in cells_of(None, overrides):
-            load_config("benchmark", cell.overrides)
-
-
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    space: dict[str, object] = {}
-    exec(blocks[1], space)
-    prediction = space["predictor"](torch.zeros(96, 64, 3, dtype=torch.uint8).numpy())  # type: ignore[operator]
-    assert prediction.size == (96, 64)
-
-
-def test_the_matrix_of_the_readme_composes(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    (tmp_path / "m.yaml").write_text(block)
-    cells = cells_of(str(tmp_path / "m.yaml"), [])
-    assert [cell.name for cell in cells] == ["tags", "tags, flip", "PersonLab, 513", "PersonLab, 801"]
-    for cell in cells:
-        load_config("benchmark", cell.overrides)
-
-
-def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
-    from benchmarks.render import render
-
-    text = (ROOT / "README.md").read_text()
-    assert render(text) == text, "run python benchmarks/render.py"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md run as they stand, and keep the laws of their contracts."""
+"""The recipes of docs/extend.md run as they stand, and keep the laws of their contracts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bottomup.samples.loader import collate
 from bottomup.types import Batch, Frame, Instances, People, Prediction, Task
 from bottomup.views import make_view
 
-PAGE = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text()
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "extend.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -43,7 +43,7 @@ def recipes() -> Iterator[SimpleNamespace]:
     before = {registry: dict(registry._classes) for registry in (HEADS, BACKBONES, DATASETS)}
     names: dict[str, Any] = {"__name__": "contributing"}
     for block in blocks("python"):
-        exec(compile(block, "CONTRIBUTING.md", "exec"), names)
+        exec(compile(block, "docs/extend.md", "exec"), names)
     yield SimpleNamespace(**options())
     registry: Registry[Any]
     for registry, classes in before.items():

@@ -175,7 +175,7 @@ def _draws_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
 class TrainingSet(TorchDataset[Sample]):
     """Augmented samples by position; the randomness is a function of (seed, epoch, image id, how often it was drawn before).
 
-    ``augment`` takes a sample and the seed of its own draw, as ``data.augment.Augment`` does.
+    ``augment`` takes a sample and the seed of its own draw, as ``samples.augment.Augment`` does.
     """
 
     def __init__(self, dataset: Dataset, augment: Callable[[Sample, int], Sample], maps: frozenset[str], seed: int) -> None:
