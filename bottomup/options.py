@@ -12,7 +12,8 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from bottomup.errors import ConfigError, unknown
 from bottomup.fitting import choices, finite, fits, group, marks, misspelt, words
@@ -225,9 +226,9 @@ def check_value(where: str, value: object, expected: Any) -> None:
         check_values(where, value, resolved(expected))
     elif isinstance(value, Mapping) and options is not None:
         check_options(where, options, value)
-    elif isinstance(value, Mapping) and get_origin(expected) is Mapping:
+    elif isinstance(value, Mapping) and (entries := _entries(expected)) is not None:
         for name, entry in value.items():
-            check_value(f"{where}.{name}", entry, get_args(expected)[1])
+            check_value(f"{where}.{name}", entry, entries)
     elif not finite(value):
         _refuse_not_finite(where, value)
     elif not fits(value, expected):
@@ -236,6 +237,14 @@ def check_value(where: str, value: object, expected: Any) -> None:
         own = former_paths(annotations_of(options)).get(where.rpartition(".")[2]) if options is not None else None
         meant = f"; did you mean {where}.{own}?" if own else ""
         raise ConfigError(f"{where} should be {' or '.join(words(expected))}, got {_shown(value)}{meant}")
+
+
+def _entries(expected: Any) -> Any:
+    """What the entries of a mapping should be, where an annotation is of one or lets choose it; else None."""
+    if get_origin(expected) is Mapping:
+        return get_args(expected)[1]
+    alternatives = get_args(expected) if get_origin(expected) in (Union, UnionType) else ()
+    return next((entries for one in alternatives if (entries := _entries(one)) is not None), None)
 
 
 def _shown(value: object) -> str:

@@ -25,7 +25,7 @@ def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str,
     run's configuration, of which all holds that is not typed.
     """
     overrides = [override.lstrip("+") for override in overrides]  # whether there is such a key is checked all the same
-    check_first_names(command, overrides)
+    check_first_names(command, overrides, lambda: load_config(command))
     composed = _composed(command, overrides)
     _settle(composed, command, overrides)
     config = _plain(composed)

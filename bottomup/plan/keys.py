@@ -12,7 +12,7 @@ from typing import Any, get_args, is_typeddict
 import yaml
 
 from bottomup.errors import ConfigError
-from bottomup.options import annotations_of, resolved
+from bottomup.options import annotations_of, former_paths, resolved
 from bottomup.plan.files import config_folder
 from bottomup.plan.overrides import key_of, typed_paths
 from bottomup.plan.schema import Configuration, Loading
@@ -159,17 +159,20 @@ def _places(config: Mapping[str, Any]) -> list[_Path]:
 # ---- what was typed ------------------------------------------------------------------------------------------------------
 
 
-def check_first_names(command: str, overrides: Sequence[str]) -> None:
-    """Refuse keys that a command does not have at all, before any file is composed."""
+def check_first_names(command: str, overrides: Sequence[str], defaults: Callable[[], Mapping[str, Any]]) -> None:
+    """Refuse keys that a command does not have at all, before any file is composed.
+
+    ``defaults`` composes the configuration where nothing is typed, whose keys may be meant.
+    """
     known = keys_read(command)
     dashed = [key_of(override) for override in overrides if override.startswith("-")]
     if dashed:
-        raise ConfigError(_unknown((dashed[0],), _all_keys(command, _defaults(command)), None, command))
+        raise ConfigError(_unknown((dashed[0],), _all_keys(command, defaults()), None, command))
     for path in typed_paths(overrides):
         below = resolved(Configuration).get(path[0])
         inside = resolved(below) if is_typeddict(below) else None
         if path[0] not in known or (inside is not None and len(path) > 1 and path[1] not in inside):
-            raise ConfigError(_unknown(path, _all_keys(command, _defaults(command)), None, command))
+            raise ConfigError(_unknown(path, _all_keys(command, defaults()), None, command))
 
 
 def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: str = "train") -> None:
@@ -178,7 +181,17 @@ def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: st
         for depth in range(1, len(path)):
             known = names_at(path[:depth], config)
             if known is not None and path[depth] not in known:
+                now = _present_path(path, depth, config)
+                if now is not None:
+                    raise ConfigError(f"no key named {'.'.join(path)!r}; did you mean {now}?")
                 raise ConfigError(_unknown(path, _all_keys(command, config), (path[:depth], known), command))
+
+
+def _present_path(path: _Path, depth: int, config: Mapping[str, Any]) -> str | None:
+    """The path that an option has now which was typed by its former name; None where it never had that."""
+    constructor = _constructor(path[:depth], config)
+    present = None if constructor is None else former_paths(annotations_of(constructor)).get(path[depth])
+    return None if present is None else ".".join((*path[:depth], present))
 
 
 def without_leftovers(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -209,13 +222,6 @@ def _keys_below(path: _Path, config: Mapping[str, Any]) -> Iterator[_Path]:
     for name in names:
         yield (*path, name)
         yield from _keys_below((*path, name), config)
-
-
-def _defaults(command: str) -> dict[str, Any]:
-    """The configuration of a command where nothing is typed."""
-    from bottomup.plan.composing import load_config
-
-    return load_config(command)
 
 
 def _unknown(path: _Path, keys: Sequence[str], level: tuple[_Path, Collection[str]] | None, command: str) -> str:

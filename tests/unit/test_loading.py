@@ -126,7 +126,7 @@ def test_options_of_the_predictor_come_before_the_files(tmp_path: Path) -> None:
             "head_scales: no head of this model with features named 'tgas'; did you mean 'tags'",
         ),
         ("best.pt", {"input_size": "large"}, "load.input_size should be a whole number.*, got 'large'"),
-        ("best.pt", {"overrides": ["decoder.windw=5"]}, "'windw'.*did you mean.*window"),
+        ("best.pt", {"overrides": ["decoder.windw=5"]}, "windw'.*did you mean.*window"),
     ],
 )
 def test_mistakes_get_one_sentence(

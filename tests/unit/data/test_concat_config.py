@@ -62,7 +62,7 @@ def test_its_options_are_options_like_others(sets: str) -> None:
         (["data.sets=coco"], "at least one of `sets`|data.sets should be a list"),
         (["data.sets=[coco]"], "at least one of `sets`|data.sets should be a list"),
         (["data.sets=[{name: cocoo}]"], "did you mean 'coco'"),
-        (["data.set=[{name: coco}]"], "did you mean 'sets'"),
+        (["data.set=[{name: coco}]"], "did you mean data.sets"),
     ],
 )
 def test_what_is_no_list_of_sets_is_refused_in_one_sentence(given: list[str], said: str) -> None:

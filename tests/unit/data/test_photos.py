@@ -134,10 +134,10 @@ def test_a_cut_photo_is_refused_by_name_in_training_evaluation_and_prediction(
         with pytest.raises(DataError, match=r"0\.jpg: not readable, a JPEG without its end"):
             batch(root)
     data, weights = ["data=coco", f"data.root={root}", "workers=0"], f"weights={untrained(tmp_path)}"
-    output = f"output={tmp_path}/output"
-    train = ["train", *data, "backbone=hourglass_tiny", "input_size=64", "engine.steps=1", "engine.batch_size=2", output]
-    assert main(train) == main(["evaluate", *data, weights, output]) == 1
-    assert main(["predict", f"images={root}/val/0.jpg", weights, output]) == 1
+    run, judged, found = (f"output={tmp_path}/{name}" for name in ("run", "judged", "found"))
+    train = ["train", *data, "backbone=hourglass_tiny", "input_size=64", "engine.steps=1", "engine.batch_size=2", run]
+    assert main(train) == main(["evaluate", *data, weights, judged]) == 1
+    assert main(["predict", f"images={root}/val/0.jpg", weights, found]) == 1
     assert capsys.readouterr().err.count("0.jpg: not readable, a JPEG without its end") == 3
 
 
