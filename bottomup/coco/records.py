@@ -16,7 +16,7 @@ from bottomup.errors import DataError
 from bottomup.paths import path_of
 from bottomup.registry import unknown
 
-Ids = Sequence[int] | str | None  # of images: a list, a JSON file of one, none at all
+Ids = Sequence[int | float | str] | str | None  # of images: a list, a JSON file of one, none at all
 
 
 def read_file(path: Path) -> Record:
