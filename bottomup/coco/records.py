@@ -161,7 +161,7 @@ def choose_images(images: dict[int, Record], image_ids: Ids, exclude_ids: Ids, p
     return {image_id: image for image_id, image in images.items() if image_id in wanted}
 
 
-def _id_list(ids: Sequence[int] | str) -> list[Any]:
+def _id_list(ids: Sequence[int | float | str] | str) -> list[Any]:
     """A list, or the one in a JSON file; DataError where there is none."""
     if not isinstance(ids, str):
         return [_as_id(image_id) for image_id in ids]
