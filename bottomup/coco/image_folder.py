@@ -35,8 +35,8 @@ class ImageFolder:
         path = self.folder / image["file_name"]
         if not path.is_file():
             raise DataError(
-                f"{path}: no such file, but {self.annotations} lists it as image {image['id']}; set `images` to the folder that "
-                "has it"
+                f"{path}: no such file, but {self.annotations} lists it as image {image['id']}; set `images` to the folder "
+                f"below which {image['file_name']} lies"
             )
         pixels = self._read(path)
         if pixels.shape[:2] != (image["height"], image["width"]):

@@ -15,8 +15,8 @@ from bottomup.dataset import Record
 def read_mask(given: Any, image: Record, where: str) -> Any:
     """Polygons that enclose something, or a run-length code that fills the image exactly; None where there is no mask.
 
-    A polygon may be a list of points, too. pycocotools checks neither: too few runs decode to memory as it was, and far polygons
-    take all memory.
+    A polygon may be a list of points, too, and one may stand without the list around it. pycocotools checks neither polygons nor
+    runs: too few decode to memory as it was, and far polygons take all memory.
     """
     if not given:
         return None
@@ -35,8 +35,10 @@ def read_mask(given: Any, image: Record, where: str) -> Any:
 
 
 def _polygons(given: Any) -> list[Any]:
-    """The polygons; one that is given alone, as points, among them."""
+    """The polygons; one that is given alone, as numbers or as points, among them."""
     if not isinstance(given, list):
+        return [given]
+    if len(given) > 4 and numbers(given):
         return [given]
     alone = len(given) > 2 and all(isinstance(point, list) and len(point) == 2 and numbers(point) for point in given)
     return [flattened(given)] if alone else given
@@ -76,6 +78,24 @@ def _runs(counts: str) -> list[float]:
             runs.append(value + runs[-2] if len(runs) > 2 else value)
             value = shift = 0
     return runs
+
+
+def has_pixels(mask: Any, image: Record) -> bool:
+    """Whether a mask covers anything of its image: not where it is empty, beside the image or in units of it."""
+    if isinstance(mask, list) and any(_is_large(polygon, image) for polygon in mask):
+        return True  # what nearly all masks are; to draw those of a large file would take as long as to read it
+    if isinstance(mask, list) and all(max(map(abs, polygon)) <= 1 for polygon in mask):
+        return False
+    return bool(coco_mask.area(mask_rle(mask, image)))
+
+
+def _is_large(polygon: list[float], image: Record) -> bool:
+    """Whether a polygon lies in the image and is of some extent beyond doubt."""
+    xs, ys = polygon[::2], polygon[1::2]
+    if min(xs) < 0 or min(ys) < 0 or max(xs) > image["width"] or max(ys) > image["height"]:
+        return False
+    twice = sum(x * (below - above) for x, below, above in zip(xs, ys[1:] + ys[:1], ys[-1:] + ys[:-1], strict=True))
+    return abs(twice) > 4 * (max(xs) - min(xs) + max(ys) - min(ys))  # more than a line of a pixel's width
 
 
 def mask_rle(segmentation: Any, image: Record) -> Record:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from bottomup.coco.masks import mask_rle, read_mask
+from bottomup.coco.masks import has_pixels, mask_rle, read_mask
 from bottomup.coco.records import fault, flattened, number, numbers, whole
 from bottomup.dataset import Record
 from bottomup.errors import BottomupWarning
@@ -30,6 +30,12 @@ _LEAST_SHARE, _GREATEST_SHARE = 1 / 40, 2.0
 _AGREES = 4.0  # by which factor an area may differ from its mask's, as small ones do
 
 _NARROWEST = 1 / 4  # of a box around keypoints: its shorter side over its longer one
+_FARTHEST = 1e6  # px, of a box
+
+# Of COCO's 160,000 people with keypoints one in a thousand has most of them out of the box, nobody one out of the image by a pixel,
+# and nobody's box is out of it.
+_AROUND = 1 / 4  # of a box's side: how far beside it a keypoint is still the person's
+_APART = 1 / 20  # of a file's people: so many are not the odd mistake
 
 
 def people_by_image(
@@ -44,13 +50,15 @@ def people_by_image(
     What is missing or cannot be meant is derived: an area (missing, 0, or far from what the person spans) from the mask, else as
     0.53 of the box; a box (missing or without extent) around the mask, else around the labelled keypoints, of a least size; a
     count from the labelled keypoints; ids that are missing or stand twice anew, as pycocotools would lose one of the two. A
-    keypoint with null for a coordinate is unlabelled. A record with neither extent nor mask nor labelled keypoint, as tracks have
-    outside their range, is nobody. One warning for the file says all of it with counts.
+    keypoint with null for a coordinate is unlabelled, and so is one at (0, 0) or (-1, -1), where absent ones are put. A mask
+    without pixels is none. A record with neither extent nor mask nor labelled keypoint, as tracks have outside their range, is
+    nobody, one that stands twice, as in merged files, is one person. One warning for the file says all of it with counts, and
+    what seems not to fit: keypoints or boxes out of the image or apart, crowds with keypoints, images listed twice.
     """
     groups: dict[int, list[Record]] = {image_id: [] for image_id in images}
     known = {whole(entry.get("id")) for entry in data["categories"]} - {None}
     wanted = {category["id"] for category in categories}
-    said: Counter[str] = Counter()
+    said: Counter[str] = Counter({"files": len(images) - len({image["file_name"] for image in images.values()})})
     for place, given in enumerate(data.get("annotations", [])):
         where = f"{path}: annotation {given.get('id', f'number {place} (it has no id)')}"
         category_id, image_id = whole(given.get("category_id")), whole(given.get("image_id"))
@@ -64,8 +72,14 @@ def people_by_image(
                 where, "image_id", given.get("image_id"), expected, "list its image under `images` or delete the annotation"
             )
         record = _complete(given, images[image_id], skeleton, where, said)
-        if record is not None:
-            groups[image_id].append(record | {"category_id": category_id})
+        if record is None:
+            continue
+        record["category_id"] = category_id
+        if any(_alike(record, other) for other in groups[image_id]):
+            said["twice"] += 1
+        else:
+            _compare(record, images[image_id], said)
+            groups[image_id].append(record)
     records = list(itertools.chain.from_iterable(groups.values()))
     _check_unit(records, path)
     _number(records)
@@ -77,7 +91,10 @@ def people_by_image(
 def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said: Counter[str]) -> Record | None:
     """The whole record; None for nobody."""
     keypoints = _keypoints(given.get("keypoints"), skeleton, where, said)
-    mask = None if given.get("area_is_estimate") else read_mask(given.get("segmentation"), image, where)
+    marks = {mark: True for mark in _MARKS if _is_true(given.get(mark), mark, where, "write true or false")}
+    mask = None if "area_is_estimate" in marks else read_mask(given.get("segmentation"), image, where)
+    if mask is not None and not has_pixels(mask, image):
+        mask, said["no mask"] = None, said["no mask"] + 1
     box = _box(given.get("bbox"), where)
     if box is None or min(box[2:]) < 1:  # px: lines, and boxes in units of the image
         drawn = (_around_mask(mask, image) if mask is not None else None) or _around_keypoints(keypoints, skeleton)
@@ -86,8 +103,10 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said
             return None
         said["box"] += drawn is not None
         box = drawn or box
+    elif _beyond(box, image):
+        said["box out"] += 1
     assert box is not None
-    crowd = _crowd(given.get("iscrowd"), where)
+    crowd = _is_true(given.get("iscrowd"), "iscrowd", where, "write 1 for a crowd and 0 for a person")
     area = _area(given.get("area"), where)
     if area is None or not (crowd or _can_be(area, box, mask, keypoints)):  # crowds may be thin
         area = _derived_area(area, box, mask, image, said)
@@ -102,7 +121,7 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said
     }
     if mask is not None:
         record["segmentation"] = mask
-    return record | {mark: True for mark in _MARKS if given.get(mark)}
+    return record | marks
 
 
 # ---- keypoints -------------------------------------------------------------------------------------------------------------
@@ -125,6 +144,10 @@ def _keypoints(given: Any, skeleton: Skeleton, where: str, said: Counter[str]) -
     if not {*read[2::3]} <= {0, 1, 2}:
         wrong = next(read[start : start + 3] for start in range(0, count, 3) if read[start + 2] not in (0, 1, 2))
         raise _no_keypoint(wrong, where)
+    absent = [place for place in range(2, count, 3) if read[place] and read[place - 2] == read[place - 1] in (0, -1)]
+    if absent:
+        said["origin"] += len(absent)
+        read = [0 if place in absent else value for place, value in enumerate(read)]
     return read
 
 
@@ -197,8 +220,8 @@ def _box(given: Any, where: str) -> list[float] | None:
     if not given or (isinstance(given, list) and None in given):
         return None
     read = numbers(given) if isinstance(given, list) and len(given) == 4 else None
-    if read is None or min(read[2:]) < 0:
-        expected = "[x, y, width, height], finite, sizes not negative"
+    if read is None or min(read[2:]) < 0 or max(map(abs, read)) > _FARTHEST:
+        expected = "[x, y, width, height] in px, finite, sizes not negative"
         raise fault(where, "bbox", given, expected, "correct it, or delete the field to have it drawn around mask or keypoints")
     return read
 
@@ -261,10 +284,49 @@ def _extent(xs: list[float], ys: list[float]) -> tuple[float, float]:
 # ---- the rest --------------------------------------------------------------------------------------------------------------
 
 
-def _crowd(given: Any, where: str) -> int:
+def _is_true(given: Any, field: str, where: str, remedy: str) -> int:
     if given not in (None, 0, 1):  # true and false are 1 and 0
-        raise fault(where, "iscrowd", given, "0 or 1, or true or false", "write 1 for a crowd and 0 for a person")
+        raise fault(where, field, given, "0 or 1, or true or false", remedy)
     return int(given or 0)
+
+
+def _alike(record: Record, other: Record) -> bool:
+    """Whether two records differ in their ids alone."""
+    same = record["bbox"] == other["bbox"] and record["keypoints"] == other["keypoints"]
+    return same and record | {"id": None} == other | {"id": None}
+
+
+def _compare(record: Record, image: Record, said: Counter[str]) -> None:
+    """Count where keypoints, box and image do not seem to be of one another."""
+    points = _labelled_points(record["keypoints"])
+    if not points:
+        return
+    said["crowd"] += record["iscrowd"]
+    said["labelled"] += 1
+    said["out"] += any(not (-1 <= x <= image["width"] and -1 <= y <= image["height"]) for x, y in points)
+    boxes = [record["bbox"]]
+    if isinstance(mask := record.get("segmentation"), list):
+        xs, ys = ([value for polygon in mask for value in polygon[axis::2]] for axis in (0, 1))
+        boxes.append([min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)])
+    said["apart"] += any(2 * _inside(points, box) < len(points) for box in boxes)
+
+
+def _beyond(box: list[float], image: Record) -> bool:
+    """Whether a box xywh reaches out of its image, by more than rounding does."""
+    x, y, width, height = box
+    beside = 2 + max(image["width"], image["height"]) / 50  # px
+    return bool(min(x, y) < -beside or x + width > image["width"] + beside or y + height > image["height"] + beside)
+
+
+def _labelled_points(keypoints: list[float]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y, v in zip(keypoints[::3], keypoints[1::3], keypoints[2::3], strict=True) if v]
+
+
+def _inside(points: Sequence[tuple[float, float]], box: list[float]) -> int:
+    """How many points lie in a box xywh, or not far beside it."""
+    left, top, width, height = box
+    dx, dy = (1 + _AROUND * side for side in (width, height))
+    return sum(left - dx <= x <= left + width + dx and top - dy <= y <= top + height + dy for x, y in points)
 
 
 def _number(records: Iterable[Record]) -> None:
@@ -299,10 +361,22 @@ def _sentences(said: Counter[str]) -> Iterator[str]:
     others = {
         "box": "annotations have no `bbox`, or one without extent; it was drawn around the mask or the labelled keypoints",
         "nobody": "annotations have neither extent nor mask nor labelled keypoints; they are nobody and left out",
+        "twice": "annotations stand twice, alike but for their ids; each is one person",
+        "no mask": "annotations have a mask without a pixel of the image; they count as without: polygons should be in px",
         "null": "keypoints are labelled without coordinates (null); they count as unlabelled",
+        "origin": "keypoints are labelled at (0, 0) or (-1, -1), where absent ones are put; they count as unlabelled",
         "unseen": "annotations say `num_keypoints` where every visibility is 0; nothing of them is labelled: write visibility 2 "
         "where a keypoint is seen, 1 where it is hidden",
         "count": "annotations say `num_keypoints` 0 beside labelled keypoints; those were counted",
         "unlabelled": "people, all of the file's, have no labelled keypoint: no pose can be learned from them or judged",
+        "crowd": "annotations with labelled keypoints have `iscrowd` 1; nobody learns from crowds: write 0 for a person",
+        "out": "people have keypoints labelled out of the image; were they annotated on an image of this size?",
+        "box out": "boxes reach out of the image; are they [x, y, width, height], in px of an image of this size?",
+        "files": "images have the file of another one; people of the other are unlabelled in each: list it once",
     }
     yield from (f"{said[key]} {what}" for key, what in others.items() if said[key])
+    if said["apart"] > _APART * said["labelled"]:
+        yield (
+            f"{said['apart']} people have most of their labelled keypoints beside their box or mask; are boxes "
+            "[x, y, width, height], and all three in px of the same image?"
+        )

@@ -103,7 +103,7 @@ def choose_categories(data: Record, given: str | Sequence[str] | None, path: Pat
     for name in wanted if given is not None else ():
         if name not in names:
             raise DataError(f"{path}: " + unknown("category", str(name), names))
-    chosen = [_category(categories[names.index(name)], path) for name in wanted]
+    chosen = [_category(_of_that_name(data, name, path), path) for name in wanted]
     for other in chosen[1:]:
         if other.get("keypoints") != chosen[0].get("keypoints"):
             lists = [f"{category['name']!r} has {_listed(category.get('keypoints'))}" for category in (chosen[0], other)]
@@ -111,6 +111,22 @@ def choose_categories(data: Record, given: str | Sequence[str] | None, path: Pat
                 f"{path}: categories that are read as one data set should have the same keypoints in the same order, but "
                 f"{' and '.join(lists)}; read each as one of the sets of data=concat, whose `keypoints` map names"
             )
+    return chosen
+
+
+def _of_that_name(data: Record, name: str, path: Path) -> Record:
+    """The category of a name; of several the one with keypoints, where nobody is of the others, as Roboflow writes groups."""
+    found = [category for category in data["categories"] if str(category.get("name")) == name]
+    found = [category for category in found if category.get("keypoints")] or found
+    ids = [whole(category.get("id")) for category in data["categories"]]
+    others = [number for number, category in zip(ids, data["categories"], strict=True) if str(category.get("name")) == name]
+    of_others = {*others} - {whole(found[0].get("id"))}
+    used = {whole(annotation.get("category_id")) for annotation in data.get("annotations", [])}
+    if len(found) > 1 or of_others & used:
+        raise fault(str(path), "categories", f"{len(others)} named {name!r}", "of different names", "rename or join them")
+    if ids.count(whole(found[0].get("id"))) > 1:
+        raise fault(f"{path}: category {name!r}", "id", found[0].get("id"), "no other category's", "number the categories")
+    chosen: Record = found[0]
     return chosen
 
 
@@ -143,7 +159,8 @@ def read_images(data: Record, path: Path) -> dict[int, Record]:
         for side, length in sides.items():
             if length is None or length <= 0:
                 raise fault(where, side, image.get(side), "a positive integer", "write the size of the image file, in px")
-        images[image_id] = {**image, "id": image_id, **sides}
+        name = image["file_name"].replace("\\", "/")  # of Windows
+        images[image_id] = {**image, "id": image_id, "file_name": name, **sides}
     return images
 
 
