@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
-from bottomup.coco.masks import has_pixels, mask_rle, read_mask
+from bottomup.coco.extents import BOX_SHARE, around_keypoints, around_mask, can_be, derived_area, read_area, read_box
+from bottomup.coco.masks import has_pixels, read_mask
 from bottomup.coco.records import fault, flattened, number, numbers, whole
 from bottomup.dataset import Record
 from bottomup.errors import BottomupWarning
 from bottomup.skeletons import Skeleton
 
-# The share of a person's box that is taken as the person where nothing says it, as CrowdPose's own OKS takes it.
-BOX_SHARE = 0.53
-
 _MARKS = ("imputed", "area_is_estimate")  # of annotations, kept where they are true
-
-# Of COCO's 160,000 people with keypoints nobody fills less than 1/24 of the box of their keypoints or 1/9 of their own; an area in
-# units of the image is smaller by thousands. Nobody is larger than their box, but for the pixels that it cuts.
-_LEAST_SHARE, _GREATEST_SHARE = 1 / 40, 2.0
-_AGREES = 4.0  # by which factor an area may differ from its mask's, as small ones do
-
-_NARROWEST = 1 / 4  # of a box around keypoints: its shorter side over its longer one
-_FARTHEST = 1e6  # px, of a box
 
 # Of COCO's 160,000 people with keypoints one in a thousand has most of them out of the box, nobody one out of the image by a pixel,
 # and nobody's box is out of it.
@@ -95,9 +81,9 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said
     mask = None if "area_is_estimate" in marks else read_mask(given.get("segmentation"), image, where)
     if mask is not None and not has_pixels(mask, image):
         mask, said["no mask"] = None, said["no mask"] + 1
-    box = _box(given.get("bbox"), where)
+    box = read_box(given.get("bbox"), where)
     if box is None or min(box[2:]) < 1:  # px: lines, and boxes in units of the image
-        drawn = (_around_mask(mask, image) if mask is not None else None) or _around_keypoints(keypoints, skeleton)
+        drawn = (around_mask(mask, image) if mask is not None else None) or around_keypoints(keypoints, skeleton)
         if drawn is None and (box is None or min(box[2:]) == 0 or max(box[2:]) < 1):
             said["nobody"] += 1
             return None
@@ -107,9 +93,9 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said
         said["box out"] += 1
     assert box is not None
     crowd = _is_true(given.get("iscrowd"), "iscrowd", where, "write 1 for a crowd and 0 for a person")
-    area = _area(given.get("area"), where)
-    if area is None or not (crowd or _can_be(area, box, mask, keypoints)):  # crowds may be thin
-        area = _derived_area(area, box, mask, image, said)
+    area = read_area(given.get("area"), where)
+    if area is None or not (crowd or can_be(area, box, mask, keypoints)):  # crowds may be thin
+        area = derived_area(area, box, mask, image, said)
     record = {
         "id": given.get("id"),
         "image_id": image["id"],
@@ -211,74 +197,6 @@ def _settle_counts(people: list[Record], said: Counter[str]) -> None:
     for person, names in without:
         person["num_keypoints"] = len(names)
     said["count"] += len(without)
-
-
-# ---- boxes and areas -------------------------------------------------------------------------------------------------------
-
-
-def _box(given: Any, where: str) -> list[float] | None:
-    if not given or (isinstance(given, list) and None in given):
-        return None
-    read = numbers(given) if isinstance(given, list) and len(given) == 4 else None
-    if read is None or min(read[2:]) < 0 or max(map(abs, read)) > _FARTHEST:
-        expected = "[x, y, width, height] in px, finite, sizes not negative"
-        raise fault(where, "bbox", given, expected, "correct it, or delete the field to have it drawn around mask or keypoints")
-    return read
-
-
-def _around_mask(mask: Any, image: Record) -> list[float] | None:
-    """The box of a mask's pixels; None where it has none."""
-    box: list[float] = coco_mask.toBbox(mask_rle(mask, image)).tolist()
-    return box if min(box[2:]) > 0 else None
-
-
-def _around_keypoints(keypoints: list[float], skeleton: Skeleton) -> list[float] | None:
-    """The box of the labelled keypoints' pixels, not narrower than a body is; None where there are none.
-
-    Its area is at least such that one pixel off in x and y is one standard deviation of OKS: one keypoint says where somebody is,
-    not how large.
-    """
-    points = np.reshape(keypoints, (-1, 3))
-    labelled = points[:, 2] > 0
-    if not labelled.any():
-        return None
-    low, high = points[labelled, :2].min(0), points[labelled, :2].max(0) + 1  # pixel i covers [i, i + 1)
-    deviations = 2 * np.array(skeleton.sigmas)[labelled]  # of OKS, over the root of the area
-    least = math.sqrt(2 / float(np.square(deviations).mean()) / BOX_SHARE)
-    size = np.maximum(high - low, max(least, _NARROWEST * float((high - low).max())))
-    return [*((low + high - size) / 2).tolist(), *size.tolist()]
-
-
-def _area(given: Any, where: str) -> float | None:
-    read = None if given is None else number(given)
-    if given is not None and (read is None or read < 0):
-        expected = "a finite number of px², not negative"
-        raise fault(where, "area", given, expected, "correct it, or delete the field to have it derived")
-    return read
-
-
-def _derived_area(stated: float | None, box: list[float], mask: Any, image: Record, said: Counter[str]) -> float:
-    """The mask's area, or that of a share of the box; a stated one that the mask bears out stays."""
-    filled = float(coco_mask.area(mask_rle(mask, image))) if mask is not None else 0.0
-    if stated is not None and filled / _AGREES < stated < filled * _AGREES:
-        return stated
-    said["no area" if stated is None else "wrong area"] += 1
-    said["of mask" if filled else "of box"] += 1
-    return filled or BOX_SHARE * box[2] * box[3]
-
-
-def _can_be(area: float, box: list[float], mask: Any, keypoints: list[float]) -> bool:
-    """Whether a person with this box, mask and keypoints can have an area."""
-    xs, ys, visible = keypoints[::3], keypoints[1::3], keypoints[2::3]
-    spans = [(box[2], box[3]), _extent(list(itertools.compress(xs, visible)), list(itertools.compress(ys, visible)))]
-    if isinstance(mask, list):
-        spans.append(_extent([x for polygon in mask for x in polygon[::2]], [y for polygon in mask for y in polygon[1::2]]))
-    least, greatest = (max((width + margin) * (height + margin) for width, height in spans) for margin in (0, 2))
-    return _LEAST_SHARE * least < area <= _GREATEST_SHARE * greatest
-
-
-def _extent(xs: list[float], ys: list[float]) -> tuple[float, float]:
-    return (max(xs) - min(xs), max(ys) - min(ys)) if xs else (0.0, 0.0)
 
 
 # ---- the rest --------------------------------------------------------------------------------------------------------------
