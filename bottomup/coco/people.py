@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,10 @@ def people_by_image(
     said: Counter[str] = Counter({"files": len(images) - len({image["file_name"] for image in images.values()})})
     for place, given in enumerate(data.get("annotations", [])):
         where = f"{path}: annotation {given.get('id', f'number {place} (it has no id)')}"
-        category_id, image_id = whole(given.get("category_id")), whole(given.get("image_id"))
-        if category_id not in known:
-            raise fault(where, "category_id", given.get("category_id"), f"one of {sorted(known, key=str)}", "list its category")
+        category_id = _category(given, known, where)
         if category_id not in wanted:
             continue
-        if image_id is None or image_id not in images:
-            expected = f"the id of one of the {len(images)} images"
-            raise fault(
-                where, "image_id", given.get("image_id"), expected, "list its image under `images` or delete the annotation"
-            )
+        image_id = _image(given, images, where)
         record = _complete(given, images[image_id], skeleton, where, said)
         if record is None:
             continue
@@ -72,6 +66,23 @@ def people_by_image(
     _settle_counts([record for record in records if not record["iscrowd"]], said)
     _warn(said, path)
     return groups
+
+
+def _category(given: Record, known: Collection[int | None], where: str) -> int:
+    """The category of a record, which its file has to list."""
+    category_id = whole(given.get("category_id"))
+    if category_id is None or category_id not in known:
+        raise fault(where, "category_id", given.get("category_id"), f"one of {sorted(known, key=str)}", "list its category")
+    return category_id
+
+
+def _image(given: Record, images: Mapping[int, Record], where: str) -> int:
+    """The image of a record, which its file has to list."""
+    image_id = whole(given.get("image_id"))
+    if image_id is None or image_id not in images:
+        expected, remedy = f"the id of one of the {len(images)} images", "list its image under `images` or delete the annotation"
+        raise fault(where, "image_id", given.get("image_id"), expected, remedy)
+    return image_id
 
 
 def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said: Counter[str]) -> Record | None:
