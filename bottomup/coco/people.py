@@ -54,18 +54,22 @@ def people_by_image(
         record = _complete(given, images[image_id], skeleton, where, said)
         if record is None:
             continue
-        record["category_id"] = category_id
-        if any(_alike(record, other) for other in groups[image_id]):
-            said["twice"] += 1
-        else:
-            _compare(record, images[image_id], said)
-            groups[image_id].append(record)
+        _add(record | {"category_id": category_id}, groups[image_id], images[image_id], said)
     records = list(itertools.chain.from_iterable(groups.values()))
     _check_unit(records, path)
     _number(records)
     _settle_counts([record for record in records if not record["iscrowd"]], said)
     _warn(said, path)
     return groups
+
+
+def _add(record: Record, people: list[Record], image: Record, said: Counter[str]) -> None:
+    """Add a record to those of its image, unless it stands there already."""
+    if any(_alike(record, other) for other in people):
+        said["twice"] += 1
+        return
+    _compare(record, image, said)
+    people.append(record)
 
 
 def _category(given: Record, known: Collection[int | None], where: str) -> int:
