@@ -8,18 +8,20 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet install $(PIP_ARGS)
 INSTALLED := $(VENV)/.bottomup-installed
+DOCS_INSTALLED := $(VENV)/.bottomup-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test check bench docs clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 install: $(INSTALLED) ## a virtual environment, .venv, with bottomup (editable) and its development tools
 
-demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo
-	$(BIN)/bottomup train experiment=demo output=outputs/demo overwrite=true
-	$(BIN)/bottomup evaluate experiment=demo weights=outputs/demo/best.pt data.split=test flip=false output=outputs/demo/evaluate
+demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo: five minutes
+	@echo "training: about five minutes on two CPU cores; interrupted, make demo goes on where it stopped"
+	$(BIN)/bottomup train output=outputs/demo $(if $(wildcard outputs/demo/last.pt),resume=true,experiment=demo/associative_embedding overwrite=true)
+	$(BIN)/bottomup evaluate weights=outputs/demo/best.pt data.split=test output=outputs/demo/evaluate
 	@echo "pictures of the best and the worst images: outputs/demo/evaluate/pictures"
 
 test: $(INSTALLED) ## all tests
@@ -36,9 +38,13 @@ bench: $(INSTALLED) ## train, judge and time a small matrix of methods and cross
 	$(BIN)/bottomup report results=outputs/bench
 	@echo "side by side: outputs/bench/report.html"
 
+docs: $(DOCS_INSTALLED) ## the pages of docs/ as HTML in build/docs; a dead link or a missing reference fails it
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "the pages: build/docs/index.html"
+
 clean: ## remove caches and build products; environments and outputs stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
-	find bottomup benchmarks tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bottomup benchmarks docs examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships venv without ensurepip: there the outer pip puts one into the environment.
 $(INSTALLED): pyproject.toml
@@ -48,4 +54,8 @@ $(INSTALLED): pyproject.toml
 	  || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet $(PIP_ARGS) pip; }
 	@echo "installing bottomup into $(VENV) (PyTorch is large: minutes the first time)"
 	@$(BIN)/python $(PIP) --editable '.[dev]'
+	@touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	@$(BIN)/python $(PIP) --editable '.[docs]'
 	@touch $@

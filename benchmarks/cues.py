@@ -1,6 +1,6 @@
 """What a trained network's tags and its left and right are worth: AP as it is, without the tags, with the sides swapped.
 
-``python benchmarks/cues.py --weights outputs/standard/best.pt experiment=synthetic_standard``
+``python benchmarks/cues.py --weights outputs/standard/best.pt experiment=synthetic_standard/associative_embedding``
 
 Rows are "as trained", "tags zero" (every peak of a keypoint then competes for the same person) and "sides swapped" (left
 keypoints called right); ``loss`` is the AP that a row loses against the first, in the same run. What loses little is not used.
@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
-from bottomup.compose import load_config
-from bottomup.data.dataset import Dataset
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Outputs, Prediction
+from bottomup.workflows.models import make_predictor, with_checkpoint
 
 
 class Tagless(Decoder):
@@ -47,7 +47,7 @@ def measure(predictor: Predictor, dataset: Dataset, workers: int) -> Iterator[Ro
     assert skeleton is not None  # evaluate_dataset refuses a data set without
     trained = evaluate_dataset(predictor, dataset, workers=workers, progress=True)
     truth = trained.ground_truth
-    swapped = evaluate_keypoints([swap(found, skeleton.flip) for found in trained.predictions], truth, skeleton)
+    swapped = evaluate_keypoints([swap(found, skeleton.flip_order) for found in trained.predictions], truth, skeleton)
     predictor.decoder = Tagless(predictor.decoder)
     tagless = evaluate_dataset(predictor, dataset, workers=workers, progress=True).metrics
     for name, metrics in (("as trained", trained.metrics), ("tags zero", tagless), ("sides swapped", swapped)):
@@ -70,11 +70,11 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="as bottomup evaluate takes them")
     options = parser.parse_args()
     overrides = [*options.overrides, f"weights={options.weights}"]
-    config = load_config("evaluate", overrides)
-    dataset = dataset_of(config, "val", config["limit"])
-    config, checkpoint = with_checkpoint(config, overrides)
-    predictor = make_predictor(config, checkpoint, dataset.task)
-    rows = list(measure(predictor, dataset, int(config["workers"])))
+    plan = evaluate_plan(overrides)
+    dataset = plan.data.dataset("val", plan.limit)
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+    predictor = make_predictor(model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
+    rows = list(measure(predictor, dataset, plan.place.workers))
     for row in rows:
         print(f"{row['name']:14} AP {row['AP']:.3f}  AR {row['AR']:.3f}  loses {row['loss']:.3f}")
     shown = {"overrides": list(options.overrides), "images": len(dataset)}

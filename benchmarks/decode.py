@@ -21,7 +21,7 @@ import torch
 from benchmarks import scenes_associative_embedding, scenes_personlab
 from benchmarks.scenes import COMES_BACK, Case, Scene
 from bottomup.benchmark.results import Row, write_result
-from bottomup.stages import Decoder
+from bottomup.contracts import Decoder
 from bottomup.types import Prediction
 
 RESULTS = {"associative_embedding": "decode", "personlab": "decode_personlab"}

@@ -60,12 +60,12 @@ def _cells(result: str, before: str, after: str, figure: str = "AP") -> tuple[Fi
     return Figure(result, before, ("figures", figure)), Figure(result, after, ("figures", figure))
 
 
-_TAG_LOSS, _IDEAL = "bottomup benchmark matrix=tag_loss", "benchmarks/tables.py configs/table/associative_embedding_ideal.yaml"
+_TAG_LOSS, _IDEAL = "bottomup benchmark matrix=tag_loss", "benchmarks/tables.py benchmarks/tables/associative_embedding_ideal.yaml"
 _BEST, _BODYPIX = (
-    "benchmarks/tables.py configs/table/personlab_best.yaml",
-    "benchmarks/tables.py configs/table/bodypix_weights.yaml",
+    "benchmarks/tables.py benchmarks/tables/personlab_best.yaml",
+    "benchmarks/tables.py benchmarks/tables/bodypix_weights.yaml",
 )
-_PRN, _BALANCE = "benchmarks/tables.py configs/table/prn_faults.yaml", "bottomup benchmark matrix=balance"
+_PRN, _BALANCE = "benchmarks/tables.py benchmarks/tables/prn_faults.yaml", "bottomup benchmark matrix=balance"
 _MEAN, _LETTER, _OURS = "mean over keypoints, all pairs", "published, the authors'", "balanced, ours"
 _SPURIOUS = ("spurious_boxes", "true keypoints, spurious boxes a person: 3")
 
@@ -104,7 +104,7 @@ PERSONLAB = (
         *_table("personlab_best", "1201", "one more short offset, 1201"), _BEST,
     ),
     Change(
-        "whose a pixel is that several claim", "`decoder.masks=nearest`, Google's", "`exclusive`, of `decoder=personlab_best`",
+        "whose a pixel is that several claim", "`decoder.masks.mode=nearest`, Google's", "`exclusive`, of `decoder=personlab_best`",
         "mask AP, 195 images", *_table("bodypix_weights", "nearest, 513", "exclusive, 513", "mask_AP"), _BODYPIX,
     ),
 )  # fmt: skip
@@ -114,7 +114,8 @@ MULTIPOSENET = (
         Figure(*_SPURIOUS, ("plain",)), Figure(*_SPURIOUS, ("default",)), "benchmarks/spurious_boxes.py",
     ),
     Change(
-        "the network's training, judged on faulty keypoints", "`experiment=prn`", "`experiment=prn_faults`", "AP, COCO's labels",
+        "the network's training, judged on faulty keypoints", "`experiment=multiposenet/prn`",
+        "`experiment=multiposenet/prn_faults`", "AP, COCO's labels",
         *_table("prn_faults", "faulty keypoints, trained on true ones", "faulty keypoints, trained on faulty ones"), _PRN,
     ),
     Change(

@@ -20,17 +20,17 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.commands.setting import dataset_of, make_predictor
-from bottomup.compose import load_config
-from bottomup.data.coco_masks import mask_rle
-from bottomup.data.dataset import Dataset
+from bottomup.coco.masks import mask_rle
+from bottomup.dataset import Dataset
 from bottomup.evaluation.masks import evaluate_masks
 from bottomup.evaluation.records import by_image
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, invert, transform_points
 from bottomup.masks import Masks
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.types import Instances, Prediction, Sample
+from bottomup.workflows.models import make_predictor
 
 RESULT = Path(__file__).parent / "results" / "ideal.json"
 FIELDS = ("heatmap", "segmentation", "short_offsets", "mid_offsets", "long_offsets")
@@ -62,15 +62,16 @@ def measure(overrides: Sequence[str]) -> Iterator[Row]:
 
 
 def _setting(overrides: Sequence[str]) -> tuple[Predictor, Dataset, int]:
-    """What an evaluation is told: the model, the data and the most people of an image that count."""
-    config = load_config("evaluate", overrides)
-    dataset = dataset_of(config, "val", config["limit"])
-    return make_predictor(config, None, dataset.task), dataset, int(config["max_people"])
+    """What an evaluation needs: the model, the data and the most people of an image that count."""
+    plan = evaluate_plan(overrides)
+    dataset = plan.data.dataset("val", plan.limit)
+    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), None, dataset.task)
+    return predictor, dataset, plan.max_people
 
 
 def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
     """Of each image the masks of people who have keypoints, read at the cells of the predictor's segmentation; all of score 1."""
-    truth: dict[str, Any] = dataset.ground_truth()
+    truth = dataset.ground_truth()
     images, people = {image["id"]: image for image in truth["images"]}, by_image(truth["annotations"])
     (grid,) = {predictor.model.grids[key] for key in predictor.model.grids if key.startswith("segmentation")}
     for _, sample in predictor.samples(dataset, FIELDS):
@@ -81,7 +82,7 @@ def true_masks(predictor: Predictor, dataset: Dataset) -> Iterator[Prediction]:
         if levels:
             masks = Masks.of_levels(torch.stack(levels), grid).transform(invert(sample.to_input))
             instances = replace(instances, masks=masks)
-        yield Prediction(instances, sample.size, image_id=sample.image_id)
+        yield Prediction(instances, sample.file_size, image_id=sample.image_id)
 
 
 def read_at_cells(mask: NDArray[np.bool_], sample: Sample, grid: Grid) -> Tensor:

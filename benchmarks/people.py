@@ -21,8 +21,9 @@ from benchmarks.scenes import COMES_BACK, Scene, lattice
 from benchmarks.scenes_personlab import scene_batch
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
+from bottomup.contracts import Head, Level, Source
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
-from bottomup.decoders.personlab import Personlab
+from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
 from bottomup.decoders.prn import Prn as PrnDecoder
 from bottomup.geometry import Grid
@@ -38,7 +39,6 @@ from bottomup.heads.tags import Tags
 from bottomup.paths import write_text
 from bottomup.report.plots import draw_lines
 from bottomup.skeletons import COCO
-from bottomup.stages import Head, Level, Source
 from bottomup.types import Batch, Outputs, Prediction, Task
 
 RESULT = Path(__file__).parent / "results" / "people.json"
@@ -71,8 +71,12 @@ def decodings(batch: Batch) -> Iterator[tuple[str, Grid, Decode]]:
     fields = [kind(source, TASK, radius=radius) for kind in (ShortOffsets, MidOffsets, LongOffsets)]
     disks = Heatmap(source, TASK, shape="disk", criterion="mse", radius=radius)
     outputs = _ideal(batch, [disks, *fields, Segmentation(source, TASK)])
-    options: dict[str, Any] = {"max_people": count, "radius": radius, "max_peaks": max(40, count), "nms_radius": radius / 3}
-    yield "PersonLab", grid, _decoded(Personlab(TASK, masks=None, **options), outputs, grid)
+    options: dict[str, Any] = {
+        "max_people": count,
+        "voting": Voting(radius=radius, max_peaks=max(40, count)),
+        "suppression": Suppression(radius=radius / 3),
+    }
+    yield "PersonLab", grid, _decoded(Personlab(TASK, masks=InstanceMasks(mode=None), **options), outputs, grid)
     yield "PersonLab with masks", grid, _decoded(Personlab(TASK, **options), outputs, grid)
     yield (
         "PersonLab, Google's decoder",

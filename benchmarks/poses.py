@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.checkpoint import load_checkpoint
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import Skeleton
 from bottomup.types import People
@@ -81,7 +81,7 @@ def last_weight(path: str) -> tuple[Tensor, Skeleton]:
     checkpoint = load_checkpoint(path)
     weights = [w for name, w in checkpoint.weights.items() if LAST_LAYER in name and name.endswith("weight")]
     if not weights or checkpoint.task.skeleton is None:
-        raise SystemExit(f"{path} holds no perceptron of a head prn; give a checkpoint of experiment=prn")
+        raise SystemExit(f"{path} holds no perceptron of a head prn; give a checkpoint of experiment=multiposenet/prn")
     return weights[-1], checkpoint.task.skeleton
 
 

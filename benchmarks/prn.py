@@ -17,11 +17,11 @@ import torch
 
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
+from bottomup.contracts import Source
 from bottomup.decoders.prn import Prn as Decoder
 from bottomup.heads.prn import Prn
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import COCO
-from bottomup.stages import Source
 from bottomup.types import Frame, Outputs, Task
 
 RESULT = Path(__file__).parent / "results" / "prn.json"
@@ -57,13 +57,13 @@ def row(head: Prn, people: int, proposals: int, runs: int) -> Row:
     outputs = scene(people, proposals)
     frame = Frame({}, (int(SIDE), int(SIDE)), torch.tensor([[0.0, 0.0, SIDE, SIDE]]))
     decoder = Decoder(TASK)
-    crops = head.peaks(outputs)
+    crops = head.crops(outputs)
     flat = crops.flatten(2)
     layers = head.get_submodule("relate.layers")
     corrected, logits = layers(flat), head.relate(crops)
     found = outputs | {"assignment_logits": logits}
     steps = {
-        "crops_ms": median(lambda: head.peaks(outputs), runs),
+        "crops_ms": median(lambda: head.crops(outputs), runs),
         "perceptron_ms": median(lambda: layers(flat), runs),
         "softmax_ms": median(lambda: (corrected + flat).log_softmax(-1), runs),
         "assignment_ms": median(lambda: decoder(found, frame), runs),

@@ -1,11 +1,12 @@
-"""Render the measured tables into README.md: every number there comes from benchmarks/results."""
+"""Render the measured tables into README.md and docs/results.md: every number there comes from benchmarks/results."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -15,7 +16,9 @@ from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E40
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
 RESULTS = ROOT / "benchmarks" / "results"
+_BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 _ACCURACY = ("combination", "AP", "AP, ideal maps", "AP, ideal heatmap", "mask AP", "box AP")
 _COST = ("backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %", "parameters")
@@ -24,7 +27,7 @@ _COST = ("backbone ms", "necks ms", "heads ms", "decoder ms", "ms, median / 90 %
 def matrix_table(name: str, *more: str) -> str:
     """One row a combination of benchmarks/results/``name``.json, with columns ``more``, and why others have none."""
     results = read_results([RESULTS / f"{name}.json"])
-    return "\n\n".join([*results.setting, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
+    return "\n\n".join([*results.conditions, markdown(results.measured, [*_ACCURACY, *_COST, *more, "note"])])
 
 
 def decode_table() -> str:
@@ -131,6 +134,32 @@ def ideal_table() -> str:
     )
 
 
+def status_table() -> str:
+    """What somebody who only begins should know, one row a result."""
+    poses, masks = (_measured(*which) for which in (("personlab_best", _BEST_POSES), ("bodypix_weights", _BEST_MASKS)))
+    assigned = read_result(RESULTS / "assignment.json")["rows"]
+    (prn,) = (row for row in assigned if (row["name"], row["assignment"], row["boxes"]) == ("prn", "one_to_one", "all"))
+    rows = [
+        [
+            "Google's PoseNet, imported: poses on 120 images of COCO's val2017, three scales and their mirror images",
+            share(poses["AP"]),
+        ],
+        ["Google's BodyPix, imported: masks on 195 images of val2017, 801 px", share(masks["mask_AP"])],
+        [
+            "the Pose Residual Network, trained here: whose is which keypoint of val2017, given true boxes and keypoints",
+            share(prn["AP"]),
+        ],
+        ["the same as printed in the paper", "0.894"],
+    ]
+    return markdown_table(["measured here ([all of it](docs/results.md))", "AP"], rows)
+
+
+def _measured(result: str, name: str) -> Row:
+    """The figures of one row of ``benchmarks/tables.py``."""
+    (found,) = (row["measured"] for row in read_result(RESULTS / f"{result}.json")["rows"] if row["name"] == name)
+    return dict(found)
+
+
 def _shares(figures: Row, names: Sequence[str]) -> list[str]:
     return [share(figures[name]) for name in names]
 
@@ -144,11 +173,18 @@ def _scenes(heading: str, ratio: str, rows: list[Row]) -> str:
 
 
 def _options(row: Row) -> str:
-    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in row["options"].items()) or NOTHING
+    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in _flat(row["options"])) or NOTHING
+
+
+def _flat(options: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Options with their paths, those in groups in their place."""
+    for name, value in options.items():
+        inside = _flat(value) if isinstance(value, dict) else None
+        yield from ((name, value),) if inside is None else ((f"{name}.{path}", entry) for path, entry in inside)
 
 
 def render(text: str) -> str:
-    """The README with every table replaced by what was measured last."""
+    """A page with every table that it has replaced by what was measured last."""
     tables = {
         "assignment": assignment_table(),
         "cues": cues_table(),
@@ -159,6 +195,7 @@ def render(text: str) -> str:
         "prn": prn_table(),
         "shown": shown_table(),
         "spurious_boxes": spurious_boxes_table(),
+        "status": status_table(),
         "matrix": matrix_table("matrix", "learning rate"),
         "bench": matrix_table("bench"),
         "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),
@@ -177,5 +214,5 @@ def render(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(render(readme.read_text()))
+    for page in PAGES:
+        page.write_text(render(page.read_text()))

@@ -1,4 +1,4 @@
-"""Render docs/reproduction.md: the papers' tables of configs/table beside what was measured, or what fills them.
+"""Render docs/reproduction.md: the papers' tables of benchmarks/tables beside what was measured, or what fills them.
 
 ``python benchmarks/reproduction.py`` reads what ``benchmarks/tables.py`` wrote where it was copied to benchmarks/results/tables.
 """
@@ -15,13 +15,14 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+
 from benchmarks.tables import training  # noqa: E402
 from bottomup.benchmark.results import read_result  # noqa: E402
-from bottomup.compose import key_of  # noqa: E402
+from bottomup.plan.overrides import key_of  # noqa: E402
 from bottomup.report.markdown import markdown_table, share  # noqa: E402
 
 PAGE = ROOT / "docs" / "reproduction.md"
-TABLES = ROOT / "configs" / "table"
+TABLES = ROOT / "benchmarks" / "tables"
 RESULTS = ROOT / "benchmarks" / "results"
 PAPERS = ("Associative Embedding", "PersonLab", "MultiPoseNet")
 
@@ -143,7 +144,7 @@ def _commands(path: Path, rows: list[Entry]) -> str:
     """The trainings that rows need, each once, and the evaluation of the table."""
     trainings = dict.fromkeys(command for row in rows for command in training(path, row))
     weights = dict.fromkeys(f"{_option(row)}=outputs/{row['weights']}/best.pt" for row in rows)
-    evaluation = ["python benchmarks/tables.py", f"configs/table/{path.name}", *weights, "data.root=COCO"]
+    evaluation = ["python benchmarks/tables.py", f"benchmarks/tables/{path.name}", *weights, "data.root=COCO"]
     return "\n".join(["```bash", *trainings, " ".join(evaluation), "```"])
 
 

@@ -12,9 +12,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from bottomup.contracts import Decoder
 from bottomup.geometry import Grid
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Outputs, Prediction
 
 NEAR = 2.0  # input px, of a keypoint that comes back

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.scenes import Case, Scene, lattice, named, sigmoid_noise
-from bottomup.data.loader import collate
+from bottomup.contracts import Head, Level, Source
 from bottomup.decoders.personlab import Personlab
 from bottomup.decoders.posenet import Posenet
 from bottomup.geometry import Grid
@@ -20,14 +20,15 @@ from bottomup.heads.long_offsets import LongOffsets
 from bottomup.heads.mid_offsets import MidOffsets
 from bottomup.heads.segmentation import Segmentation
 from bottomup.heads.short_offsets import ShortOffsets
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.stages import Head, Level, Source
 from bottomup.types import Batch, Outputs, People, Sample, Task
 
 GRID = Grid.cornered(8)
 CONFIG = {"keypoints": len(COCO), "stride": GRID.stride, "most_people": 30}
-VOTERS = {"vote_threshold": 0.1}
-OPTIONS: tuple[dict[str, Any], ...] = (VOTERS | {"masks": None}, {"masks": None}, VOTERS)
+VOTERS = {"voting": {"threshold": 0.1}}
+POSES = {"masks": {"mode": None}}
+OPTIONS: tuple[dict[str, Any], ...] = (VOTERS | POSES, POSES, VOTERS)
 OF_MASKS = ("segmentation_logits", "long_offsets")
 NOISE = 0.5  # input px, of offsets
 
@@ -43,7 +44,7 @@ def cases() -> Iterator[Case]:
 def _cases(scene: Scene) -> Iterator[Case]:
     task, poses = Task(COCO), {key: maps for key, maps in scene.outputs.items() if key not in OF_MASKS}
     for options in OPTIONS:
-        shown = scene if options.get("masks", True) else replace(scene, outputs=poses)
+        shown = scene if "masks" not in options else replace(scene, outputs=poses)
         yield Case(shown, Personlab(task, max_people=30, **options), options, Posenet(task, max_people=30))
 
 

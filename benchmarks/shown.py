@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
-from bottomup.compose import load_config
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.oks import match
 from bottomup.evaluation.records import read_records
+from bottomup.plan.judging import evaluate_plan
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, People, Prediction
+from bottomup.workflows.models import make_predictor, with_checkpoint
 
 RESULT = Path(__file__).parent / "results" / "shown.json"
 CASES = {  # name -> whose weights, overrides
@@ -56,9 +56,10 @@ def main(arguments: Sequence[str]) -> None:
 
 def measure(overrides: Sequence[str]) -> Row:
     """A row's figures."""
-    config, checkpoint = with_checkpoint(load_config("evaluate", list(overrides)), overrides)
-    dataset = dataset_of(config, "val", config["limit"])
-    predictor = make_predictor(config, checkpoint, dataset.task)
+    plan = evaluate_plan(overrides)
+    dataset = plan.data.dataset("val", plan.limit)
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+    predictor = make_predictor(model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
     found = dict(predictor.predict_dataset(dataset))
     everybody = [replace(found[index], segmentation=None) for index in range(len(dataset))]
     shown = [predictor.shown(prediction) for prediction in everybody]

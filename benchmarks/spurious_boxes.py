@@ -1,10 +1,10 @@
 """What boxes of nobody cost: true people beside spurious boxes, whose keypoints those may take.
 
 ``python benchmarks/spurious_boxes.py weights=best.pt data.annotations=FILE [OVERRIDE …]`` gives a Pose Residual Network
-(``experiment=prn``) the true boxes of the first images that have people, and beside each none, one or three spurious ones of a low
-score, shifted to an IoU of about 0.2 with it; keypoints are the true ones, or as faulty as predicted ones. Each scene is decoded by
-decoder ``prn``'s defaults and by plain rules, to which a box's score and a missing keypoint are nothing. It writes
-``benchmarks/results/spurious_boxes.json``.
+(``experiment=multiposenet/prn``) the true boxes of the first images that have people, and beside each none, one or three spurious
+ones of a low score, shifted to an IoU of about 0.2 with it; keypoints are the true ones, or as faulty as predicted ones. Each
+scene is decoded by decoder ``prn``'s defaults and by plain rules, to which a box's score and a missing keypoint are nothing. It
+writes ``benchmarks/results/spurious_boxes.json``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.commands.setting import dataset_of, make_predictor, with_checkpoint
-from bottomup.compose import load_config
-from bottomup.data.dataset import Dataset
-from bottomup.data.loader import buckets
+from bottomup.dataset import Dataset
 from bottomup.decoders.prn import Prn
 from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.loader import buckets
 from bottomup.types import Outputs, Prediction
+from bottomup.workflows.models import make_predictor, with_checkpoint
 
 RESULT = Path(__file__).parent / "results" / "spurious_boxes.json"
 ORACLE = ("candidates", "proposals")
@@ -38,7 +38,7 @@ DECODERS: dict[str, dict[str, Any]] = {
     "plain": {"value": "candidate", "missing": "none", "score": "fraction", "unposed": "keep"},
     "default": {},
 }
-_COMMON = ("experiment=prn", "data.min_people=1", "limit=150", "batch_size=8", "workers=0")
+_COMMON = ("experiment=multiposenet/prn", "data.min_people=1", "limit=150", "batch_size=8", "workers=0")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -49,9 +49,10 @@ def main(arguments: Sequence[str]) -> None:
     for faulty, spurious in itertools.product((False, True), SPURIOUS):
         faults = [f"heads.candidates.{name}={value if faulty else 0}" for name, value in FAULTS.items()]
         overrides = [*_COMMON, *arguments, *faults]
-        config, checkpoint = with_checkpoint(load_config("evaluate", overrides), overrides)
-        dataset = dataset_of(config, "val", config["limit"])
-        predictor = make_predictor(config, checkpoint, dataset.task)
+        plan = evaluate_plan(overrides)
+        dataset = plan.data.dataset("val", plan.limit)
+        model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+        predictor = make_predictor(model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
         kind = "faulty" if faulty else "true"
         row: Row = {"name": f"{kind} keypoints, spurious boxes a person: {spurious}", "keypoints": kind, "spurious": spurious}
         rows.append(row | measure(predictor, dataset, spurious))

@@ -1,6 +1,6 @@
 """A paper's table, row by row, beside its published numbers.
 
-``python benchmarks/tables.py configs/table/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
+``python benchmarks/tables.py benchmarks/tables/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
 row and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
 its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it. One that the library
 ``cannot`` measure, or that another ``command`` measures, says so. ``docs/reproduction.md`` shows all tables.
@@ -18,7 +18,6 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from bottomup.benchmark.results import Row, read_result, write_result
 from bottomup.commands import evaluate
-from bottomup.compose import load_config
 from bottomup.errors import BottomupError
 
 _SPLITS = "data.root=COCO data.train_split=train2017 data.val_split=val2017"
@@ -92,9 +91,7 @@ def _row(entry: dict[str, Any], overrides: list[str], reason: str, result: Path)
     if reason:
         return row
     try:
-        metrics = evaluate.run(
-            load_config("evaluate", [*overrides, f"output={result.parent / result.stem / _slug(row)}"]), overrides
-        )
+        metrics = evaluate.run([*overrides, f"output='{result.parent / result.stem / _slug(row)}'"])
     except BottomupError as error:
         return row | {"note": str(error)}
     return row | {"measured": {key: value for key, value in metrics.items() if isinstance(value, float)}}

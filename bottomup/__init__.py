@@ -1,11 +1,91 @@
-"""Poses and masks of people, bottom-up: one image pass, three papers, one library."""
+"""Poses and masks of people, bottom-up: one image pass, three papers, one library.
 
-from bottomup.compose import available
-from bottomup.loading import load
-from bottomup.model import PoseModel
-from bottomup.predictor import Predictor
-from bottomup.skeletons import Skeleton
-from bottomup.types import Instances, Prediction
+The names of ``__all__`` are imported when they are first used, so that ``import bottomup`` alone takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from bottomup.version import __version__
 
-__all__ = ["Instances", "PoseModel", "Prediction", "Predictor", "Skeleton", "__version__", "available", "load"]
+if TYPE_CHECKING:
+    from bottomup.engine.settings import Settings
+    from bottomup.loading import load, save
+    from bottomup.model import PoseModel
+    from bottomup.plan.component import Component
+    from bottomup.plan.data import DataPlan
+    from bottomup.plan.files import available
+    from bottomup.plan.judging import EvaluatePlan
+    from bottomup.plan.model import HeadPlan, ModelPlan
+    from bottomup.plan.parts import Place, Validating, Viewing
+    from bottomup.plan.training import TrainPlan, train_plan
+    from bottomup.predictor import Predictor
+    from bottomup.skeletons import Skeleton
+    from bottomup.types import Instances, Prediction, Task
+    from bottomup.workflows.evaluate import evaluate
+    from bottomup.workflows.train import train
+
+_MODULES = {
+    "Component": "plan.component",
+    "DataPlan": "plan.data",
+    "EvaluatePlan": "plan.judging",
+    "HeadPlan": "plan.model",
+    "Instances": "types",
+    "ModelPlan": "plan.model",
+    "Place": "plan.parts",
+    "PoseModel": "model",
+    "Prediction": "types",
+    "Predictor": "predictor",
+    "Settings": "engine.settings",
+    "Skeleton": "skeletons",
+    "Task": "types",
+    "TrainPlan": "plan.training",
+    "Validating": "plan.parts",
+    "Viewing": "plan.parts",
+    "available": "plan.files",
+    "evaluate": "workflows.evaluate",
+    "load": "loading",
+    "save": "loading",
+    "train": "workflows.train",
+    "train_plan": "plan.training",
+}
+
+__all__ = [
+    "Component",
+    "DataPlan",
+    "EvaluatePlan",
+    "HeadPlan",
+    "Instances",
+    "ModelPlan",
+    "Place",
+    "PoseModel",
+    "Prediction",
+    "Predictor",
+    "Settings",
+    "Skeleton",
+    "Task",
+    "TrainPlan",
+    "Validating",
+    "Viewing",
+    "__version__",
+    "available",
+    "evaluate",
+    "load",
+    "save",
+    "train",
+    "train_plan",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

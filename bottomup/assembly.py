@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from bottomup.contracts import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.head_stack import HeadStack
 from bottomup.model import BACKBONE, PoseModel
 from bottomup.options import FromZero, check_value
 from bottomup.registry import unknown
-from bottomup.stages import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
 from bottomup.types import Task
 
 

@@ -10,11 +10,12 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TextIO
 
-from bottomup.compose import load_config
 from bottomup.errors import BottomupError, BottomupWarning, ConfigError
 from bottomup.registry import unknown
+from bottomup.version import __version__
 
 # command -> (module of bottomup.commands, configuration)
 COMMANDS = {
@@ -30,22 +31,25 @@ COMMANDS = {
     "import-weights": ("import_weights", None),
 }
 
+_ASKS = ("-h", "--help")  # for help
+
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _UNREAD = 141  # 128 + SIGPIPE, likewise
 
 _HELP = """bottomup COMMAND [OVERRIDE ...]
 
-  train         data=… method=… backbone=… output=…      train a model
-  evaluate      weights=… data=… [oracle=[…]]            AP, errors, best and worst images
+  train         data=… method=… backbone=… output=…      train a model; a small one on drawn people where nothing is given
+  evaluate      weights=… [data=…] [oracle=[…]]          AP, errors, best and worst images
   predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg)
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
   benchmark     matrix=… | method=A,B input_size=…       accuracy, speed and size of every combination
   report        results=FOLDER                           what was measured, as tables, plots and one page
   show_targets  data=… method=…                          what the network is taught, as pictures
-  list          [backbones|heads|…]                      components, options, defaults
+  list          [backbones|heads|…] | head tags          components, options, defaults
   doctor        [data=…]                                 versions, device, data check
   import-weights tfjs PATH output=…                      PoseNet's or BodyPix's weights as a checkpoint
 
+bottomup COMMAND --help lists a command's keys, bottomup COMMAND … show=true prints what they come to, bottomup --version.
 Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr=1e-3 output=outputs/mine`.
 """
 
@@ -66,10 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in _ASKS or arguments == ["help"]:
         print(_HELP)
         return 0 if arguments else 2
-    command, overrides = arguments[0], arguments[1:]
+    if arguments[0] in ("--version", "-V", "version"):
+        print(f"bottomup {__version__}")
+        return 0
+    command, *overrides = arguments if arguments[0] != "help" else [arguments[1], "--help"]
     try:
         with _warning_in_lines(command):
             return _run(command, overrides)
@@ -135,10 +142,27 @@ def _warning_in_lines(command: str) -> Iterator[None]:
 def _run(command: str, overrides: list[str]) -> int:
     if command not in COMMANDS:
         raise ConfigError(unknown("command", command, list(COMMANDS)))
-    module, config_name = COMMANDS[command]
-    config = load_config(config_name, overrides) if config_name else {}
-    importlib.import_module(f"bottomup.commands.{module}").run(config, overrides)
+    module, config = COMMANDS[command]
+    if set(_ASKS) & set(overrides):
+        print(_help(command, module, config))
+    elif _shows(overrides):
+        importlib.import_module("bottomup.commands.show").run(command, overrides)
+    else:
+        importlib.import_module(f"bottomup.commands.{module}").run(overrides)
     return 0
+
+
+def _help(command: str, module: str, config: str | None) -> str:
+    from bottomup.plan.command_help import command_help
+    from bottomup.plan.files import config_folder
+
+    own = command if (config_folder() / f"{command}.yaml").is_file() else config
+    return command_help(command, Path(__file__).parent / "commands" / f"{module}.py", own)
+
+
+def _shows(overrides: Sequence[str]) -> bool:
+    """Whether the configuration is to be printed instead of the command run."""
+    return any(text.lstrip("+").lower() == "show=true" for text in overrides)
 
 
 def _sentence(error: BottomupError) -> str:

@@ -1,5 +1,11 @@
 """The errors and warnings that a user can cause, each a sentence that names what was given, what was expected and the remedy."""
 
+from __future__ import annotations
+
+import difflib
+
+_MOST_LISTED = 40  # names in an error; of more, only the nearest
+
 
 class BottomupError(Exception):
     """A fault in what the user gave; the command line prints its message without a traceback."""
@@ -27,3 +33,12 @@ class InterruptedRunError(BottomupError):
 
 class BottomupWarning(UserWarning):
     """What works in another way than the user may have meant; the command line prints its message in one line."""
+
+
+def unknown(kind: str, name: str, known: list[str], meant: str | None = None) -> str:
+    """Say that no ``kind`` is called ``name``, and what was probably ``meant``: where that is not given, the nearest name."""
+    near = difflib.get_close_matches(name, known, n=5)
+    meant = meant or next(iter(near), None)
+    guess = f"; did you mean {meant!r}?" if meant else ""
+    listed = known if len(known) <= _MOST_LISTED else [*near, f"{len(known)} in all"]
+    return f"no {kind} named {name!r}{guess} (known: {', '.join(listed)})"

@@ -20,6 +20,16 @@ from torch import Tensor
 Array = TypeVar("Array", NDArray[np.float64], NDArray[np.float32], Tensor)
 
 
+def to_indices(points: Array) -> Array:
+    """Continuous points (..., 2) as indices of pixels, which COCO's keypoints are."""
+    return points - 0.5
+
+
+def from_indices(points: Array) -> Array:
+    """Indices of pixels (..., 2), as COCO has them, as continuous points, the pixels' centres."""
+    return points + 0.5
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where the cells of a map lie: cell j is centred at ``origin + j * stride`` input px, in x and in y.

@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import nn
 
+from bottomup.contracts import Head
 from bottomup.errors import ConfigError
 from bottomup.registry import unknown
-from bottomup.stages import Head
 from bottomup.types import Features, Outputs
 
 
@@ -46,6 +46,10 @@ class HeadStack(nn.Module):
         head = self.heads[stage]
         assert isinstance(head, Head)
         return head
+
+    def is_due(self, stage: int, outputs: Outputs) -> bool:
+        """Whether the head is there on a stage (counted from the end) and not all of its outputs are."""
+        return -stage <= len(self) and not self.at(stage).provides.keys() <= outputs.keys()
 
     def run(self, stage: int, features: Features, outputs: Outputs) -> Outputs:
         """Run the head of a stage (counted from the end) on its levels of that stage's features."""

@@ -33,7 +33,7 @@ class ImageReader:
     """Reads an image file as (H, W, 3) uint8 RGB.
 
     ``orientation`` "upright" turns an image as its EXIF says and viewers show it, "stored" leaves its pixels as they lie; a TIFF's
-    tag is part of its pixels' order and always heeded. ``bit_depth`` says how many of the 16 bits that a channel has in some files
+    tag is part of its pixels' order and always obeyed. ``bit_depth`` says how many of the 16 bits that a channel has in some files
     are used, 8 to 16: a camera's 12 are scaled to 0-255. None takes 16 where the values need more than 14, and refuses the rest,
     which would be nearly black; files of 8 bits stay as they are.
     """
@@ -202,7 +202,7 @@ def _eight_bits(pixels: NDArray[Any], bit_depth: int | None, path: Path) -> NDAr
 
 
 def _orientation(data: bytes) -> int:
-    """EXIF's word of a file's bytes; XMP's is not heeded, as viewers do not either."""
+    """EXIF's word of a file's bytes; XMP's is ignored, as by viewers."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images: only their head is read

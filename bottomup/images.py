@@ -1,4 +1,4 @@
-"""What is given as an image: a path, a folder, a glob, an array or a Pillow image becomes a sample of pixels."""
+"""What is given as an image: a path, a folder, a glob, an array or a Pillow image becomes pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from PIL.Image import Image as PillowImage
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.image_files import ImageReader, refused_by_name
 from bottomup.paths import path_of
-from bottomup.types import People, Sample
 
 _SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2",
@@ -25,7 +24,7 @@ _SUFFIXES = {
 Image = str | Path | NDArray[np.uint8] | PillowImage
 
 _UPRIGHT = ImageReader()
-_LOOKED_AT = 10_000  # entries of folders, where an image is looked for to be told of: a whole disk would take minutes
+_LOOKED_AT = 10_000  # entries of folders, where an image is looked for to name it in an error: a whole disk would take minutes
 
 
 def is_one(images: object) -> bool:
@@ -61,8 +60,8 @@ def _said(files: Iterable[Path]) -> str:
     """How many files there are of each kind that is not read, and what to do with them."""
     kinds = [(refused_by_name(file), file.name) for file in files]
     counts, examples = Counter(kind for kind, _ in kinds), dict(reversed(kinds))
-    told = [f"{count} such as {examples[kind]}: {kind.said(examples[kind])}" for kind, count in counts.items() if kind]
-    return "; ".join(told)
+    kinds_found = [f"{count} such as {examples[kind]}: {kind.said(examples[kind])}" for kind, count in counts.items() if kind]
+    return "; ".join(kinds_found)
 
 
 def _instead(where: str | Path, found: Sequence[Path], others: str) -> str:
@@ -75,8 +74,8 @@ def _instead(where: str | Path, found: Sequence[Path], others: str) -> str:
     return f" ({', '.join(sorted(_SUFFIXES))})"
 
 
-def _pixels(image: Image, read: ImageReader) -> NDArray[np.uint8]:
-    """The pixels (H, W, 3) RGB of an image in whatever form; DataError where it is none."""
+def pixels_of(image: Image, read: ImageReader = _UPRIGHT) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) RGB of an image in whatever form, of a file as ``read``; DataError where it is none."""
     if isinstance(image, (str, Path)):
         return read(image)
     if isinstance(image, PillowImage):
@@ -94,17 +93,3 @@ def _pixels(image: Image, read: ImageReader) -> NDArray[np.uint8]:
     if not image.size:
         raise DataError(f"an image array should be (H, W, 3) with at least one pixel, got {image.shape}; leave it out")
     return image
-
-
-def sample_of(image: Image, index: int, keypoints: int, read: ImageReader = _UPRIGHT) -> Sample:
-    """An image in its own frame, of whose people nothing is known; files are ``read``."""
-    pixels = _pixels(image, read)
-    return Sample(
-        image=pixels.transpose(2, 0, 1),
-        people=People.empty(keypoints),
-        ignore={},
-        instances=None,
-        image_id=index,
-        size=(pixels.shape[0], pixels.shape[1]),
-        to_input=np.eye(2, 3),
-    )

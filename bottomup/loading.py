@@ -1,31 +1,79 @@
-"""A trained model by one call."""
+"""A trained model by one call, and a model built in Python as a file that the same call reads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bottomup.compose import available, compose_model, load_config, merge_overrides, without_pretraining
-from bottomup.engine.checkpoint import load_checkpoint, load_needed
+from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
 from bottomup.errors import ConfigError
+from bottomup.model import PoseModel
+from bottomup.options import check_options
+from bottomup.paths import path_of
+from bottomup.plan.files import available
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.parts import Viewing
+from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
 from bottomup.registry import unknown
+from bottomup.workflows.models import make_predictor
+
+_ENTERING = ("input_size", "side", "head_scales")  # what a checkpoint says of how images enter, unless it is given
 
 
-def load(method: str, *, weights: str | Path, overrides: Sequence[str] = (), device: str = "cpu", **options: Any) -> Predictor:
-    """A ready predictor: ``load("associative_embedding", weights="best.pt")("photo.jpg").instances.keypoints``.
+def load(
+    file: str | Path,
+    *,
+    weights: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+    **options: Any,
+) -> Predictor:
+    """A ready predictor: ``load("best.pt")("photo.jpg").instances.keypoints``.
 
-    ``weights`` is a checkpoint of a training run; ``overrides`` are Hydra overrides of its configuration; other options go to
-    the Predictor (flip, scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
-    Raises ConfigError for an unknown method, CheckpointError for a bad file.
+    ``file`` is a checkpoint of a training run or of ``save``; with ``weights`` that is the file, and ``file`` the name of the
+    method that it is to hold. ``overrides`` are Hydra overrides of its configuration; other options go to the Predictor (flip,
+    scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
+    Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
-    if method not in available():
-        raise ConfigError(unknown("method", method, available()))
-    checkpoint = load_checkpoint(weights)
-    composed = load_config("predict", [f"method={method}", *overrides])
-    config = merge_overrides(checkpoint.config, composed, [f"method={method}", *overrides])
-    model, decoder = compose_model(without_pretraining(config), checkpoint.task)
-    load_needed(model, checkpoint.weights, str(weights))
-    of_the_model = {key: config[key] for key in ("input_size", "side", "head_scales") if key in config}
-    return Predictor(model, decoder, device=device, **of_the_model | options)
+    check_options("load", Predictor, options, ("weights", "overrides", "device"))
+    path = _file(file, weights)
+    checkpoint = load_checkpoint(path)
+    model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
+    model = replace(model, **{name: options.pop(name) for name in _ENTERING if name in options})
+    return make_predictor(model, Viewing(**options), device, checkpoint, checkpoint.task, str(path))
+
+
+def save(path: str | Path, plan: ModelPlan, model: PoseModel) -> Path:
+    """Write a model built in Python, trained or not, as a checkpoint that ``load`` reads, whole or not at all.
+
+    ``plan`` describes it by registered components: the model is ``plan.compose(task)``'s, or was assembled from the same
+    constructors. Of what has no weights, as a decoder and its thresholds, the plan's word counts. Raises ConfigError or
+    CheckpointError, and writes nothing, where the plan describes other weights or these are not finite.
+    """
+    carried = plan.carried()
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    described, _ = ModelPlan.of(carried).without_pretraining().compose(model.task)
+    load_weights(described, weights, f"the model for {path_of(path)}")
+    return save_checkpoint(path, Checkpoint(carried, model.task, weights, average=None, training=None, versions=versions()))
+
+
+def _file(file: str | Path, weights: str | Path | None) -> str | Path:
+    """The checkpoint that is meant; ConfigError for a method by itself, or one that does not exist."""
+    methods = available()
+    if weights is None:
+        if file in methods and not path_of(file).exists():
+            raise ConfigError(f"{file!r} is a method, but no checkpoint; give load(FILE), or load({file!r}, weights=FILE)")
+        return file
+    if file not in methods:
+        raise ConfigError(unknown("method", str(file), methods))
+    return weights
+
+
+def _model(checkpoint: Checkpoint, overrides: Sequence[str]) -> ModelPlan:
+    """The checkpoint's model, with what overrides say on top; nothing is composed where they say nothing."""
+    if not overrides:
+        return ModelPlan.of(checkpoint.config)
+    return predict_plan(overrides).model.of_checkpoint(checkpoint.config, overrides)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from bottomup import needs
+from bottomup.contracts import Backbone, Head, Neck
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
 from bottomup.head_stack import HeadStack
-from bottomup.stages import Backbone, Head, Neck, requirements
 from bottomup.types import Batch, Features, Frame, Outputs, Task
 
 BACKBONE = "backbone"  # what a head reads that reads no neck
@@ -43,7 +45,7 @@ class PoseModel(nn.Module):
         self.fed_back = tuple(fed_back)
         self.depth = max(len(stack) for stack in heads.values())
         self.trained = tuple(heads if trained is None else trained)
-        self.decoded = frozenset(self.provided if decoded is None else decoded)
+        self.decoded = frozenset(self.keys_of(heads) if decoded is None else decoded)
         self.frozen: tuple[str, ...] = ()
         mean, std = _statistics(backbone)
         self.register_buffer("mean", mean.view(3, 1, 1), persistent=False)
@@ -69,44 +71,35 @@ class PoseModel(nn.Module):
         running = self.running(self.wanted(stages) if wanted is None else wanted, given)
         outputs: list[Outputs] = [{} for _ in range(self.depth)]
         outputs[-1].update(given)
-        done: set[tuple[str, int]] = set()
-        features = self._features(images, running, outputs, done)
+        features = self._features(images, running, outputs)
         for stage in range(-self.depth if stages == "all" else -1, 0):
-            for name in running:
-                stack = self.stack(name)
-                if stage >= -len(stack) and (name, stage) not in done:
+            for stack in map(self.stack, running):
+                if stack.is_due(stage, outputs[stage]):
                     read = features[stack.reads][stage] if stack.reads else {}
                     found = stack.run(stage, read, outputs[stage])
                     outputs[stage].update(stack.at(stage).trim(found) if trim else found)
         return outputs if stages == "all" else outputs[-1:]
 
-    def _features(
-        self, images: Tensor | None, running: list[str], outputs: list[Outputs], done: set[tuple[str, int]]
-    ) -> dict[str | None, list[Features]]:
-        """The features of the backbone and of every neck that a running head reads."""
-        readers = {self.stack(name).reads for name in running} - {None}
-        if not readers:
+    def _features(self, images: Tensor | None, running: list[str], outputs: list[Outputs]) -> dict[str, list[Features]]:
+        """The features of the backbone and of every neck that a running head reads; what is fed back enters ``outputs``."""
+        read = needs.sources(self._heads, running)
+        if not read:
             return {}
         if images is None or self.backbone is None:
             heads = [name for name in running if self.stack(name).reads]
             raise ValueError(f"heads {heads} read features: images are needed, or their outputs must be given")
+        stages = self.backbone(self.normalise(images), partial(self._feed_back, outputs) if self.fed_back else None)
+        return {BACKBONE: stages} | {name: neck(stages) for name, neck in self.necks.items() if name in read}
 
-        def predict(features: Features, stage: int) -> Tensor:
-            from_end = stage - len(self.backbone_stages)
-            maps = []
-            for name in self.fed_back:
-                predicted = self.stack(name).run(from_end, features, outputs[from_end])
-                outputs[from_end].update(predicted)
-                done.add((name, from_end))
-                maps += [predicted[key].flatten(1, -3) for key in self.stack(name).last.provides]
-            return torch.cat(maps, dim=1)
-
-        stages = self.backbone(self.normalise(images), predict if self.fed_back else None)
-        features: dict[str | None, list[Features]] = {BACKBONE: stages}
-        for name, neck in self.necks.items():
-            if name in readers:
-                features[name] = neck(stages)
-        return features
+    def _feed_back(self, outputs: list[Outputs], features: Features, stage: int) -> Tensor:
+        """The maps (B, C, h, w) that enter the backbone's next stage, after ``stage``; they enter ``outputs``, too."""
+        from_end = stage - len(self.backbone_stages)
+        maps = []
+        for stack in map(self.stack, self.fed_back):
+            found = stack.run(from_end, features, outputs[from_end])
+            outputs[from_end].update(found)
+            maps += [found[key].flatten(1, -3) for key in stack.last.provides]
+        return torch.cat(maps, dim=1)
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 RGB to what the backbone was made for."""
@@ -119,51 +112,23 @@ class PoseModel(nn.Module):
         """The keys that a forward is asked for."""
         if stages == "last":
             return self.decoded
-        return frozenset(key for name in self.trained for key in self.stack(name).last.provides)
+        return frozenset(self.keys_of(self.trained))
 
     def running(self, wanted: Iterable[str], given: Iterable[str] = ()) -> list[str]:
         """The heads that must run, in order, for the wanted keys where some are given."""
-        known = set(given)
-        needed = set(wanted) - known
-        running: list[str] = []
-        for name in reversed(list(self.heads)):
-            head = self.stack(name).last
-            if needed.isdisjoint(head.provides):
-                continue
-            running.insert(0, name)
-            available = known | self.provided_before(name)
-            for requirement in requirements(head.requires):
-                key = requirement.choose(available)
-                if key is not None and key not in known:
-                    needed.add(key)
-        return running
+        return needs.running(self._heads, wanted, given)
 
     def reads_images(self, wanted: Iterable[str], given: Iterable[str] = ()) -> bool:
         """Whether a head that must run for the wanted keys reads features."""
-        return any(self.stack(name).reads for name in self.running(wanted, given))
+        return bool(needs.sources(self._heads, self.running(wanted, given)))
 
-    def looking(self, given: Collection[str] = ()) -> list[str]:
-        """The heads with features from which all that the decoder reads comes, or is ``given``: those whose views are merged."""
-        running = self.running(self.decoded, self.keys_of(given))
-        return [name for name, stack in self.stacks() if stack.reads and (name in running or name in given)]
+    def looking(self, oracle: Collection[str] = ()) -> list[str]:
+        """The heads with features from which all that the decoder reads comes, or of ``oracle``: those whose views are merged."""
+        return needs.looking(self._heads, self.decoded, oracle)
 
     def keys_of(self, names: Iterable[str]) -> set[str]:
         """The keys that heads of these names provide."""
-        return {key for name in names for key in self.stack(name).last.provides}
-
-    def provided_before(self, name: str) -> set[str]:
-        """The keys of all heads that stand before one."""
-        keys: set[str] = set()
-        for other, stack in self.stacks():
-            if other == name:
-                return keys
-            keys |= stack.last.provides.keys()
-        return keys
-
-    @property
-    def provided(self) -> set[str]:
-        """The keys of all heads."""
-        return {key for _, stack in self.stacks() for key in stack.last.provides}
+        return needs.keys_of(self._heads, names)
 
     # ---- its parts -----------------------------------------------------------------------------------------------------
 
@@ -176,6 +141,10 @@ class PoseModel(nn.Module):
     def stacks(self) -> Iterator[tuple[str, HeadStack]]:
         """All heads, by name, in order."""
         return ((name, self.stack(name)) for name in self.heads)
+
+    @property
+    def _heads(self) -> dict[str, HeadStack]:
+        return dict(self.stacks())
 
     @property
     def backbone_stages(self) -> list[object]:
@@ -198,11 +167,8 @@ class PoseModel(nn.Module):
 
     def side(self, side: int, stages: Literal["all", "last"] = "last") -> int:
         """The smallest input side >= ``side`` that every level in use fits: those of training ("all") or of prediction ("last")."""
-        grids = [self.backbone.coarsest] if self.backbone is not None else []
-        for stack in map(self.stack, self.running(self.wanted(stages))):
-            for head in map(stack.at, range(-len(stack), 0)):
-                grids += [*head.grids.values(), *(level.grid for level in (head.source.features or {}).values())]
-        return smallest_side(side, grids)
+        coarsest = [self.backbone.coarsest] if self.backbone is not None else []
+        return smallest_side(side, coarsest + needs.grids(self._heads, self.running(self.wanted(stages))))
 
     def frame(self, batch: Batch) -> Frame:
         """Where the maps of a batch lie."""
@@ -213,32 +179,23 @@ class PoseModel(nn.Module):
         """(3,) uint8, the colour of padding: the normalisation's mean."""
         return (self.get_buffer("mean").flatten() * 255).round().to(torch.uint8)
 
-    # ---- oracles and views ---------------------------------------------------------------------------------------------
+    # ---- oracles -------------------------------------------------------------------------------------------------------
 
     def ideal(self, batch: Batch, names: Iterable[str]) -> Outputs:
         """What flawless heads of these names would give for a batch, on the last stage; ConfigError where they need others."""
+        return {key: maps for head in self._together(names) for key, maps in head.ideal(batch).items()}
+
+    def teaching(self, batch: Batch, names: Iterable[str]) -> Outputs:
+        """What takes the place of the outputs of these heads in training (teacher forcing), as ``ideal`` but for their options."""
+        return {key: maps for head in self._together(names) for key, maps in head.teaching(batch).items()}
+
+    def _together(self, names: Iterable[str]) -> list[Head]:
+        """The last stages' heads of these names; ConfigError where one's ideal outputs are of those of a head not named."""
         names = list(names)
         for name in names:
             for key in self.stack(name).last.beside - self.keys_of(names):
                 raise ConfigError(f"ideal outputs of head {name!r} are of ideal {key}: give the head of those, too")
-        return {key: maps for name in names for key, maps in self.stack(name).last.ideal(batch).items()}
-
-    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
-        """Undo the horizontal flip of the outputs of all heads that have features; ``frame`` is the flipped one."""
-        seen = [stack.last for _, stack in self.stacks() if stack.reads and _holds(outputs, stack.last)]
-        return {key: maps for head in seen for key, maps in head.flip(outputs, frame).items()}
-
-    def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame, given: Iterable[str] = ()) -> Outputs:
-        """Join views, then run the heads without features on what was merged; of those that were ``given`` the first view's stand.
-
-        Each head's outputs are joined of those views that hold them, onto the frame ``onto``.
-        """
-        merged: Outputs = {key: views[0][key] for name in given if not self.stack(name).reads for key in self.keys_of([name])}
-        for head in (stack.last for _, stack in self.stacks() if stack.reads):
-            own = [view for view in zip(views, frames, strict=True) if _holds(view[0], head)]
-            if own:
-                merged |= head.merge([outputs for outputs, _ in own], [frame for _, frame in own], onto)
-        return self(None, given=merged, trim=True)[0] if self.decoded - merged.keys() else merged
+        return [self.stack(name).last for name in names]
 
     # ---- freezing ------------------------------------------------------------------------------------------------------
 
@@ -250,11 +207,12 @@ class PoseModel(nn.Module):
         self.train(self.training)
 
     def _unreached(self, given: Iterable[str]) -> list[str]:
+        """The parts with weights that no trained head learns through."""
         running = self.running(self.wanted("all"), given)
-        read = {self.stack(name).reads for name in running}
-        unreached = [f"heads.{name}" for name, stack in self.stacks() if name not in running and list(stack.parameters())]
-        unreached += [f"necks.{name}" for name in self.necks if name not in read]
-        return unreached + (["backbone"] if self.backbone is not None and not read - {None} else [])
+        read = needs.sources(self._heads, running)
+        idle = [f"heads.{name}" for name, stack in self.stacks() if name not in running and list(stack.parameters())]
+        idle += [f"necks.{name}" for name in self.necks if name not in read]
+        return idle + ([BACKBONE] if self.backbone is not None and not read else [])
 
     def train(self, mode: bool = True) -> Self:
         """As nn.Module.train, but frozen parts stay in evaluation mode."""
@@ -262,10 +220,6 @@ class PoseModel(nn.Module):
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
-
-
-def _holds(outputs: Outputs, head: Head) -> bool:
-    return outputs.keys() >= head.provides.keys()
 
 
 def _statistics(backbone: Backbone | None) -> tuple[Tensor, Tensor]:

@@ -1,18 +1,25 @@
-"""Options of components, refused by name and by value where they do not fit, as the constructors' annotations say."""
+"""Options of components: a constructor's signature says which there are, of what kind and unit, and one check reads it.
+
+``sigma: Annotated[Positive, "input px"] = 8.0`` is a finite number above 0 in input px. The options are the parameters after the
+star; choices are a ``Literal``, a group of options is a frozen dataclass, whose name takes a mapping in YAML. What an option means
+stands in the docstring, in the sentence that names it in double backticks.
+"""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from numbers import Integral, Real
-from os import PathLike
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from bottomup.errors import ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import ConfigError, unknown
+from bottomup.fitting import choices, finite, fits, group, marks, misspelt, words
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,59 @@ class Interval:
         return f"{low} to {'below ' if self.open_high else ''}{self.high:g}"
 
 
+@dataclass(frozen=True)
+class Odd:
+    """Whole numbers that have a middle."""
+
+    def __contains__(self, value: int) -> bool:
+        return value % 2 == 1
+
+    def __str__(self) -> str:
+        return "that is odd"
+
+
+@dataclass(frozen=True)
+class MultipleOf:
+    """Whole numbers that ``factor`` divides."""
+
+    factor: int
+
+    def __contains__(self, value: int) -> bool:
+        return value % self.factor == 0
+
+    def __str__(self) -> str:
+        return f"that {self.factor} divides"
+
+
+@dataclass(frozen=True)
+class NotEmpty:
+    """Lists with at least one entry."""
+
+    def __contains__(self, values: Sized) -> bool:
+        return len(values) > 0
+
+    def __str__(self) -> str:
+        return "with at least one entry"
+
+
+@dataclass(frozen=True)
+class Ascending:
+    """Lists of two that name a range."""
+
+    def __contains__(self, values: Sequence[float]) -> bool:
+        return values[0] <= values[1]
+
+    def __str__(self) -> str:
+        return "as [low, high]"
+
+
+@dataclass(frozen=True)
+class Formerly:
+    """The name that an option had before it moved; whoever still gives it hears the new path."""
+
+    name: str
+
+
 POSITIVE = Interval(0, open_low=True)  # sizes, sigmas, radii in px, rates
 FROM_ZERO = Interval(0)
 FRACTION = Interval(0, 1)  # shares and probabilities
@@ -45,33 +105,93 @@ INNER = Interval(0, 1, open_low=True, open_high=True)
 
 Count = Annotated[int, Interval(1)]
 Natural = Annotated[int, Interval(0)]
+Window = Annotated[int, Interval(3), Odd(), "cells"]  # the side of a neighbourhood
 Positive = Annotated[float, POSITIVE]
 FromZero = Annotated[float, FROM_ZERO]
 Fraction = Annotated[float, FRACTION]
 BelowOne = Annotated[float, BELOW_ONE]
 Share = Annotated[float, SHARE]
+Inner = Annotated[float, INNER]
 
 # ---- what a constructor takes --------------------------------------------------------------------------------------------
 
 
-def check_options(where: str, component: Callable[..., object], options: Mapping[str, Any], extra: Sequence[str] = ()) -> None:
+def checked(who: str, within: str = "") -> Callable[[C], C]:
+    """Let a class or function check its options by its own signature before it runs, whoever calls it.
+
+    A mapping given for a group of options becomes that group. ConfigError, which begins with ``who`` ("head heatmap"), for an
+    option that is not there or does not fit; ``within`` is the group that a dataclass of options is.
+    """
+
+    def judged(component: C) -> C:
+        inner = component.__init__ if isinstance(component, type) else component  # type: ignore[misc]  # of this very class
+
+        @functools.wraps(inner)
+        def call(*given: Any, **options: Any) -> Any:
+            known = annotations_of(component)
+            try:
+                check_values(within, _judged_here(component, options), known)
+            except ConfigError as error:
+                raise ConfigError(f"{who}: {error}") from None
+            return inner(*given, **{name: _grouped(value, known.get(name)) for name, value in options.items()})
+
+        if not isinstance(component, type):
+            return call  # type: ignore[return-value]  # of the same signature
+        component.__init__ = call  # type: ignore[misc]
+        return component
+
+    return judged
+
+
+def check_options(where: str, component: Callable[..., object], options: Mapping[str, object], extra: Sequence[str] = ()) -> None:
     """Raise ConfigError for an option that is misspelt, missing, or of a value that does not fit its annotation.
 
     ``component`` is a class or a function, its options are the keyword-only parameters; one that takes ``**others`` judges
     the names of those itself. ``extra`` are names that are read elsewhere.
     """
+    check_values(where, _judged_here(component, options), annotations_of(component), extra)
     parameters = inspect.signature(component).parameters.values()
-    known = annotations_of(component)
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        options = {name: value for name, value in options.items() if name in known}
-    check_values(where, options, known, extra)
     required = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     missing = [option for option in required if option not in options]
     if missing:
         raise ConfigError(f"{where} needs {', '.join(missing)}")
 
 
-def annotations_of(component: Callable[..., object]) -> dict[str, Any]:
+def made(component: Callable[..., T], *wiring: object, options: Mapping[str, object]) -> T:
+    """What a component makes of its ``wiring`` and of ``options`` that are plain data, which its own check judges."""
+    return component(*wiring, **options)
+
+
+def moved(component: Callable[..., object], options: Mapping[str, object]) -> dict[str, Any]:
+    """Options that were saved under their former names, by those that they have now; others stay as they are."""
+    known, paths = annotations_of(component), former_paths(annotations_of(component))
+    found = dict[str, Any]()
+    for name, value in options.items():
+        here = name in known and (group(known[name]) is None or isinstance(value, Mapping))
+        where, _, option = ("" if here else paths.get(name, "")).rpartition(".")
+        if where:
+            found[where] = found.get(where, {}) | {option: value}
+        else:
+            found[name] = value
+    return found
+
+
+def _judged_here(component: Callable[..., object], options: Mapping[str, object]) -> Mapping[str, object]:
+    """The options whose names the signature judges: not what stands before the star, nor others where it takes such."""
+    parameters = inspect.signature(component).parameters.values()
+    others = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    wiring = {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+    known = annotations_of(component)
+    return {name: value for name, value in options.items() if name in known or not (others or name in wiring)}
+
+
+def _grouped(value: Any, expected: Any) -> Any:
+    """A mapping as the group of options that is expected."""
+    kind = group(expected)
+    return kind(**value) if kind is not None and isinstance(value, Mapping) else value
+
+
+def annotations_of(component: Callable[..., object]) -> Mapping[str, object]:
     """The options of a class or function with their annotations."""
     function = component.__init__ if isinstance(component, type) else component  # type: ignore[misc]  # of this very class
     hints = resolved(function)
@@ -90,27 +210,46 @@ def resolved(annotated: Any) -> dict[str, Any]:
 # ---- values --------------------------------------------------------------------------------------------------------------
 
 
-def check_values(where: str, values: Mapping[str, Any], annotations: Mapping[str, Any], extra: Sequence[str] = ()) -> None:
+def check_values(where: str, values: Mapping[str, object], annotations: Mapping[str, object], extra: Sequence[str] = ()) -> None:
     """Raise ConfigError for a name that ``annotations`` do not have, or a value that does not fit; ``where`` may be empty."""
     for name, value in values.items():
         if name not in annotations:
-            raise ConfigError(f"{where}: " + unknown("option", name, [*annotations, *extra]))
+            said = unknown("option", name, [*annotations, *extra], meant=former_paths(annotations).get(name))
+            raise ConfigError(f"{where}: {said}" if where else said)
         check_value(f"{where}.{name}" if where else name, value, annotations[name])
 
 
 def check_value(where: str, value: object, expected: Any) -> None:
     """Raise ConfigError unless ``value`` fits an annotation; of a mapping's entries it names the one that does not."""
+    options = group(expected)
     if isinstance(value, Mapping) and is_typeddict(expected):
         check_values(where, value, resolved(expected))
-    elif isinstance(value, Mapping) and get_origin(expected) is Mapping:
+    elif isinstance(value, Mapping) and options is not None:
+        check_options(where, options, value)
+    elif isinstance(value, Mapping) and (entries := _entries(expected)) is not None:
         for name, entry in value.items():
-            check_value(f"{where}.{name}", entry, get_args(expected)[1])
-    elif not _finite(value):
+            check_value(f"{where}.{name}", entry, entries)
+    elif not finite(value):
         _refuse_not_finite(where, value)
-    elif isinstance(value, str) and _choices(expected) and not fits(value, expected):
-        raise ConfigError(f"{where}: " + unknown("choice", value, _choices(expected)))
     elif not fits(value, expected):
-        raise ConfigError(f"{where} should be {' or '.join(_words(expected, plural=False))}, got {value!r}")
+        if (name := misspelt(value, expected)) is not None:
+            raise ConfigError(f"{where}: " + unknown("choice", name, choices(expected)))
+        own = former_paths(annotations_of(options)).get(where.rpartition(".")[2]) if options is not None else None
+        meant = f"; did you mean {where}.{own}?" if own else ""
+        raise ConfigError(f"{where} should be {' or '.join(words(expected))}, got {_shown(value)}{meant}")
+
+
+def _entries(expected: Any) -> Any:
+    """What the entries of a mapping should be, where an annotation is of one or lets choose it; else None."""
+    if get_origin(expected) is Mapping:
+        return get_args(expected)[1]
+    alternatives = get_args(expected) if get_origin(expected) in (Union, UnionType) else ()
+    return next((entries for one in alternatives if (entries := _entries(one)) is not None), None)
+
+
+def _shown(value: object) -> str:
+    """A value as YAML has it: tuples are lists there."""
+    return repr(list(value) if isinstance(value, tuple) else value)
 
 
 def _refuse_not_finite(where: str, value: object) -> None:
@@ -118,81 +257,24 @@ def _refuse_not_finite(where: str, value: object) -> None:
     if isinstance(value, Mapping):
         for name, entry in value.items():
             _refuse_not_finite(f"{where}.{name}", entry)
-    elif not _finite(value):
-        raise ConfigError(f"{where} should be finite, got {value!r}")
+    elif not finite(value):
+        raise ConfigError(f"{where} should be finite, got {_shown(value)}")
 
 
-def _choices(expected: Any) -> list[str]:
-    """The names among which a ``Literal`` lets choose."""
-    if get_origin(expected) in (Union, UnionType):
-        return [name for entry in get_args(expected) for name in _choices(entry)]
-    return [name for name in get_args(expected) if isinstance(name, str)] if get_origin(expected) is Literal else []
+def former_paths(annotations: Mapping[str, object]) -> dict[str, str]:
+    """The paths of options by their former names, and of those in groups by their own."""
+    paths = list(_paths(annotations))
+    own = {name: path for path, name, _ in reversed(paths)}  # of several groups' the first
+    return own | {mark.name: path for path, _, expected in paths for mark in marks(expected) if isinstance(mark, Formerly)}
 
 
-def fits(value: object, expected: Any) -> bool:
-    """Whether a plain value is of an annotation: finite numbers, text, choices, lists and mappings of such; others let all pass."""
-    kind, inside = get_origin(expected), get_args(expected)
-    if not _finite(value):
-        return False
-    if kind is Annotated:
-        limits = [limit for limit in inside[1:] if isinstance(limit, Interval)]
-        return fits(value, inside[0]) and not any(isinstance(value, Real) and float(value) not in limit for limit in limits)
-    if kind in (Union, UnionType):
-        return any(fits(value, entry) for entry in inside)
-    if kind is Literal:
-        return any(type(value) is type(choice) and value == choice for choice in inside)
-    if kind in (Sequence, list, tuple):
-        return isinstance(value, (list, tuple)) and _entries_fit(value, inside, fixed=kind is tuple and Ellipsis not in inside)
-    if kind in (Mapping, dict) or is_typeddict(expected):
-        return isinstance(value, Mapping) and all(fits(entry, inside[1]) for entry in value.values() if inside)
-    if expected in (int, float):  # true and false are numbers to Python alone
-        return isinstance(value, Integral if expected is int else Real) and not isinstance(value, bool)
-    if expected is str:
-        return isinstance(value, (str, PathLike))
-    return isinstance(value, expected) if expected in (bool, NoneType) else True
-
-
-def _finite(value: object) -> bool:
-    """Whether no number in a plain value, however deep in lists and mappings, is infinite or not a number."""
-    if isinstance(value, Mapping):
-        return all(_finite(entry) for entry in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_finite(entry) for entry in value)
-    return not isinstance(value, Real) or math.isfinite(value)
-
-
-def _entries_fit(values: Sequence[object], inside: Sequence[Any], fixed: bool) -> bool:
-    if fixed:
-        return len(values) == len(inside) and all(fits(value, entry) for value, entry in zip(values, inside, strict=True))
-    return all(fits(value, inside[0]) for value in values)
-
-
-_WORDS = {
-    int: ("a whole number", "whole numbers"),
-    float: ("a number", "numbers"),
-    str: ("a text", "texts"),
-    bool: ("true or false",) * 2,
-    NoneType: ("null",) * 2,
-}
-
-
-def _words(expected: Any, plural: bool) -> list[str]:
-    """What would fit an annotation, in words: its alternatives."""
-    kind, inside = get_origin(expected), get_args(expected)
-    if kind is Annotated:
-        return [f"{words} {limit}" for words in _words(inside[0], plural) for limit in inside[1:]]
-    if kind in (Union, UnionType):
-        return [words for entry in inside for words in _words(entry, plural)]
-    if kind is Literal:
-        return [str(choice) for choice in inside]
-    if kind in (Sequence, list, tuple):
-        entries = list(dict.fromkeys(words for entry in inside if entry is not Ellipsis for words in _words(entry, plural=True)))
-        size = f"{len(inside)} " if kind is tuple and Ellipsis not in inside else ""
-        return [f"{'lists' if plural else 'a list'} of {size}{' or '.join(entries)}"]
-    if kind in (Mapping, dict) or is_typeddict(expected):
-        entry = " or ".join(_words(inside[1], plural=False)) if inside and get_origin(inside[1]) is Annotated else "value"
-        return [f"mappings {{name: {entry}}}" if plural else f"a mapping {{name: {entry}}}"]
-    return [_WORDS.get(expected, (getattr(expected, "__name__", str(expected)),) * 2)[plural]]
+def _paths(annotations: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Path, name and annotation of every option, those in groups among them."""
+    for name, expected in annotations.items():
+        kind = group(expected)
+        yield f"{prefix}{name}", name, expected
+        if kind is not None:
+            yield from _paths(annotations_of(kind), f"{prefix}{name}.")
 
 
 # ---- what annotations cannot say -----------------------------------------------------------------------------------------
@@ -213,33 +295,21 @@ class Options:
         """Refuse what is no finite number of an interval."""
         self._value(option, given, Annotated[float, interval])
 
-    def number_or_none(self, option: str, given: object, interval: Interval) -> None:
-        """Refuse what is neither None nor a finite number of an interval."""
-        self._value(option, given, Annotated[float, interval] | None)
-
-    def numbers(self, option: str, given: object, interval: Interval, count: int | None = None) -> None:
-        """Refuse what is no list of finite numbers of an interval: of ``count`` of them, else of at least one."""
-        self._value(option, given, Sequence[Annotated[float, interval]])
-        assert isinstance(given, Sequence)
-        words = "at least one number" if count is None else f"{count} numbers"
-        self.check(option, list(given), bool(given) if count is None else len(given) == count, words)
-
-    def _value(self, option: str, given: object, expected: Any) -> None:
-        """Refuse a value that does not fit an annotation."""
-        if not _finite(given) or not fits(given, expected):
-            self.check(option, given, False, " or ".join(_words(expected, plural=False)))
-
     def whole(self, option: str, given: object, least: int = 1) -> None:
         """Refuse what is no whole number of at least ``least``."""
-        fits = isinstance(given, int) and not isinstance(given, bool) and given >= least
-        self.check(option, given, fits, f"a whole number, at least {least}")
+        self._value(option, given, Annotated[int, Interval(least)])
 
     def window(self, option: str, given: object) -> None:
         """Refuse what is no side of a neighbourhood that has a middle."""
-        fits = isinstance(given, int) and given % 2 == 1 and given >= 3
-        self.check(option, given, fits, "an odd number of cells, at least 3")
+        self._value(option, given, Window)
 
     def choice(self, option: str, given: str, choices: Any) -> None:
         """Refuse what is none of the ``choices``, a ``Literal``."""
-        if given not in get_args(choices):
-            raise ConfigError(f"{self.component}: " + unknown(f"{option} option", given, list(get_args(choices))))
+        self._value(option, given, choices)
+
+    def _value(self, option: str, given: object, expected: Any) -> None:
+        """Refuse a value that does not fit an annotation."""
+        try:
+            check_value(option, given, expected)
+        except ConfigError as error:
+            raise ConfigError(f"{self.component}: {error}") from None

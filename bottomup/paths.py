@@ -6,9 +6,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _HOME = re.compile(r"(?:(?<=[\[,])|^)~(?=[/,\]]|$)")
 
@@ -30,18 +31,39 @@ def with_home(override: str) -> str:
     return key + equals + _HOME.sub(lambda _: str(Path.home()), value) if equals else override
 
 
-def write_text(path: str | Path, text: str) -> Path:
-    """Write text to a temporary name and rename it."""
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write that gets its name, and takes the place of an older one, once all of it is on the disk; if not, it goes.
+
+    Folders that are missing are made.
+    """
     target = path_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(target)
-    return target
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write a file whole or not at all; returns its path."""
+    with written_whole(path) as file:
+        file.write(content)
+    return path_of(path)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write text, as UTF-8, whole or not at all; returns its path."""
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, data: Any) -> Path:
-    """Write JSON to a temporary name and rename it, so that a reader sees all of it or none; what is not finite becomes null."""
+    """Write JSON whole or not at all; what is not finite becomes null."""
     return write_text(path, json.dumps(_finite(data), indent=1, allow_nan=False))
 
 

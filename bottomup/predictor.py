@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, overload
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
 from torch import Tensor
 
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
-from bottomup.data.letterbox import Side, letterbox
-from bottomup.data.loader import buckets, collate, prepared_samples
-from bottomup.engine.settings import PRECISIONS
-from bottomup.errors import ConfigError
-from bottomup.geometry import area_scale, invert
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
+from bottomup.geometry import invert
 from bottomup.image_files import ImageReader, Orientation
-from bottomup.images import Image, find_images, is_one, sample_of
+from bottomup.images import Image, find_images, is_one, pixels_of
 from bottomup.model import PoseModel
-from bottomup.ops.joining import join_views
 from bottomup.ops.shown import shown
-from bottomup.registry import unknown
-from bottomup.skeletons import warn_of_mirroring
-from bottomup.stages import Decoder
+from bottomup.options import BelowOne, Count, Positive, checked
+from bottomup.precision import Precision
+from bottomup.samples.labels import Labels
+from bottomup.samples.letterbox import Side, letterbox
+from bottomup.samples.loader import buckets, collate, prepared_samples
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
-from bottomup.views import growth, make_view
-
-Views = Literal["maps", "instances"]
-Seen = tuple[Outputs, Frame]  # what heads make of a view, or of several that are merged, and where it lies
+from bottomup.views import Kind, Seen, Views, join_predictions
 
 
 class Look(NamedTuple):
@@ -48,6 +42,7 @@ class Look(NamedTuple):
     to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
 
 
+@checked("predictor")
 class Predictor:
     """Runs a model and its decoder on images.
 
@@ -56,7 +51,7 @@ class Predictor:
     nearer end, so that a photo of any size fits into memory. ``scales`` are factors of it, and ``flip`` adds the mirrored view of
     each. With ``views`` "maps" the maps of all are merged onto the first scale's, so the finest first keeps most, and what is
     coarser than the first blurs people who are close together; with "instances" each scale is decoded by itself, only its mirrored
-    view merged as maps, and people are joined (``ops.joining.join_views``). Heads that ``head_scales`` names are run at scales of
+    view merged as maps, and people are joined (``views.join_views``). Heads that ``head_scales`` names are run at scales of
     their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and merged onto each frame that is decoded.
 
     Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it, or, with ``orientation``
@@ -74,50 +69,63 @@ class Predictor:
         model: PoseModel,
         decoder: Decoder,
         *,
-        input_size: int = 512,
+        input_size: Annotated[Count, "px"] = 512,
         side: Side = "long",
-        scales: Sequence[float] = (1.0,),
-        head_scales: Mapping[str, Sequence[float]] | None = None,
+        scales: Sequence[Positive] = (1.0,),
+        head_scales: Mapping[str, Sequence[Positive]] | None = None,
         flip: bool = False,
-        views: Views = "maps",
-        batch_size: int = 8,
-        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+        views: Kind = "maps",
+        batch_size: Count = 8,
+        precision: Precision = "fp32",
         device: str | torch.device = "cpu",
         orientation: Orientation = "upright",
         bit_depth: int | None = None,
-        score_threshold: float | None = None,
-        keypoint_threshold: float | None = None,
+        score_threshold: BelowOne | None = None,
+        keypoint_threshold: BelowOne | None = None,
     ) -> None:
-        if views not in get_args(Views):
-            raise ConfigError(f"views is one of {list(get_args(Views))}, got {views!r}")
-        if views == "instances" and model.task.skeleton is None:
-            raise ConfigError("views=instances joins people by their keypoints; the model's task has no skeleton: give views=maps")
-        if precision not in PRECISIONS or side not in get_args(Side):
-            sides = ", ".join(get_args(Side))
-            raise ConfigError(f"precision is one of {list(PRECISIONS)}, side of {sides}; got {precision!r}, {side!r}")
         self.model = model.to(device).to(memory_format=torch.channels_last).eval()
         self.decoder, self.device = decoder, torch.device(device)
-        self.input_size, self.side, self.scales, self.flip = input_size, side, _factors("scales", scales), flip
-        self.head_scales, self.views = _own_scales(model, head_scales or {}), views
-        self.batch_size, self.precision = batch_size, PRECISIONS[precision]
+        self.input_size, self.side, self.batch_size = input_size, side, batch_size
+        own = {name: tuple(several) for name, several in (head_scales or {}).items()}
+        self.views = Views(model=self.model, scales=tuple(scales), head_scales=own, flip=flip, kind=views, precision=precision)
         self.read = ImageReader(orientation, bit_depth)
-        if flip:
-            warn_of_mirroring(model.task.skeleton)
         given = {"score": score_threshold, "keypoint": keypoint_threshold}
         said = {name: value for name, value in given.items() if value is not None}
         self.thresholds: Thresholds = replace(decoder.recommended, **said)
 
+    def __repr__(self) -> str:
+        backbone = type(self.model.backbone).__name__ if self.model.backbone is not None else "no backbone"
+        parts = f"{backbone}, heads {', '.join(self.model.heads)}, {type(self.decoder).__name__}"
+        return f"Predictor({parts}; {self.side} side {self.input_size} px, {self.views}, on {self.device})"
+
+    @property
+    def scales(self) -> Sequence[float]:
+        """The factors of ``input_size`` at which images are seen."""
+        return self.views.scales
+
+    @property
+    def flip(self) -> bool:
+        """Whether the mirrored view of each scale is seen, too."""
+        return self.views.flip
+
+    @overload  # a text is a sequence of texts, too, but one path here
+    def __call__(self, images: str | Path | NDArray[np.uint8] | PillowImage) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, images: Sequence[Image]) -> list[Prediction]: ...
     def __call__(self, images: Image | Sequence[Image]) -> Any:
         """One Prediction for one image; a list, in order, for a list, a folder or a glob (``**`` is any depth of folders).
 
-        An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none.
+        An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none. Type checkers take a
+        path for one image; ``predict`` gives a list whatever is there.
         """
         if is_one(images):
             return self.predict([images])[0]  # type: ignore[list-item]
-        return self.predict(find_images(images) if isinstance(images, (str, Path)) else images)  # type: ignore[arg-type]
+        return self.predict(images)  # type: ignore[arg-type]
 
-    def predict(self, images: Sequence[Image]) -> list[Prediction]:
-        """Predict on several images, in order: the instances worth showing."""
+    def predict(self, images: str | Path | Sequence[Image]) -> list[Prediction]:
+        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing."""
+        if isinstance(images, (str, Path)):
+            images = find_images(images)
         samples = ((index, self._sample(image, index)) for index, image in enumerate(images))
         found = dict(self._run(samples, ()))
         return [self.shown(found[index]) for index in range(len(images))]
@@ -143,18 +151,18 @@ class Predictor:
 
     def _sample(self, image: Image, index: int = 0) -> Sample:
         """An image, letterboxed."""
-        prepared: Sample = self._letterbox()(sample_of(image, index, self.model.task.keypoints, self.read))
+        prepared: Sample = self._letterbox()(Sample.of_pixels(pixels_of(image, self.read), index, self.model.task.keypoints))
         return prepared
 
     def _letterbox(self) -> Any:
         fill = self.model.fill.tolist()
         return partial(
             letterbox,
-            side_length=round(self.input_size * self.largest),
+            side_length=round(self.input_size * self.views.largest),
             accept=self.model.side,
             fill=fill,
             side=self.side,
-            enlarged=self.largest,
+            enlarged=self.views.largest,
         )
 
     def _run(self, samples: Iterable[tuple[int, Sample]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
@@ -172,33 +180,28 @@ class Predictor:
         found = [self._decode(batch, *one) for one in seen]
         if len(found) == 1:
             return found[0]
-        matrices = [self._to_view(batch, frame) for _, frame in seen]
+        matrices = [self.views.to_frame(batch, frame) for _, frame in seen]
+        skeleton = self.model.task.skeleton
+        assert skeleton is not None  # the views that are decoded apart need one
         images = zip(zip(*found, strict=True), zip(*matrices, strict=True), strict=True)
-        return [self._join(predictions, to_views) for predictions, to_views in images]
+        return [join_predictions(views, to_views, skeleton.sigmas, self.decoder.suppress) for views, to_views in images]
 
     def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
-        per_image = zip(self.decoder(outputs, frame), self._to_view(batch, frame), batch.sizes, batch.image_ids, strict=True)
+        found = self.decoder(outputs, frame)
+        per_image = zip(found, self.views.to_frame(batch, frame), batch.file_sizes, batch.image_ids, strict=True)
         return [
-            to_image(prediction, to_view, size, image_id, frame, row)
+            self._named(to_image(prediction, to_view, size, image_id, frame, row))
             for row, (prediction, to_view, size, image_id) in enumerate(per_image)
         ]
 
-    def _to_view(self, batch: Batch, frame: Frame) -> NDArray[np.float64]:
-        """(B, 2, 3), from image px to a view's."""
-        grown = growth(batch.size, frame.scale / self.largest)
-        moved: NDArray[np.float64] = batch.to_input.cpu().numpy() * np.array(grown)[:, None]
-        return moved
+    def _named(self, prediction: Prediction) -> Prediction:
+        """A prediction with what drawing it needs."""
+        return replace(prediction, skeleton=self.model.task.skeleton, keypoint_threshold=self.thresholds.keypoint)
 
-    def _join(self, views: Sequence[Prediction], to_views: Sequence[NDArray[np.float64]]) -> Prediction:
-        """One image's predictions, in image px, of its views; suppressed in px of the first."""
-        skeleton = self.model.task.skeleton
-        assert skeleton is not None  # checked by the constructor
-        scales = [area_scale(to_view) ** 0.5 for to_view in to_views]
-        joined = join_views([view.instances for view in views], scales, skeleton.sigmas)
-        left = self.decoder.suppress(joined.transform(to_views[0])).transform(invert(to_views[0]))
-        maps = [view.segmentation for view in views if view.segmentation is not None]
-        return replace(views[0], instances=left, segmentation=torch.stack(maps).mean(0) if maps else None)
+    def seen(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Seen]:
+        """What is decoded by itself of a letterboxed batch: the merged outputs of all views, or of the views of each scale."""
+        return self.views.seen(batch, oracle)
 
     def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
         """One image as the network sees it, (3, H, W) in input px, with the outputs that are decoded and where they lie."""
@@ -214,89 +217,13 @@ class Predictor:
     def look_at(self, sample: Sample, oracle: Sequence[str] = ()) -> Look:
         """A letterboxed sample's prediction, with all instances, and the maps that it was decoded from, of one run."""
         batch = collate([sample]).to(self.device)
-        image = self._view(batch, self.scales[0], flipped=False).images
+        image = self.views.at(batch, self.views.scales[0]).images
         if image is None:
             raise ValueError("there is nothing to look at in labels alone; give a sample with its image")
         seen = self.seen(batch, oracle)
         outputs, frame = seen[0]
         (prediction,) = self.decode(batch, seen)
-        return Look(prediction, image[0].cpu().numpy(), outputs, frame, self._to_view(batch, frame)[0])
-
-    # ---- views ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def largest(self) -> float:
-        """The largest scale in use, in which images are letterboxed; views of the others are made of that."""
-        read = self.model.looking()
-        return max(*self.scales, *(scale for name in read for scale in self.head_scales.get(name, ())), 0.0)
-
-    def seen(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Seen]:
-        """What is decoded by itself: the merged outputs of all views, or of the views of each scale."""
-        if self.views == "maps":
-            return [self.outputs(batch, oracle)]
-        return [self._merged(batch, (scale,), oracle) for scale in self.scales]
-
-    def outputs(self, batch: Batch, oracle: Sequence[str] = ()) -> Seen:
-        """The merged outputs of all views and the frame they lie in: the first scale's."""
-        return self._merged(batch, self.scales, oracle)
-
-    def _merged(self, batch: Batch, scales: Sequence[float], oracle: Sequence[str]) -> Seen:
-        """The merged outputs of some scales' views, on the frame of the first."""
-        heads_at = self._heads_at(self.model.looking(oracle), scales)
-        if len(heads_at) == 1 and not self.flip:
-            view = self._view(batch, scales[0], flipped=False)
-            return self._forward(view, oracle, None), self._frame(view, scales[0])
-        flips = (False, True) if self.flip else (False,)
-        views = [self._see(batch, scale, flipped, heads, oracle) for scale, heads in heads_at.items() for flipped in flips]
-        frames = [frame for _, frame in views]
-        return self.model.merge([outputs for outputs, _ in views], frames, frames[0], oracle), frames[0]
-
-    def _heads_at(self, looking: Sequence[str], scales: Sequence[float]) -> dict[float, list[str]]:
-        """Which of the heads that look at the image do so in each of ``scales``, and then in each of their own."""
-        used = dict.fromkeys((*scales, *(scale for name in looking for scale in self.head_scales.get(name, ()))))
-        return {scale: [name for name in looking if scale in self.head_scales.get(name, scales)] for scale in used}
-
-    def _see(self, batch: Batch, scale: float, flipped: bool, heads: Collection[str], oracle: Sequence[str]) -> Seen:
-        """What ``heads`` make of one view, and what is given of those that do not look at it; a flip is undone."""
-        view = self._view(batch, scale, flipped)
-        frame = self._frame(view, scale)
-        keys = self.model.keys_of(heads)
-        outputs = self._forward(view, oracle, keys)
-        kept = keys | self.model.keys_of(name for name in oracle if not self.model.stack(name).reads)
-        outputs = {key: maps for key, maps in outputs.items() if key in kept}
-        return (self.model.unflip(outputs, frame), frame.flipped()) if flipped else (outputs, frame)
-
-    def _view(self, batch: Batch, scale: float, flipped: bool) -> Batch:
-        scale = scale / self.largest
-        size = (self.model.side(round(batch.size[0] * scale)), self.model.side(round(batch.size[1] * scale)))
-        skeleton = self.model.task.skeleton
-        return make_view(batch, size, scale, flipped, self.model.fill, skeleton.flip if skeleton else ())
-
-    def _frame(self, view: Batch, scale: float) -> Frame:
-        return replace(self.model.frame(view), scale=scale)
-
-    def _forward(self, batch: Batch, oracle: Sequence[str], wanted: Collection[str] | None) -> Outputs:
-        given = self.model.ideal(batch, oracle) if oracle else None
-        images = None if batch.images is None else batch.images.contiguous(memory_format=torch.channels_last)
-        lower = self.precision is not torch.float32
-        with torch.autocast(self.device.type, self.precision) if lower else contextlib.nullcontext():
-            result: Outputs = self.model(images, given=given, trim=True, wanted=wanted)[0]
-        return result
-
-
-def _factors(where: str, scales: Sequence[float]) -> tuple[float, ...]:
-    if not scales or min(scales) <= 0:
-        raise ConfigError(f"{where} should be positive factors of input_size, got {list(scales)}")
-    return tuple(scales)
-
-
-def _own_scales(model: PoseModel, scales: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
-    """The scales of heads that have their own; ConfigError where one is no head of the model that looks at the image."""
-    known = [name for name, stack in model.stacks() if stack.reads]
-    for name in scales:
-        if name not in known:
-            raise ConfigError("head_scales: " + unknown("head of this model with features", name, known))
-    return {name: _factors(f"head_scales.{name}", own) for name, own in scales.items()}
+        return Look(prediction, image[0].cpu().numpy(), outputs, frame, self.views.to_frame(batch, frame)[0])
 
 
 def to_image(

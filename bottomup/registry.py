@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -10,8 +9,8 @@ from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from bottomup.errors import ConfigError
-
-_MOST_LISTED = 40  # names in an error; of more, only the nearest
+from bottomup.errors import unknown as unknown
+from bottomup.options import checked
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -31,7 +30,7 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, component: C) -> C:
-        """Register a class under the name of the module that defines it, and return it unchanged."""
+        """Register a class under the name of the module that defines it; from then on it checks its own options (``checked``)."""
         return self._add(component.__module__.rsplit(".", 1)[-1], component)
 
     def register_as(self, name: str):  # type: ignore[no-untyped-def]  # a decorator that returns its argument
@@ -45,11 +44,11 @@ class Registry(Generic[T]):
                 f"{self.kind} {name!r} is registered already, by {known.__module__}; give {component.__module__} another name"
             )
         self._classes[name] = component
-        return component
+        return checked(f"{self.kind} {name}")(component)
 
     def __getitem__(self, name: str) -> type[T]:
         """Return the class called ``name``; raises ConfigError with the nearest known names."""
-        if name not in self._classes and name.isidentifier():
+        if name not in self._classes and name.isidentifier() and not name.startswith("_"):
             module = f"{self.package}.{name}"
             if importlib.util.find_spec(module) is not None:
                 importlib.import_module(module)
@@ -63,6 +62,8 @@ class Registry(Generic[T]):
         """Return every registered name, sorted; imports the whole package and the plugins."""
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
+            if module.name.startswith("_"):
+                continue  # a part of a component's
             importlib.import_module(f"{self.package}.{module.name}")
         load_plugins()
         return sorted(self._classes)
@@ -72,11 +73,3 @@ def load_plugins() -> None:
     """Import every third-party module of the entry-point group ``bottomup.plugins``."""
     for entry in entry_points(group="bottomup.plugins"):
         entry.load()
-
-
-def unknown(kind: str, name: str, known: list[str]) -> str:
-    """Say that no ``kind`` is called ``name``, and what was probably meant."""
-    near = difflib.get_close_matches(name, known, n=5)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    listed = known if len(known) <= _MOST_LISTED else [*near, f"{len(known)} in all"]
-    return f"no {kind} named {name!r}{meant} (known: {', '.join(listed)})"

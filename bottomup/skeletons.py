@@ -61,7 +61,7 @@ class Skeleton:
         return self.keypoints.index(name)
 
     @cached_property
-    def flip(self) -> tuple[int, ...]:
+    def flip_order(self) -> tuple[int, ...]:
         """For each keypoint the index of its mirror image; an involution."""
         mirror = dict(self.flip_pairs) | {b: a for a, b in self.flip_pairs}
         return tuple(self.keypoints.index(mirror.get(name, name)) for name in self.keypoints)
@@ -79,7 +79,7 @@ class Skeleton:
     @cached_property
     def flipped_directed(self) -> tuple[int, ...]:
         """For each directed edge the index of its mirror image; ConfigError names edges without one."""
-        mirrored = [(self.flip[a], self.flip[b]) for a, b in self.directed]
+        mirrored = [(self.flip_order[a], self.flip_order[b]) for a, b in self.directed]
         alone = [edge for edge, mirror in zip(self.directed, mirrored, strict=True) if mirror not in self.directed]
         if alone:
             names = ", ".join(f"{self.keypoints[a]}–{self.keypoints[b]}" for a, b in alone)
@@ -117,7 +117,7 @@ class Skeleton:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Skeleton:
+    def from_dict(cls, data: Mapping[str, object]) -> Skeleton:
         """The inverse of ``to_dict``; ConfigError names a field that is unknown, missing or of another kind."""
         known = [field for field in cls.__dataclass_fields__ if field != "sideless"]  # which flip_pairs says
         for field in data:

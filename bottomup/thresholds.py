@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bottomup.options import Options
+from bottomup.options import BelowOne, Share, checked
 
 
-@dataclass(frozen=True)
+@checked("thresholds")
+@dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Which of a decoder's instances and keypoints are worth showing (``ops.shown``); as they are here everything is."""
+    """Which of a decoder's instances and keypoints are worth showing (``ops.shown``); as they are here everything is.
 
-    score: float = 0.0  # of instances, in [0, 1): those that have as much; with 0 nobody is left out
-    keypoint: float = 0.0  # of presence, in [0, 1): keypoints that have more
-    alike: float = 1.0  # in (0, 1]: an instance of a higher OKS to a better one is the same person once more
+    Instances are shown that score ``score`` or more, with 0 all; keypoints whose presence is above ``keypoint``. An instance
+    of a higher OKS than ``alike`` to a better one is the same person once more.
+    """
 
-    def __post_init__(self) -> None:
-        options = Options("predictor")
-        options.check("score_threshold", self.score, 0 <= self.score < 1, "in [0, 1)")
-        options.check("keypoint_threshold", self.keypoint, 0 <= self.keypoint < 1, "in [0, 1)")
+    score: BelowOne = 0.0
+    keypoint: BelowOne = 0.0
+    alike: Share = 1.0

@@ -2,14 +2,14 @@
 
 Axis letters everywhere: B batch, N annotated people (padded), P predicted instances, K keypoints, D tag size, C channels or
 categories, H W input size, h w map size. Points are (x, y), sizes (height, width). Frames: *image* px is the stored file,
-*input* px the network's input; everything between Sample and Prediction is in input px.
+*input* px the network's input; everything between Sample and Prediction is in input px. What is predicted stands in
+``instances`` and ``prediction``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bottomup.geometry import Grid, area_scale, boxes_around, chain, flip_boxes, mirrors, transform_boxes, transform_points
-from bottomup.masks import Masks
-from bottomup.paths import write_json
+from bottomup.geometry import Grid, area_scale, chain, flip_boxes, mirrors, transform_boxes, transform_points
+from bottomup.instances import Instances as Instances
+from bottomup.prediction import Prediction as Prediction
 from bottomup.skeletons import Skeleton
 
 Features = dict[str, Tensor]  # level name -> (B, C, h, w)
@@ -78,13 +78,13 @@ class People:
         """Some of the people, by mask, indices or slice."""
         return People(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
-    def transform(self, matrix: NDArray[np.float64], flip: tuple[int, ...]) -> People:
-        """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip``."""
+    def transform(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> People:
+        """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip_order``."""
         matrix32 = matrix.astype(np.float32)
         keypoints = transform_points(self.keypoints, matrix32)
         visibility = self.visibility
         if mirrors(matrix):
-            keypoints, visibility = keypoints[:, flip], visibility[:, flip]
+            keypoints, visibility = keypoints[:, flip_order], visibility[:, flip_order]
         boxes = transform_boxes(self.boxes, matrix32)
         return replace(self, keypoints=keypoints, visibility=visibility, boxes=boxes, areas=self.areas * area_scale(matrix32))
 
@@ -98,18 +98,31 @@ class Sample:
     ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each
     instances: NDArray[np.int16] | None  # (H, W): 0 none, n + 1 inside the mask of person n alone, -1 inside several
     image_id: int
-    size: tuple[int, int]  # (H, W) of the file
+    file_size: tuple[int, int]  # (H, W)
     to_input: NDArray[np.float64]  # (2, 3) affine, image px -> this frame's px
     content: tuple[float, float, float, float] | None = None  # xyxy of the image without padding; None: all of it
     frame: tuple[int, int] | None = None  # (H, W) of this frame where there is no image to say it
     annotated: NDArray[np.bool_] | None = None  # (K,) keypoints that its data set annotates at all; None: every one
     beside: People | None = None  # people just out of the picture: the disks of their keypoints may reach in
 
+    @classmethod
+    def of_pixels(cls, pixels: NDArray[np.uint8], image_id: int, keypoints: int) -> Sample:
+        """An image (H, W, 3) RGB in its own frame, of whose people, with K = ``keypoints``, nothing is known."""
+        return cls(
+            image=pixels.transpose(2, 0, 1),
+            people=People.empty(keypoints),
+            ignore={},
+            instances=None,
+            image_id=image_id,
+            file_size=(pixels.shape[0], pixels.shape[1]),
+            to_input=np.eye(2, 3),
+        )
+
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) of the frame that it is in."""
         shape = self.frame if self.image is None else (self.image.shape[1], self.image.shape[2])
-        assert shape is not None  # whoever leaves the image out says the frame
+        assert shape is not None  # a sample without an image has a frame
         return shape
 
     @property
@@ -119,12 +132,12 @@ class Sample:
             raise ValueError(f"image {self.image_id} is needed, but only its labels were read")
         return self.image
 
-    def move_people(self, matrix: NDArray[np.float64], flip: tuple[int, ...]) -> Sample:
+    def move_people(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> Sample:
         """The sample with its people moved by an affine matrix (2, 3), as ``People.transform`` does; image and maps stay."""
         annotated = self.annotated
         if annotated is not None and mirrors(matrix):
-            annotated = annotated[list(flip)]
-        people = self.people.transform(matrix, flip)
+            annotated = annotated[list(flip_order)]
+        people = self.people.transform(matrix, flip_order)
         return replace(self, people=people, annotated=annotated, to_input=chain(self.to_input, matrix))
 
 
@@ -142,7 +155,7 @@ class Batch:
     present: Tensor  # (B, N) bool: False is padding, or somebody just out of the picture
     content: Tensor  # (B, 4) float32 xyxy
     image_ids: tuple[int, ...]
-    sizes: tuple[tuple[int, int], ...]
+    file_sizes: tuple[tuple[int, int], ...]  # (H, W) each
     to_input: Tensor  # (B, 2, 3) float64
     ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
@@ -206,108 +219,3 @@ class Frame:
     def flipped(self) -> Frame:
         """The frame of the mirrored input."""
         return replace(self, content=flip_boxes(self.content, self.size[1]))
-
-
-@dataclass(frozen=True)
-class Instances:
-    """Predicted people of one image, best first, on the host."""
-
-    keypoints: Tensor  # (P, K, 2) float32, NaN = not found
-    keypoint_scores: Tensor  # (P, K) in [0, 1], 0 = not found
-    scores: Tensor  # (P,)
-    boxes: Tensor  # (P, 4) xyxy; around the keypoints where the method finds no boxes
-    labels: Tensor  # (P,) int64
-    masks: Masks | None = None  # None: the method finds none
-    box_scores: Tensor | None = None  # (P,) of the boxes alone; None: the method finds no boxes
-    keypoint_presence: Tensor | None = None  # (P, K) probability that something is there; None: as keypoint_scores say
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __getitem__(self, index: Tensor | slice) -> Instances:
-        """Some of the instances, by mask, indices or slice."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in values.items()}
-        return Instances(**chosen)
-
-    @classmethod
-    def empty(cls, keypoints: int) -> Instances:
-        """Nobody, with K = ``keypoints``."""
-        return cls.of_keypoints(torch.zeros(0, keypoints, 2), torch.zeros(0, keypoints), torch.zeros(0))
-
-    @classmethod
-    def of_keypoints(cls, keypoints: Tensor, keypoint_scores: Tensor, scores: Tensor) -> Instances:
-        """Instances whose boxes are drawn around their keypoints."""
-        return cls(keypoints, keypoint_scores, scores, boxes_around(keypoints), torch.zeros(len(scores), dtype=torch.int64))
-
-    @property
-    def presence(self) -> Tensor:
-        """(P, K) how surely a keypoint is there: its presence, or its score where that is all there is."""
-        return self.keypoint_scores if self.keypoint_presence is None else self.keypoint_presence
-
-    def usable(self, threshold: float) -> Tensor:
-        """(P, K) bool: the keypoints that were found and whose ``presence`` is above a threshold."""
-        return (self.keypoint_scores > 0) & (self.presence > threshold) & self.keypoints.isfinite().all(-1)
-
-    @property
-    def areas(self) -> Tensor:
-        """(P,) box areas in px²."""
-        return (self.boxes[:, 2:] - self.boxes[:, :2]).clamp(min=0).prod(1)
-
-    def transform(self, matrix: NDArray[np.float64]) -> Instances:
-        """Move the instances by an affine matrix (2, 3)."""
-        affine = torch.as_tensor(np.asarray(matrix), dtype=torch.float32)
-        return replace(
-            self,
-            keypoints=transform_points(self.keypoints, affine),
-            boxes=transform_boxes(self.boxes, affine),
-            masks=None if self.masks is None else self.masks.transform(matrix),
-        )
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was found in one image, in the px of ``size``."""
-
-    instances: Instances
-    size: tuple[int, int]  # (H, W) of the frame the instances are in
-    segmentation: Tensor | None = None  # (H, W) float32 probability of the foreground
-    image_id: int | None = None
-
-    def numpy(self) -> dict[str, NDArray[Any]]:
-        """The instances as named numpy arrays; masks, where there are any, as (P, H, W) bool."""
-        named = {f.name: getattr(self.instances, f.name) for f in fields(self.instances) if f.name != "masks"}
-        found = {name: value for name, value in named.items() if value is not None}
-        if self.instances.masks is not None:
-            found["masks"] = self.instances.masks.draw(self.size)
-        return {name: tensor.numpy() for name, tensor in found.items()}
-
-    def to_coco(self, category_id: int = 1) -> list[dict[str, Any]]:
-        """COCO results; keypoints as COCO's pixel indices (x - 0.5), missing ones as 0, 0, 0; masks as compressed RLE."""
-        records = [self._record(index, category_id) for index in range(len(self.instances))]
-        if self.instances.masks is not None:
-            for record, code in zip(records, self.instances.masks.to_rle(self.size), strict=True):
-                record["segmentation"] = code
-        return records
-
-    def _record(self, index: int, category_id: int) -> dict[str, Any]:
-        from bottomup.data.coco import to_indices  # the only place that knows COCO's half pixel
-
-        one = self.instances[index : index + 1]
-        found = one.keypoint_scores[0] > 0
-        points = torch.where(found[:, None], to_indices(one.keypoints[0]).nan_to_num(), 0.0)
-        keypoints = torch.cat((points, torch.where(found, one.keypoint_scores[0], 0.0)[:, None]), dim=1)
-        x1, y1, x2, y2 = one.boxes[0].tolist()
-        presence = one.keypoint_presence
-        more = {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
-        return more | {
-            "image_id": self.image_id,
-            "category_id": category_id,
-            "keypoints": [round(value, 3) for value in keypoints.flatten().tolist()],
-            "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "score": float(one.scores[0]),
-        }
-
-    def save(self, path: str | Path) -> Path:
-        """Write the instances as COCO results JSON, whole or not at all."""
-        return write_json(path, self.to_coco())

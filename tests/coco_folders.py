@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor
 
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.commands import evaluate
-from bottomup.commands.setting import dataset_of, make_predictor, training_set
-from bottomup.compose import MODEL_KEYS, compose_model, load_config
-from bottomup.data.loader import collate
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.geometry import invert, transform_points
+from bottomup.plan.judging import evaluate_plan
+from bottomup.plan.training import train_plan
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO, Skeleton
 from bottomup.types import Batch, Task
+from bottomup.workflows.models import make_predictor
+from bottomup.workflows.samples import training_set
 
 WIDTH, HEIGHT = 160, 120
 DOT, PAPER = (255, 200, 0), 90  # RGB
@@ -91,10 +93,10 @@ def write_folder(
 
 def training_batch(root: Path, *overrides: str) -> Batch:
     """All images of the training split as they arrive in a batch, not augmented unless that is asked for."""
-    config = load_config("train", ["data=coco", f"data.root={root}", "augment=none", *SIZE, *overrides])
-    dataset = dataset_of(config, "train")
-    model, _ = compose_model(config, dataset.task)
-    samples = training_set(config, dataset, model)
+    plan = train_plan(["data=coco", f"data.root={root}", "augment=none", *SIZE, *overrides])
+    dataset = plan.data.dataset("train")
+    model, _ = plan.model.compose(dataset.task)
+    samples = training_set(plan, dataset, model)
     return collate([samples[0, index] for index in range(len(dataset))], max_people=2)
 
 
@@ -122,20 +124,22 @@ def assert_yellow(found: Tensor | NDArray[np.uint8]) -> None:
 def ideal_ap(root: Path, output: Path, *overrides: str) -> float:
     """AP of ideal maps on the validation split, images read."""
     options = ["data=coco", f"data.root={root}", "oracle=[heatmap,tags]", *SIZE, "pictures=1", f"output={output}", *overrides]
-    return float(evaluate.run(load_config("evaluate", options), options)["AP"])
+    return float(evaluate.run(options)["AP"])
 
 
 def evaluation_batch(root: Path, *overrides: str) -> Batch:
     """All images of the validation split as an untrained network is given them."""
-    config = load_config("evaluate", ["data=coco", f"data.root={root}", *SIZE, *overrides])
-    dataset = dataset_of(config, "val")
-    predictor = make_predictor(config, None, dataset.task)
+    plan = evaluate_plan(["data=coco", f"data.root={root}", *SIZE, *overrides])
+    dataset = plan.data.dataset("val")
+    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), None, dataset.task)
     return collate([sample for _, sample in predictor.samples(dataset)])
 
 
 def untrained(folder: Path, skeleton: Skeleton = COCO) -> Path:
     """A checkpoint of a small network that has learned nothing."""
-    config = load_config("train", ["experiment=demo", "input_size=64", "backbone.channels=8", "backbone.growth=4"])
-    model, _ = compose_model(config, Task(skeleton))
-    kept = {key: config[key] for key in MODEL_KEYS if key in config}
-    return save_checkpoint(folder / "best.pt", Checkpoint(kept, Task(skeleton), model.state_dict(), None, None, versions()))
+    small = ["input_size=64", "backbone.channels=8", "backbone.growth=4"]
+    plan = train_plan(["experiment=demo/associative_embedding", *small]).model
+    model, _ = plan.compose(Task(skeleton))
+    return save_checkpoint(
+        folder / "best.pt", Checkpoint(plan.carried(), Task(skeleton), model.state_dict(), None, None, versions())
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bottomup.data.dataset import Dataset
-from bottomup.data.loader import collate
+from bottomup.dataset import Dataset
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Instances, People, Sample, Task
 

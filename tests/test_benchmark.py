@@ -12,16 +12,18 @@ from typing import Any
 import cv2
 import pytest
 
-from bottomup.benchmark.results import read_result, setting_of
+from bottomup.benchmark.results import circumstances_of, read_result
 from bottomup.cli import main
-from bottomup.commands import benchmark, measure
-from bottomup.commands.trials import trials
-from bottomup.commands.validation import Judge
-from bottomup.compose import load_config
+from bottomup.commands import benchmark
 from bottomup.errors import DataError, InterruptedRunError
 from bottomup.evaluation.run import Evaluation
 from bottomup.model import PoseModel
+from bottomup.plan.benchmarking import BenchmarkPlan, benchmark_plan
+from bottomup.plan.training import TrainPlan
 from bottomup.predictor import Predictor
+from bottomup.workflows import measure
+from bottomup.workflows.trials import trials
+from bottomup.workflows.validation import Judge
 from tests.unit.report.results import needs_browser, told_by_browser
 
 COMMON = ["data=synthetic", "data.size=64", "limit=8", "workers=0", "judge.limit=3", "augment=none"]
@@ -90,7 +92,7 @@ def test_a_cells_result_holds_how_it_was_configured(folder: Path) -> None:
     for row in strict(folder / "benchmark.json")["rows"]:
         told = read_result(folder / row["folder"] / "result.json")["config"]
         assert told["overrides"] == row["overrides"]
-        assert told["composed"] == load_config("benchmark", row["overrides"])
+        assert told["composed"] == benchmark_plan(row["overrides"]).plain()
 
 
 def test_what_was_measured_stays_as_it_is_with_where_and_when(again: Path, folder: Path, patch: Patch) -> None:
@@ -105,15 +107,15 @@ def test_what_was_measured_stays_as_it_is_with_where_and_when(again: Path, folde
     before = {path: path.read_bytes() for path in (tags, wider)}
     tried: list[str] = []
 
-    def refuse(config: dict[str, Any], *_: object) -> None:
-        tried.append(config["decoder"]["name"])
+    def refuse(plan: BenchmarkPlan, *_: object) -> None:
+        tried.append(plan.model.plain()["decoder"]["name"])
         raise RuntimeError("not now")
 
     patch("measure", refuse)
     first, second, third = run_again(again, folder.parent / "matrix.yaml")
     assert tried == ["personlab"] and third["status"] == "failed" and "not now" in third["reason"]
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert setting_of(first) == setting_of(json.loads(tags.read_text())) and setting_of(second) == elsewhere
+    assert circumstances_of(first) == circumstances_of(json.loads(tags.read_text())) and circumstances_of(second) == elsewhere
     assert second["figures"] == first["figures"] | second["figures"] and first.keys() == second.keys()
 
 
@@ -130,8 +132,8 @@ def test_a_cell_that_is_missing_is_measured(again: Path, folder: Path, capsys: p
 def test_whatever_fails_is_a_row_and_is_tried_again(fault: Exception, folder: Path, tmp_path: Path, patch: Patch) -> None:
     tried: list[float] = []
 
-    def fail(config: dict[str, Any], *_: object) -> None:
-        tried.append(config["decoder"].get("window", 0))
+    def fail(plan: BenchmarkPlan, *_: object) -> None:
+        tried.append(plan.model.plain()["decoder"].get("window", 0))
         raise fault
 
     patch("measure", fail)
@@ -149,7 +151,7 @@ def test_an_interruption_ends_the_benchmark_and_leaves_the_cell_open(
     def interrupted(_: dict[str, object]) -> None:
         raise ends
 
-    monkeypatch.setattr("bottomup.commands.train.run", interrupted)
+    monkeypatch.setattr("bottomup.workflows.trials.train", interrupted)
     assert main(["benchmark", f"matrix={folder.parent}/matrix.yaml", *OPTIONS, f"output={tmp_path}"]) == code
     assert not list(tmp_path.rglob("result.json"))
 
@@ -159,12 +161,12 @@ def test_a_checkpoint_is_timed_as_the_network_that_it_holds(
 ) -> None:
     """And measured once more when the file has changed, not when it has gone."""
     weights = Path(shutil.copy(next((folder / "trainings").rglob("last.pt")), tmp_path))
-    trained: list[dict[str, Any]] = []
+    trained: list[TrainPlan] = []
     make_trainer = measure.make_trainer
 
-    def recorded(config: dict[str, Any], *others: Any) -> Any:
-        trained.append(config)
-        return make_trainer(config, *others)
+    def recorded(plan: TrainPlan, *others: Any) -> Any:
+        trained.append(plan)
+        return make_trainer(plan, *others)
 
     command = ["benchmark", *COMMON, *QUICK, "measure.runs=1", "measure.batch_sizes=[1]", f"weights={weights}"]
 
@@ -179,9 +181,9 @@ def test_a_checkpoint_is_timed_as_the_network_that_it_holds(
     known = strict(folder / "benchmark.json")["rows"][0]
     assert row["status"] == "measured" and row["parameters"] == known["parameters"]
     assert row["gigamacs"] == pytest.approx(known["gigamacs"])
-    assert [(config["input_size"], config["backbone"]["channels"]) for config in trained] == [(64, 32)]
+    assert [(plan.model.input_size, plan.model.plain()["backbone"]["channels"]) for plan in trained] == [(64, 32)]
     told = read_result(tmp_path / "out" / row["folder"] / "result.json")["config"]["composed"]
-    assert told["input_size"] == 64 and told["backbone"] == trained[0]["backbone"]
+    assert told["input_size"] == 64 and told["backbone"] == trained[0].model.plain()["backbone"]
 
     patch("measure", lambda *_: {"peak_mebibytes": -1.0, "weights_hash": "another"})
     assert measured() == row
@@ -200,9 +202,9 @@ def test_a_learning_rate_is_judged_with_the_cells_own_decoder(folder: Path, agai
         seen.append((predictor.decoder.window, tuple(oracle)))  # type: ignore[attr-defined]
         return Evaluation([], {}, {"AP": float("nan") if len(seen) == 1 else 0.0})
 
-    monkeypatch.setattr("bottomup.commands.trials.evaluate_dataset", evaluate)
+    monkeypatch.setattr("bottomup.workflows.trials.evaluate_dataset", evaluate)
     common = strict(folder / "benchmark.json")["rows"][0]["overrides"]
-    found = trials(load_config("benchmark", [*common, "decoder.window=7", "oracle=[heatmap]"]), again / "trainings")
+    found = trials(benchmark_plan([*common, "decoder.window=7", "oracle=[heatmap]"]), again / "trainings")
     assert seen == [(7, ("heatmap",))] * 2
     assert [trial.learning_rate for trial in found] == [1e-4, 1e-4]  # AP of the first was undefined
 
@@ -220,10 +222,7 @@ def test_a_learning_rate_is_chosen_by_the_loss_where_that_is_best(
     true_losses = Judge.losses
     monkeypatch.setattr(Judge, "losses", losses)
     common = [*strict(folder / "benchmark.json")["rows"][0]["overrides"], "engine.best=loss"]
-    chosen = [
-        trials(load_config("benchmark", [*common, window]), again / "trainings")
-        for window in ("decoder.window=3", "decoder.window=7")
-    ]
+    chosen = [trials(benchmark_plan([*common, window]), again / "trainings") for window in ("decoder.window=3", "decoder.window=7")]
     assert seen[0] != seen[1] and seen == [pytest.approx(loss) for loss in seen[:2] * 2]
     worse = [1e-3, 1e-4][seen[:2].index(max(seen))]
     assert [trial.learning_rate for found in chosen for trial in found] == [worse] * 4
@@ -262,8 +261,8 @@ def test_where_timing_fails_the_figures_stay_with_the_reason(folder: Path, again
 
 def test_times_are_taken_anew_where_that_is_asked_for(again: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained or judged for that, and of a checkpoint it is the same network."""
-    for name in ("train.run", "measure.evaluate_dataset", "trials.evaluate_dataset"):
-        monkeypatch.setattr(f"bottomup.commands.{name}", lambda *_, **__: pytest.fail("not only timed"))
+    for name in ("trials.train", "measure.evaluate_dataset", "trials.evaluate_dataset"):
+        monkeypatch.setattr(f"bottomup.workflows.{name}", lambda *_, **__: pytest.fail("not only timed"))
     monkeypatch.setattr(measure, "block_latencies", lambda *_: {"total": {"p50_ms": -1.0, "p90_ms": -1.0}})
     known, row = (strict(where / "benchmark.json")["rows"][1] for where in (folder, again) if retimed(again, folder))
     assert row["latency"]["total"]["p50_ms"] == -1.0 and row["gigamacs"] == known["gigamacs"]
@@ -305,7 +304,7 @@ def test_figures_of_what_nobody_trained_say_so(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_refused_before_anything_runs(
     options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bottomup.commands.train.run", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("bottomup.workflows.trials.train", lambda *_: pytest.fail("trained"))
     assert main(["benchmark", *COMMON, "backbone=hourglass_tiny", *options, f"output={tmp_path}"]) == 1
     told = capsys.readouterr()
     assert sentence in told.out + told.err

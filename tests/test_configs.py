@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from bottomup.benchmark.cells import cells_of
 from bottomup.cli import COMMANDS, main
-from bottomup.commands.setting import dataset_of, training_set
-from bottomup.compose import available, compose_model, config_folder, load_config, merge_overrides
-from bottomup.configuration import Configuration
-from bottomup.data.letterbox import letterbox
 from bottomup.engine.objective import compute_losses
-from bottomup.errors import BottomupError
+from bottomup.errors import BottomupError, ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.data import DataPlan
+from bottomup.plan.files import available, choices
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.schema import Configuration
+from bottomup.plan.training import train_plan
+from bottomup.samples.letterbox import letterbox
 from bottomup.skeletons import COCO
 from bottomup.types import Task
+from bottomup.workflows.samples import training_set
 from tests.scenes import make_batch
 
 ROOT = Path(__file__).parents[1]
@@ -32,15 +32,10 @@ def small(method: str) -> list[str]:
     return ["backbone=mobilenetv2_fpn"] if load_config("train", [f"method={method}"])["necks"] else TINY
 
 
-def names(group: str) -> list[str]:
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
-        *([f"experiment={name}"] for name in names("experiment")),
-        *([f"experiment={path.parent.name}", f"method={path.stem}"] for path in sorted(config_folder().glob("recipe/*/*.yaml"))),
+        *([f"experiment={name}"] for name in choices("experiment")),
         *([f"method={name}", *small(name)] for name in available()),
         ["backbone=mobilenetv2_fpn"],
         ["method=multiposenet", "backbone=dilated_resnet50", "backbone.levels=[2,5]"],
@@ -50,18 +45,18 @@ def names(group: str) -> list[str]:
 def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: list[str]) -> None:
     config = load_config("train", overrides)
     (config.get("backbone") or {}).pop("pretrained", None)  # nothing is fetched here
-    model, _ = compose_model(config, Task(COCO))
+    model, _ = ModelPlan.of(config).compose(Task(COCO))
     side = model.side(64)
     batch = make_batch([2, 1], (side, side))
-    given = model.ideal(batch, config["given"])
+    given = model.teaching(batch, config["given"])
     compute_losses(model, model(batch.images, given=given, stages="all"), batch).total.mean().backward()
     missing = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert not missing
 
 
-@pytest.mark.parametrize("name", [name for name in names("backbone") if name != "hourglass"])
+@pytest.mark.parametrize("name", [name for name in choices("backbone") if name != "hourglass"])
 def test_the_same_method_runs_on_every_backbone(name: str) -> None:
-    model, decoder = compose_model(load_config("train", [f"backbone={name}"]), Task(COCO))
+    model, decoder = ModelPlan.of(load_config("train", [f"backbone={name}"])).compose(Task(COCO))
     side = model.side(64)
     batch = make_batch([1], (side, side))
     outputs = model.eval()(batch.images)[0]
@@ -72,15 +67,15 @@ def test_the_same_method_runs_on_every_backbone(name: str) -> None:
 def test_a_side_fits_the_heads_in_use_alone() -> None:
     """MultiPoseNet's keypoints train at 480 px, §4.1; only its boxes' coarsest level needs multiples of 128."""
     sides = {}
-    for stage in ("multiposenet_keypoints", "multiposenet_boxes"):
+    for stage in ("multiposenet/keypoints", "multiposenet/boxes"):
         overrides = [f"experiment={stage}", "backbone=mobilenetv2_fpn", "backbone.pretrained=false"]
-        model, _ = compose_model(load_config("train", overrides), Task(COCO))
+        model, _ = ModelPlan.of(load_config("train", overrides)).compose(Task(COCO))
         sides[stage] = (model.side(480, "all"), model.side(480))
-    assert sides == {"multiposenet_keypoints": (480, 512), "multiposenet_boxes": (512, 512)}
+    assert sides == {"multiposenet/keypoints": (480, 512), "multiposenet/boxes": (512, 512)}
 
 
 def test_modules_within_a_part_are_frozen() -> None:
-    model, _ = compose_model(load_config("train", [*TINY, "freeze=[backbone.stem]"]), Task(COCO))
+    model, _ = ModelPlan.of(load_config("train", [*TINY, "freeze=[backbone.stem]"])).compose(Task(COCO))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert trained and not any(name.startswith("backbone.stem") for name in trained)
     assert any(name.startswith("backbone.hourglasses") for name in trained)
@@ -89,10 +84,10 @@ def test_modules_within_a_part_are_frozen() -> None:
 
 FAULTS = {
     "a misspelt backbone": (["backbone=hourglas"], "did you mean backbone=hourglass"),
-    "a misspelt option": (["backbone.stackz=2"], "did you mean 'stacks'"),
-    "a misspelt head option": (["heads.heatmap.sigm=2"], "did you mean 'sigma'"),
-    "a misspelt decoder option": (["decoder.windw=5"], "did you mean 'window'"),
-    "a misspelt key": (["input_sise=128"], "input_sise"),
+    "a misspelt option": (["backbone.stackz=2"], "did you mean backbone.stacks?"),
+    "a misspelt head option": (["heads.heatmap.sigm=2"], "did you mean heads.heatmap.sigma?"),
+    "a misspelt decoder option": (["decoder.windw=5"], "did you mean decoder.window?"),
+    "a misspelt key": (["input_sise=128"], "no key named 'input_sise'; did you mean input_size?"),
     "no override": (["input_size"], "expected KEY=VALUE"),
     "brackets without quotes": (["data.train_split=train[100:]"], """quoted twice: "data.train_split='train[100:]'\""""),
     "a decoder without its heads": (["~heads.tags"], "requires tags"),
@@ -111,7 +106,9 @@ FAULTS = {
 def test_what_does_not_fit_is_refused_in_one_sentence(fault: str) -> None:
     overrides, words = FAULTS[fault]
     with pytest.raises(BottomupError) as error:
-        compose_model(load_config("train", [*([] if any("backbone=" in o for o in overrides) else TINY), *overrides]), Task(COCO))
+        ModelPlan.of(load_config("train", [*([] if any("backbone=" in o for o in overrides) else TINY), *overrides])).compose(
+            Task(COCO)
+        )
     assert words in str(error.value) and len(str(error.value)) < 600
 
 
@@ -124,7 +121,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(fault: str) -> None:
         (["evaluate", "weights=none.pt"], "no such checkpoint"),
         (["predict", "weights=none.pt"], "images= is missing"),
         (["train", *TINY, "data=coco", "data.root=nowhere"], "nowhere"),
-        (["train", *TINY, "engine.step=3"], "did you mean 'steps'"),
+        (["train", *TINY, "engine.step=3"], "did you mean engine.steps?"),
         (["train", *TINY, "engine.optimiser.name=adamm"], "did you mean 'adam'"),
         (["train", *TINY, "augment.rotat=3"], "rotat"),
     ],
@@ -144,7 +141,7 @@ MISTAKES = {  # what was given: what the one line on the terminal says
     "engine.optimiser.groups={backbone:{lr_scal:0.1}}": "did you mean 'lr_scale'",
     "engine.optimiser.betas=3": "engine.optimiser.betas should be",
     "engine.best=APX": "did you mean 'AP'",
-    "engine.average={name:ema,decy:0.5}": "did you mean 'decay'",
+    "engine.average={name:ema,decy:0.5}": "did you mean engine.average.decay?",
     "engine.schedule={name:step,milestones:3}": "engine.schedule.milestones should be a list",
     "engine.steps=abc": "engine.steps should be a whole number",
     "engine.steps=0": "engine.steps should be a whole number from 1 on",
@@ -152,7 +149,7 @@ MISTAKES = {  # what was given: what the one line on the terminal says
     "scales=[a]": "scales should be a list of numbers",
     "data.image_ids=5": "data.image_ids should be a list",
     "data.max_people=abc": "data.max_people should be a whole number",
-    "data.train_splt=val": "did you mean 'train_split'",
+    "data.train_splt=val": "did you mean data.train_split?",
     "input_size=abc": "input_size should be a whole number",
     "limit=-1": "limit should be a whole number from 1 on",
     "seed=-1": "seed should be a whole number from 0 on",
@@ -166,7 +163,6 @@ MISTAKES = {  # what was given: what the one line on the terminal says
     "heads.heatmap.weight=abc": "heads.heatmap.weight should be a number",
     "decoder.detection_threshold=abc": "decoder.detection_threshold should be a number",
     "decoder.refine=quater": "did you mean 'quarter'",
-    "decoders.personlab.windw=5": "did you mean 'window'",
     "augment.transforms=[HueSaturationValue]": "augment.transforms should be a list of mappings",
     "output={tmp}/file": "is no folder",
     "resume=true overwrite=true": "give one of them",
@@ -193,71 +189,51 @@ def test_every_key_of_a_command_has_its_kind(command: str) -> None:
     assert load_config(command).keys() <= Configuration.__annotations__.keys()
 
 
-def test_a_decoders_options_by_name_hold_with_a_checkpoint_and_without() -> None:
-    """For the decoder that is chosen, below what is said of ``decoder`` itself; a command line counts more than a YAML."""
-    named = ["decoders.associative_embedding.window=7", "decoders.associative_embedding.refine=quarter", "decoders.prn.window=9"]
-    alone = load_config("evaluate", named)
-    assert (alone["decoder"]["window"], alone["decoder"]["refine"]) == (7, "quarter")
-    saved = {"method": "associative_embedding", "decoder": {"name": "associative_embedding", "window": 3, "refine": "none"}}
-    assert merge_overrides(saved, alone, named)["decoder"] == saved["decoder"] | {"window": 7, "refine": "quarter"}
-    both = [*named, "decoder.window=5"]
-    assert merge_overrides(saved, load_config("evaluate", both), both)["decoder"]["window"] == 5
-    other = {"method": "multiposenet", "decoder": {"name": "prn", "window": 15}}
-    assert merge_overrides(other, alone, named)["decoder"] == {"name": "prn", "window": 9}
+def test_what_an_experiment_says_of_a_component_is_of_that_one_alone() -> None:
+    demo = "experiment=demo/associative_embedding"
+    own = load_config("train", [demo])["decoder"]
+    assert own["name"] == "associative_embedding" and own["detection_threshold"] == 0.5
+    assert load_config("train", [demo, "decoder=personlab"])["decoder"] == load_config("train", ["decoder=personlab"])["decoder"]
+    typed = load_config("train", [demo, "decoder=prn", "decoder.window=9"])["decoder"]
+    assert typed == {"name": "prn", "window": 9}
 
 
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("bottomup")]
+def test_a_file_that_is_chosen_counts_before_the_experiment() -> None:
+    """Of the same component what the file leaves open stays as the experiment has it."""
+    standard = "experiment=synthetic_standard/associative_embedding"
+    backbone = load_config("train", [standard, "backbone=hourglass_tiny"])["backbone"]
+    assert (backbone["channels"], backbone["stacks"], backbone["batch_norm"]) == (32, 2, True)
+    paper = load_config("train", [standard, "decoder=associative_embedding_paper"])["decoder"]
+    assert (paper["tag_threshold"], paper["detection_threshold"]) == (1.0, 0.1)
 
 
-@pytest.mark.parametrize("command", readme_commands())
-def test_the_commands_of_the_readme_compose(command: str) -> None:
-    _, name, *overrides = shlex.split(command)
-    config = COMMANDS[name][1]
-    if config is not None:
-        load_config(config, overrides)
-    if name == "benchmark":
-        for cell in cells_of(None, overrides):
-            load_config("benchmark", cell.overrides)
+def test_another_data_set_has_none_of_the_experiments_options() -> None:
+    data = load_config("train", ["experiment=demo/personlab", "data=coco", "data.root=here"])["data"]
+    assert data["root"] == "here" and "height" not in data and "size" not in data
+    with pytest.raises(ConfigError, match=r"did you mean data\.root\?"):
+        DataPlan.of(load_config("train", ["data=coco", "data.rot=here"])["data"] | {"split": "train"}).dataset("val")
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    space: dict[str, object] = {}
-    exec(blocks[1], space)
-    prediction = space["predictor"](torch.zeros(96, 64, 3, dtype=torch.uint8).numpy())  # type: ignore[operator]
-    assert prediction.size == (96, 64)
-
-
-def test_the_matrix_of_the_readme_composes(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    (tmp_path / "m.yaml").write_text(block)
-    cells = cells_of(str(tmp_path / "m.yaml"), [])
-    assert [cell.name for cell in cells] == ["tags", "tags, flip", "PersonLab, 513", "PersonLab, 801"]
-    for cell in cells:
-        load_config("benchmark", cell.overrides)
-
-
-def test_the_numbers_of_the_readme_are_the_measured_ones() -> None:
-    from benchmarks.render import render
-
-    text = (ROOT / "README.md").read_text()
-    assert render(text) == text, "run python benchmarks/render.py"
+def test_an_experiment_is_of_one_method() -> None:
+    with pytest.raises(ConfigError, match="demo/personlab"):
+        load_config("train", ["experiment=demo/associative_embedding", "method=personlab"])
+    with pytest.raises(ConfigError, match="did you mean experiment=demo/associative_embedding or"):
+        load_config("train", ["experiment=demo"])
 
 
 @pytest.mark.parametrize(
     "overrides",
     [
         ["method=multiposenet", "backbone=mobilenetv2_fpn", "input_size=100", "augment=none"],
-        ["experiment=multiposenet_boxes", "backbone=mobilenetv2_fpn", "augment.crop=false", "augment.flip=0"],
+        ["experiment=multiposenet/boxes", "backbone=mobilenetv2_fpn", "augment.crop=false", "augment.flip=0"],
         ["method=personlab", "backbone=dilated_resnet10", "input_size=105", "augment=none"],
     ],
 )
 def test_training_sees_people_as_large_as_evaluation_does(overrides: list[str]) -> None:
-    config = load_config("train", [*overrides, "backbone.pretrained=false", "data=synthetic", "data.size=60"])
-    dataset = dataset_of(config, "train", 1)
-    model, _ = compose_model(config, dataset.task)
-    trained = training_set(config, dataset, model)[(0, 0)].to_input
-    side = partial(letterbox, side_length=config["input_size"], accept=model.side, fill=(0, 0, 0), side=config["side"])
+    plan = train_plan([*overrides, "backbone.pretrained=false", "data=synthetic", "data.size=60"])
+    dataset = plan.data.dataset("train", 1)
+    model, _ = plan.model.compose(dataset.task)
+    trained = training_set(plan, dataset, model)[(0, 0)].to_input
+    size = plan.model.input_size
+    side = partial(letterbox, side_length=size, accept=model.side, fill=(0, 0, 0), side=plan.model.side)
     np.testing.assert_allclose(trained[:, :2], side(dataset.sample(0, frozenset())).to_input[:, :2], rtol=1e-6, atol=1e-9)

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md run as they stand, and keep the laws of their contracts."""
+"""The recipes of docs/extend.md run as they stand, and keep the laws of their contracts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ import torch
 from omegaconf import OmegaConf
 
 from bottomup.assembly import assemble
-from bottomup.compose import compose_dataset, compose_model
-from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.loader import collate
+from bottomup.contracts import BACKBONES, HEADS, Backbone, Head, Level, Source
+from bottomup.dataset import DATASETS, Dataset
 from bottomup.engine.objective import compute_losses
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid
 from bottomup.model import PoseModel
+from bottomup.plan.data import DataPlan
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.registry import Registry
-from bottomup.stages import BACKBONES, HEADS, Backbone, Head, Level, Source
+from bottomup.samples.loader import collate
 from bottomup.types import Batch, Frame, Instances, People, Prediction, Task
 from bottomup.views import make_view
 
-PAGE = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text()
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "extend.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -42,7 +43,7 @@ def recipes() -> Iterator[SimpleNamespace]:
     before = {registry: dict(registry._classes) for registry in (HEADS, BACKBONES, DATASETS)}
     names: dict[str, Any] = {"__name__": "contributing"}
     for block in blocks("python"):
-        exec(compile(block, "CONTRIBUTING.md", "exec"), names)
+        exec(compile(block, "docs/extend.md", "exec"), names)
     yield SimpleNamespace(**options())
     registry: Registry[Any]
     for registry, classes in before.items():
@@ -111,8 +112,8 @@ def test_head_sees_the_mirror_image_mirrored(head: Head, dataset: Dataset) -> No
     batch = batch_of(dataset)
     assert batch.images is not None
     assert dataset.task.skeleton is not None
-    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), dataset.task.skeleton.flip)
-    undone = head.flip(head.ideal(mirrored), Frame(head.grids, batch.size, mirrored.content))
+    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), dataset.task.skeleton.flip_order)
+    undone = head.unflip(head.ideal(mirrored), Frame(head.grids, batch.size, mirrored.content))
     for key, maps in head.ideal(batch).items():
         torch.testing.assert_close(undone[key], maps)
 
@@ -168,7 +169,7 @@ def test_dataset_reads_whole_images_with_their_people(dataset: Dataset) -> None:
     maps = frozenset({"crowd", "unannotated", "unmasked", "instances"})
     for index, image_id in enumerate(dataset.image_ids):
         sample = dataset.sample(index, maps)
-        assert (sample.image_id, sample.content, sample.image.shape) == (image_id, None, (3, *sample.size))
+        assert (sample.image_id, sample.content, sample.image.shape) == (image_id, None, (3, *sample.file_size))
         assert (sample.to_input == np.eye(2, 3)).all()
         assert sample.ignore.keys() == maps - {"instances"}
         assert sample.instances is not None
@@ -186,7 +187,7 @@ def test_dataset_people_are_found_in_its_ground_truth(dataset: Dataset) -> None:
     for index, image_id in enumerate(dataset.image_ids):
         keypoints = torch.from_numpy(dataset.people(index).keypoints)
         found = Instances.of_keypoints(keypoints, torch.ones(keypoints.shape[:2]), torch.ones(len(keypoints)))
-        predictions.append(Prediction(found, dataset.sample(index, frozenset()).size, image_id=image_id))
+        predictions.append(Prediction(found, dataset.sample(index, frozenset()).file_size, image_id=image_id))
     assert evaluate_keypoints(predictions, dataset.ground_truth(), skeleton)["AP"] == pytest.approx(1.0)
 
 
@@ -217,8 +218,8 @@ def test_their_yaml_composes_into_a_model_that_finds_their_data(recipes: SimpleN
         "heads": recipes.heads | {"heatmap": {"sigma": 4.0}, "tags": {}},
         "decoder": {"name": "associative_embedding", "refine": "log_parabola"},
     }
-    dataset = compose_dataset(recipes.data | {"length": 4}, "val")
-    model, decoder = compose_model(config, dataset.task)
+    dataset = DataPlan.of(recipes.data | {"length": 4} | {"split": "val"}).dataset("val")
+    model, decoder = ModelPlan.of(config).compose(dataset.task)
     assert set(model.heads) == {"centre", "heatmap", "tags"}
     found = evaluate_dataset(Predictor(model, decoder, input_size=64), dataset, oracle=("heatmap", "tags"))
     assert found.metrics["AP"] == pytest.approx(1)

@@ -16,7 +16,14 @@ from bottomup.cli import main
 from bottomup.data.synthetic import Synthetic
 
 RUN = [
-    *("experiment=demo", "input_size=64", "data.size=64", "backbone.channels=8", "backbone.growth=4", "workers=0"),
+    *(
+        "experiment=demo/associative_embedding",
+        "input_size=64",
+        "data.size=64",
+        "backbone.channels=8",
+        "backbone.growth=4",
+        "workers=0",
+    ),
     *("engine.batch_size=4", "engine.validate_every=3", "engine.log_every=1", "engine.tensorboard=false", "validation.limit=4"),
 ]
 
@@ -42,7 +49,7 @@ def test_a_finished_run_goes_on(trained: Path) -> None:
 
 def test_evaluating_and_predicting_from_a_checkpoint(trained: Path, tmp_path: Path) -> None:
     options = [
-        "experiment=demo",
+        "experiment=demo/associative_embedding",
         f"weights={trained}/best.pt",
         "limit=6",
         "data.size=64",
@@ -96,14 +103,21 @@ def test_a_transfer_lists_what_starts_anew(trained: Path, tmp_path: Path, capsys
 
 
 def test_the_wrong_checkpoint_is_refused(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["evaluate", "experiment=demo", f"weights={trained}/best.pt", "backbone.channels=16", "limit=2", f"output={tmp_path}"]
+    command = [
+        "evaluate",
+        "experiment=demo/associative_embedding",
+        f"weights={trained}/best.pt",
+        "backbone.channels=16",
+        "limit=2",
+        f"output={tmp_path}",
+    ]
     assert main(command) == 1
     assert "of another model" in capsys.readouterr().err
 
 
 def test_labels_alone_train_and_judge_the_pose_residual_network(tmp_path: Path) -> None:
     options = [
-        "experiment=prn",
+        "experiment=multiposenet/prn",
         "data=synthetic",
         "data.size=64",
         "data.people=[2,3]",
@@ -141,7 +155,7 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
     first, second = ["trained=[heatmap,segmentation]"], ["trained=[retinanet]", "freeze=[backbone]", f"init={keypoints}/last.pt"]
     for part, stage in ((keypoints, first), (boxes, second)):
         assert main(["train", *model, *small, *stage, "heads.prn.relation=max", "engine.validate_every=0", f"output={part}"]) == 0
-    labels = ["experiment=prn", *small, "heads.prn.hidden=[4]", "engine.validate_every=0", f"output={prn}"]
+    labels = ["experiment=multiposenet/prn", *small, "heads.prn.hidden=[4]", "engine.validate_every=0", f"output={prn}"]
     assert main(["train", *labels]) == 0
     parts = f"init=[{boxes}/last.pt,{prn}/last.pt]"
     assert main(["combine", *model, "input_size=64", parts, f"output={whole}"]) == 0

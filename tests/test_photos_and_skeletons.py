@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bottomup.commands.setting import dataset_of
-from bottomup.compose import load_config
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.image_files import ImageReader
+from bottomup.plan.training import train_plan
 from bottomup.skeletons import COCO
 from tests.coco_folders import ideal_ap, training_batch
 
@@ -47,9 +46,9 @@ def test_personlab_mirrors_the_skeletons_of_files(case: str, cases: Path, tmp_pa
 
 @pytest.mark.filterwarnings("ignore:.*sigmas:UserWarning")
 def test_squeezed_names_have_coco_s_mirror_image(cases: Path) -> None:
-    config = load_config("train", ["data=coco", f"data.root={cases}/names_squeezed"])
-    skeleton = dataset_of(config, "train").task.skeleton
-    assert skeleton is not None and skeleton.flip == COCO.flip and len(skeleton.flip_pairs) == 8
+    plan = train_plan(["data=coco", f"data.root={cases}/names_squeezed"])
+    skeleton = plan.data.dataset("train").task.skeleton
+    assert skeleton is not None and skeleton.flip_order == COCO.flip_order and len(skeleton.flip_pairs) == 8
 
 
 def test_photos_show_one_picture_or_are_refused(cases: Path) -> None:

@@ -19,7 +19,7 @@ from benchmarks.reproduction import PAGE, PAPERS, ROOT, TABLES, read_heading, re
 from benchmarks.tables import fill, training
 from bottomup.cli import COMMANDS
 from bottomup.commands import evaluate
-from bottomup.compose import load_config
+from bottomup.plan.composing import load_config
 
 PATHS = [path for path in sorted(TABLES.glob("*.yaml")) if read_heading(path)]
 PUBLISHED = {"Associative Embedding": range(1, 6), "PersonLab": range(1, 10), "MultiPoseNet": range(1, 6)}

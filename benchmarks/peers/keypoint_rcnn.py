@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -36,20 +35,20 @@ from bottomup.benchmark.exhibits import EXHIBITS, catalogue, described
 from bottomup.benchmark.results import Row, blank_row, write_result
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
-from bottomup.commands.measure import conditions, with_weights
-from bottomup.commands.measure import measure as measure_ours
-from bottomup.commands.setting import dataset_of, device_of
-from bottomup.compose import key_of, load_config, value_of
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
+from bottomup.drawing.sheets import to_picture
 from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.paths import write_json
+from bottomup.plan.benchmarking import benchmark_plan
+from bottomup.plan.overrides import key_of, value_of
 from bottomup.registry import unknown
 from bottomup.skeletons import COCO
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction
-from bottomup.visualize.sheets import to_picture
+from bottomup.workflows.measure import conditions, judged_dataset, with_weights
+from bottomup.workflows.measure import measure as measure_ours
 
 NAME = "torchvision's keypoint R-CNN, ResNet-50-FPN"
 PEER, OURS = "keypoint_rcnn", "ours"  # folders of pictures
@@ -57,11 +56,11 @@ SHOWN = Thresholds(score=0.75)  # people, of the report's page: as torchvision's
 _OWN = ("weights", "ours", "output", "peer")  # what is no override of bottomup benchmark here
 _WARM_UP = 3  # images that are not counted
 
-Config = Mapping[str, Any]
+Config = Mapping[str, object]
 Model = Callable[[list[Tensor]], list[dict[str, Tensor]]]
 
 
-def network(weights: str | None, options: Mapping[str, Any]) -> nn.Module:
+def network(weights: str | None, options: Mapping[str, object]) -> nn.Module:
     """torchvision's network, of a file's weights or untrained; an error of ours where options or file do not fit."""
     known = inspect.signature(KeypointRCNN).parameters  # others torchvision passes over
     for name in options.keys() - known.keys():
@@ -111,15 +110,15 @@ def judge(predictions: Sequence[Prediction], dataset: Dataset, max_people: int) 
     return evaluate_keypoints(predictions, truth, dataset.task.skeleton, max_people) | evaluate_boxes(predictions, truth)
 
 
-def speed(model: nn.Module, dataset: Dataset, device: str, options: Config) -> Row:
+def speed(model: nn.Module, dataset: Dataset, device: str, runs: int, batch_sizes: Sequence[int]) -> Row:
     """Times, memory and multiply-adds, of the first images, each by itself; the counter sees those of the first."""
-    images = [_image(dataset, index, device) for index in islice(range(len(dataset)), options["runs"])]
+    images = [_image(dataset, index, device) for index in islice(range(len(dataset)), runs)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         find(model, images[:1])
     with torch.inference_mode():
         peak = peak_mebibytes(lambda: find(model, images[:1]), torch.device(device))
         times = _times(model, images)
-        rates = _throughput(model, images[0], options["batch_sizes"], options["runs"])
+        rates = _throughput(model, images[0], batch_sizes, runs)
     return {
         "gigamacs": counter.get_total_flops() / 2e9,
         "peak_mebibytes": peak,
@@ -159,31 +158,29 @@ def exhibit(folder: Path, predictions: Sequence[Prediction], dataset: Dataset, c
 
 def peer_row(model: nn.Module, name: str, overrides: Sequence[str], folder: Path) -> Row:
     """Judge, time and show the peer."""
-    config = load_config("benchmark", overrides)
-    device, judged, options = device_of(config), config["judge"], config["measure"]
-    own_split = {"split": judged["split"]} if judged["split"] else {}
-    dataset = dataset_of({**config, "data": {**config["data"], **own_split}}, "val", judged["limit"])
+    plan = benchmark_plan(overrides)
+    device, options, dataset = plan.place.chosen_device(), plan.measure, judged_dataset(plan)
     model = model.to(device)
     predictions = predict(model, dataset, device)
     row = blank_row(name, {"cell": name}, overrides, PEER, device) | {
-        "judged": conditions(config, len(dataset)),
-        "figures": judge(predictions, dataset, int(config["max_people"])),
+        "judged": conditions(plan.plain(), len(dataset)),
+        "figures": judge(predictions, dataset, plan.max_people),
     }
     row["parameters"] = {part: sum(p.numel() for p in module.parameters()) for part, module in model.named_children()}
-    if options["runs"]:
-        row |= speed(model, dataset, device, options)
-    if options["pictures"]:
-        exhibit(folder / PEER, predictions, dataset, options["pictures"])
+    if options.runs:
+        row |= speed(model, dataset, device, options.runs, options.batch_sizes)
+    if options.pictures:
+        exhibit(folder / PEER, predictions, dataset, options.pictures)
     return row
 
 
 def our_row(checkpoint: str, overrides: Sequence[str], folder: Path) -> Row:
     """Judge, time and show one of our checkpoints as ``bottomup benchmark`` does."""
     own = [*overrides, f"weights='{checkpoint}'"]
-    config = load_config("benchmark", own)
+    plan = benchmark_plan(own)
     name = f"ours: {checkpoint}"
-    row = blank_row(name, {"cell": name}, own, OURS, device_of(config))
-    return row | measure_ours(*with_weights(config, own), folder / OURS, folder / "trainings")
+    row = blank_row(name, {"cell": name}, own, OURS, plan.place.chosen_device())
+    return row | measure_ours(*with_weights(plan, own), folder / OURS, folder / "trainings")
 
 
 def compare(arguments: Sequence[str]) -> list[Row]:
@@ -196,11 +193,8 @@ def compare(arguments: Sequence[str]) -> list[Row]:
     rows = [peer_row(model, NAME if weights else f"{NAME}, untrained", overrides, folder)]
     if ours:
         rows.append(our_row(ours, overrides, folder))
-    print(
-        write_result(
-            folder / TABLE, "benchmark", given | {"overrides": overrides}, rows, device_of(load_config("benchmark", overrides))
-        )
-    )
+    device = benchmark_plan(overrides).place.chosen_device()
+    print(write_result(folder / TABLE, "benchmark", given | {"overrides": overrides}, rows, device))
     return rows
 
 

@@ -33,11 +33,11 @@ from benchmarks.scenes_associative_embedding import CONFIG, cases
 from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
 from bottomup.commands import benchmark
-from bottomup.compose import key_of
+from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.geometry import Grid
+from bottomup.plan.overrides import key_of
 from bottomup.skeletons import COCO
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 RESULT = Path(__file__).parents[1] / "results" / "peers_mmpose_grouping.json"
@@ -156,7 +156,7 @@ def compare(overrides: Sequence[str]) -> list[Row]:
     DECODERS.register_as("mmpose_grouping")(MmposeGrouping)
     named = ["weights=" + text.partition("=")[2] if key_of(text) == "ours" else text for text in overrides]
     where = [] if any(key_of(text) == "output" for text in named) else ["output=outputs/peers_grouping"]
-    rows: list[Row] = benchmark.run({}, [f"matrix='{MATRIX}'", *where, *named])["rows"]
+    rows: list[Row] = benchmark.run([f"matrix='{MATRIX}'", *where, *named])["rows"]
     return rows
 
 

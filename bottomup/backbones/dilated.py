@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
-from bottomup.backbones.timm_network import TimmNetwork, normalisation_named
-from bottomup.errors import ConfigError
+from bottomup.backbones._timm_network import TimmNetwork
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, NormalisationName
+from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
-from bottomup.registry import unknown
-from bottomup.stages import BACKBONES, Backbone, Predict
 from bottomup.types import Features
 
 
@@ -19,48 +17,48 @@ from bottomup.types import Features
 class Dilated(Backbone):
     """A timm network whose last strides became dilations, PersonLab §4.1.
 
-    ``output_stride`` 8, 16 or 32 is chosen when composing, on the same weights. Cells lie on pixels s·j whatever the stride, so
-    the grids have origin 0.5 and input sides are n·s + 1. ``levels`` are the first and the last of C2…C5 that the last stage
-    offers: C5 alone, for where C2 stays at stride 4 a head takes it for the finest. ``auxiliary`` adds an earlier supervised
-    stage in the middle of the network, C4 or the level it names. ``frozen_batch_norm`` keeps the statistics of batch norm, and
-    trains its scale and shift. Raises ConfigError for a network that timm cannot dilate.
+    ``network`` is timm's name. ``output_stride`` 8, 16 or 32 is chosen when composing, on the same weights. Cells lie on pixels
+    s·j whatever the stride, so the grids have origin 0.5 and input sides are n·s + 1. ``levels`` are the first and the last of
+    C2…C5 that the last stage offers: C5 alone, for where C2 stays at stride 4 a head takes it for the finest. ``auxiliary`` adds
+    an earlier supervised stage in the middle of the network, C4 or the level it names. ``frozen_batch_norm`` keeps the statistics
+    of batch norm, and trains its scale and shift. ``pretrained`` fetches timm's weights by name, ``weights`` reads a local file,
+    in timm's or torchvision's layout. ``normalisation`` names how uint8 RGB becomes the network's input
+    (``contracts.NORMALISATIONS``). Raises ConfigError for a network that timm cannot dilate.
     """
 
     def __init__(
         self,
         *,
         network: str = "resnet50",
-        output_stride: Literal[8, 16, 32] = 16,
-        levels: Sequence[int] = (5, 5),
+        output_stride: Annotated[Literal[8, 16, 32], "input px"] = 16,
+        levels: tuple[int, int] = (5, 5),
         auxiliary: bool | str = False,
         pretrained: bool = False,
         weights: str | None = None,
         frozen_batch_norm: bool = True,
-        normalisation: str = "imagenet",
+        normalisation: NormalisationName = "imagenet",
     ) -> None:
         super().__init__()
-        if output_stride not in (8, 16, 32):
-            raise ConfigError(f"backbone dilated: output_stride is 8, 16 or 32, got {output_stride}")
         self.network = TimmNetwork(
             network, output_stride=output_stride, pretrained=pretrained, weights=weights, frozen_batch_norm=frozen_batch_norm
         )
-        self.normalisation = normalisation_named(normalisation)
+        self.normalisation = NORMALISATIONS[normalisation]
         offered = self.network.levels_on(Grid.cornered)
         last = _between(levels, list(offered))
         middle = _middle(auxiliary, list(offered))
         self.stages = [{name: offered[name] for name in names} for names in (middle, last) if names]
         self.coarsest = offered["C5"].grid
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of the chosen levels; with ``auxiliary``, one level of the middle before it."""
         features = self.network(images)
         return [{name: features[name] for name in stage} for stage in self.stages]
 
 
-def _between(levels: Sequence[int], offered: list[str]) -> list[str]:
+def _between(levels: tuple[int, int], offered: list[str]) -> list[str]:
     """The names of the first to the last level."""
     ends = [f"C{level}" for level in levels]
-    if len(ends) != 2 or not set(ends) <= set(offered) or ends[0] > ends[1]:
+    if not set(ends) <= set(offered) or ends[0] > ends[1]:
         raise ConfigError(f"backbone dilated: levels are [first, last] of {', '.join(offered)}, such as [5, 5]; got {list(levels)}")
     return [name for name in offered if ends[0] <= name <= ends[1]]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bottomup.backbones.timm_network import normalisation_named
-from bottomup.errors import ConfigError
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.geometry import Grid
-from bottomup.stages import BACKBONES, Backbone, Level, Predict
+from bottomup.options import Count, MultipleOf, Natural
 from bottomup.types import Features
 
 
@@ -47,10 +48,11 @@ class HourglassModule(nn.Module):
 class Hourglass(Backbone):
     """Stacked hourglasses with predictions fed back, Associative Embedding §3.2 and Fig. 2.
 
-    ``channels`` at stride 4, ``growth`` more at each of the ``levels`` below it: 256, 384, 512, 640, 768 as published. The stem
-    starts at a quarter of ``channels``. One stage a stack, level "stack" of stride 4; input sides are multiples of
-    4 · 2**levels. Weights start as torch.nn's defaults, as in pose-ae-train; without ``batch_norm`` that takes a learning rate of
-    some 1e-3 at most.
+    ``stacks`` hourglasses, one after the other. ``channels`` at stride 4, ``growth`` more at each of the ``levels`` below it: 256,
+    384, 512, 640, 768 as published. The stem starts at a quarter of ``channels``. One stage a stack, level "stack" of stride 4;
+    input sides are multiples of 4 · 2**levels. Weights start as torch.nn's defaults, as in pose-ae-train; without ``batch_norm``
+    that takes a learning rate of some 1e-3 at most. ``normalisation`` names how uint8 RGB becomes the network's input
+    (``contracts.NORMALISATIONS``).
 
     Deviates from the paper: widths are those of pose-ae-train, where the paper lists 256, 386, 512, 768. With ``batch_norm``,
     which neither uses by default, every level has it, where pose-ae-train has it outside the recursion only.
@@ -61,20 +63,15 @@ class Hourglass(Backbone):
     def __init__(
         self,
         *,
-        stacks: int = 4,
-        levels: int = 4,
-        channels: int = 256,
-        growth: int = 128,
+        stacks: Count = 4,
+        levels: Count = 4,
+        channels: Annotated[Count, MultipleOf(4)] = 256,
+        growth: Natural = 128,
         batch_norm: bool = False,
-        normalisation: str = "imagenet",
+        normalisation: NormalisationName = "imagenet",
     ) -> None:
         super().__init__()
-        if stacks < 1 or levels < 1 or growth < 0 or channels < 4 or channels % 4:
-            raise ConfigError(
-                "backbone hourglass: expected stacks and levels from 1, growth from 0 and channels a multiple of 4; "
-                f"got stacks={stacks}, levels={levels}, growth={growth}, channels={channels}"
-            )
-        self.normalisation = normalisation_named(normalisation)
+        self.normalisation = NORMALISATIONS[normalisation]
         self.stem = _stem(channels, batch_norm)
         self.hourglasses = nn.ModuleList(
             nn.Sequential(
@@ -95,8 +92,8 @@ class Hourglass(Backbone):
         merges = self.merge_features if channels else ()
         self.merge_predictions = nn.ModuleList(nn.Conv2d(channels, self.channels, 1) for _ in merges)
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
-        """One feature map (B, channels, H/4, W/4) a stack; ``predict`` is called only where connected."""
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
+        """One feature map (B, channels, H/4, W/4) a stack; ``feed_back`` is called only where connected."""
         x = self.stem(images)
         stages: list[Features] = []
         for index, hourglass in enumerate(self.hourglasses):
@@ -104,8 +101,8 @@ class Hourglass(Backbone):
             stages.append(features)
             if index < len(self.merge_features):
                 x = x + self.merge_features[index](features["stack"])
-                if predict is not None and len(self.merge_predictions):
-                    x = x + self.merge_predictions[index](predict(features, index).to(x.dtype))
+                if feed_back is not None and len(self.merge_predictions):
+                    x = x + self.merge_predictions[index](feed_back(features, index).to(x.dtype))
         return stages
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from bottomup.backbones.strided_depthwise import keep_strided_depthwise
-from bottomup.backbones.timm_network import normalisation_named
+from bottomup.backbones._strided_depthwise import keep_strided_depthwise
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone, FeedBack, Level, NormalisationName
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.options import POSITIVE, Options
-from bottomup.stages import BACKBONES, Backbone, Level, Predict
+from bottomup.options import Positive
 from bottomup.types import Features
 
 _CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  # of the blocks, at depth 1
@@ -40,24 +39,23 @@ class MobilenetV1(Backbone):
     stride further dilates the blocks after it. ``native_stride`` 16 leaves the last stride and the last doubling of the
     widths out, as PoseNet and BodyPix do, so that nothing is dilated at 16; 32 is the published network. Input sides are
     n·s + 1, on which TensorFlow's "SAME" padding is the same on both sides: the padding here.
+    ``normalisation`` names how uint8 RGB becomes the network's input (``contracts.NORMALISATIONS``).
     """
 
     def __init__(
         self,
         *,
-        depth: float = 1.0,
-        output_stride: Literal[8, 16, 32] = 16,
-        native_stride: Literal[16, 32] = 16,
-        normalisation: str = "symmetric",
+        depth: Positive = 1.0,
+        output_stride: Annotated[Literal[8, 16, 32], "input px"] = 16,
+        native_stride: Annotated[Literal[16, 32], "input px"] = 16,
+        normalisation: NormalisationName = "symmetric",
     ) -> None:
         super().__init__()
-        if output_stride not in (8, 16, 32) or native_stride not in (16, 32) or output_stride > native_stride:
+        if output_stride > native_stride:
             raise ConfigError(
-                "backbone mobilenet_v1: native_stride is 16 or 32 and output_stride 8, 16 or 32, at most native_stride; "
-                f"got native_stride={native_stride}, output_stride={output_stride}"
+                f"backbone mobilenet_v1: output_stride should be at most native_stride, {native_stride}, got {output_stride}"
             )
-        Options("backbone mobilenet_v1").number("depth", depth, POSITIVE)
-        self.normalisation = normalisation_named(normalisation)
+        self.normalisation = NORMALISATIONS[normalisation]
         widest = max(_CHANNELS) * native_stride // 32
         channels = [max(_SMALLEST, int(min(width, widest) * depth)) for width in (_STEM, *_CHANNELS)]
         self.stem = nn.Sequential(nn.Conv2d(3, channels[0], 3, 2, 1), nn.ReLU6(inplace=True))
@@ -77,6 +75,6 @@ class MobilenetV1(Backbone):
         self.stages = [{"C5": Level(channels[-1], grid)}]
         self.coarsest = grid
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of one level, "C5"."""
         return [{"C5": self.blocks(self.stem(images))}]

@@ -7,13 +7,15 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bottomup.compose import config_folder, key_of, sweep
 from bottomup.errors import ConfigError
 from bottomup.paths import path_of
+from bottomup.plan.files import beside_package
+from bottomup.plan.overrides import key_of, sweep
 from bottomup.registry import unknown
 
 _PARTS = ("common", "axes", "cells")
@@ -35,7 +37,7 @@ class Cell:
 
 
 def cells_of(matrix: str | None, overrides: Sequence[str]) -> list[Cell]:
-    """The cells that a matrix (a YAML file, or the name of one of configs/matrix) and options with several values (``a=1,2``) make.
+    """The cells that a matrix (a YAML file, or one of benchmarks/matrices) and options with several values (``a=1,2``) make.
 
     A matrix file lists overrides: ``common`` to all, ``axes`` of named choices, of which every combination is a cell, and single
     ``cells``. What the command line says comes last.
@@ -50,6 +52,11 @@ def cells_of(matrix: str | None, overrides: Sequence[str]) -> list[Cell]:
     return cells
 
 
+def matrix_folder() -> Path:
+    """Where the matrices that ship lie."""
+    return beside_package("matrices", "benchmarks/matrices")
+
+
 def _latest(overrides: Sequence[str]) -> tuple[str, ...]:
     """Of overrides of the same key the last; Hydra refuses two choices of one part."""
     latest: dict[str, str] = {}
@@ -61,9 +68,9 @@ def _latest(overrides: Sequence[str]) -> tuple[str, ...]:
 
 def _listed(matrix: str) -> list[Cell]:
     """The cells of a matrix."""
-    path = path_of(matrix) if matrix.endswith((".yaml", ".yml")) else config_folder() / "matrix" / f"{matrix}.yaml"
+    path = path_of(matrix) if matrix.endswith((".yaml", ".yml")) else matrix_folder() / f"{matrix}.yaml"
     if not path.is_file():
-        known = sorted(file.stem for file in (config_folder() / "matrix").glob("*.yaml"))
+        known = sorted(file.stem for file in matrix_folder().glob("*.yaml"))
         raise ConfigError(unknown("matrix", matrix, known) + "; or give a YAML file")
     try:
         content = yaml.safe_load(path.read_text())
@@ -113,7 +120,7 @@ def _combination(common: list[str], axes: Mapping[str, Mapping[str, list[str]]],
     return Cell(", ".join(choice), choices, _latest([*common, *own]))
 
 
-def training_key(config: Mapping[str, Any], of: Sequence[str]) -> str:
+def training_key(config: Mapping[str, object], of: Sequence[str]) -> str:
     """A name for all trainings that are one: those whose parts ``of`` the configuration are equal."""
     parts = yaml.safe_dump({name: config.get(name) for name in of}, sort_keys=True)
     return hashlib.sha1(parts.encode()).hexdigest()[:10]

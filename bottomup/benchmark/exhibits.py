@@ -11,15 +11,15 @@ import cv2
 import numpy as np
 import torch
 
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
+from bottomup.drawing.sheets import Picture, to_picture
 from bottomup.ops.shown import repeated, shown
-from bottomup.paths import write_json
+from bottomup.paths import write_bytes, write_json
 from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_outputs
-from bottomup.visualize.sheets import Picture, to_picture
 
 EXHIBITS = "exhibits.json"
 _QUALITY = 85  # of JPEG
@@ -93,6 +93,4 @@ def _shrunk(picture: Picture) -> Picture:
 
 
 def _save(path: Path, picture: Picture) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
-    return path
+    return write_bytes(path, cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast, get_origin, get_type_hints
 
 import torch
 
@@ -18,20 +18,35 @@ from bottomup.paths import path_of, write_json
 
 Row = dict[str, Any]
 
-SCHEMA = 2  # what is written; files of 1, which do not say so, have rows without their own setting
-SETTING = ("device", "threads", "commit", "date")  # where and when something was measured, and with which code
+SCHEMA = 2  # what is written; files of 1, which do not say so, have rows without their own circumstances
 
-_FIELDS: dict[str, type] = {
-    "schema": int,
-    "name": str,  # of the benchmark
-    "commit": str,  # "-dirty" behind it where files had changed
-    "date": str,  # UTC, ISO 8601
-    "device": str,
-    "threads": int,
-    "versions": dict,  # package -> version
-    "config": dict,  # what the benchmark was told
-    "rows": list,  # one measurement each, keys alike
-}
+
+class Circumstances(TypedDict):
+    """Where and when something was measured, and with which code."""
+
+    device: str
+    threads: int
+    commit: str  # "-dirty" behind it where files had changed
+    date: str  # UTC, ISO 8601
+
+
+CIRCUMSTANCES = tuple(Circumstances.__annotations__)
+
+
+class Result(Circumstances):
+    """What a file of a benchmark holds."""
+
+    schema: int
+    name: str  # of the benchmark
+    versions: dict[str, str]  # of packages
+    config: dict[str, Any]  # what it was run with
+    rows: list[Row]  # one measurement each, keys alike
+
+
+_KINDS = {field: get_origin(kind) or kind for field, kind in get_type_hints(Result).items()}
+_FIELDS = {
+    field: _KINDS[field] for field in sorted(_KINDS, key=lambda field: field in CIRCUMSTANCES)
+}  # what a file is of, then where
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "albumentations", "pycocotools")
 _SHORT = 12  # hexadecimal digits that tell two files apart
 
@@ -39,34 +54,31 @@ _SHORT = 12  # hexadecimal digits that tell two files apart
 def write_result(
     path: str | Path,
     name: str,
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     rows: Sequence[Row],
     device: str = "cpu",
-    measured: Mapping[str, Any] | None = None,
+    measured: Circumstances | None = None,
 ) -> Path:
-    """Write the rows of benchmark ``name`` and the setting they were measured in; ValueError if they are not as ``check`` wants.
+    """Write the rows of benchmark ``name`` and their circumstances; ValueError if they are not as ``checked`` wants.
 
-    ``measured`` is that ``setting``, where it is not here and now. Figures that are not finite are null.
+    ``measured`` is that ``circumstances``, where it is not here and now. Figures that are not finite are null.
     """
-    where = dict(setting(device) if measured is None else measured)
+    where = circumstances(device) if measured is None else measured
     versions = {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES}
-    result = {"schema": SCHEMA, "name": name} | where | {"versions": versions, "config": dict(config), "rows": list(rows)}
-    check(result)
-    return write_json(path, result)
+    result = {"schema": SCHEMA, "name": name, **where, "versions": versions, "config": dict(config), "rows": list(rows)}
+    return write_json(path, checked(result))
 
 
-def read_result(path: str | Path) -> dict[str, Any]:
+def read_result(path: str | Path) -> Result:
     """Read a result and check it, ValueError says what is wrong; one that does not say its ``schema`` is of the first."""
     read = json.loads(path_of(path).read_text())
     if not isinstance(read, dict):
         raise ValueError(f"a benchmark's result should be an object, got a {type(read).__name__}")
-    result: dict[str, Any] = {"schema": 1} | read
-    check(result)
-    return result
+    return checked({"schema": 1} | read)
 
 
-def check(result: Mapping[str, Any]) -> None:
-    """Raise ValueError unless a result has every field, and rows that all have the same keys, ``name`` among them."""
+def checked(result: dict[str, Any]) -> Result:
+    """A result as it is; ValueError unless it has every field, and rows that all have the same keys, ``name`` among them."""
     for field, kind in _FIELDS.items():
         if not isinstance(result.get(field), kind):
             raise ValueError(f"a benchmark's {field!r} should be a {kind.__name__}, got {result.get(field)!r}")
@@ -78,6 +90,7 @@ def check(result: Mapping[str, Any]) -> None:
     for row in rows:
         if "name" not in row or row.keys() != rows[0].keys():
             raise ValueError(f"rows should all have a name and the keys {sorted(rows[0])}, got {sorted(row)}")
+    return cast(Result, result)
 
 
 def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], folder: str, device: str = "cpu") -> Row:
@@ -89,7 +102,7 @@ def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], f
         "folder": folder,
         "status": "measured",  # or refused, failed
         "reason": "",  # why it was, or what its figures lack
-        **setting(device),
+        **circumstances(device),
         "judged": {},  # on which images, at which size and precision
         "figures": {},
         "spread": {},  # of the figures over seeds: the greatest less the least
@@ -107,15 +120,15 @@ def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], f
     }
 
 
-def setting(device: str) -> dict[str, Any]:
-    """SETTING as it is now: the device's name, torch's threads, the commit, the time in UTC."""
+def circumstances(device: str) -> Circumstances:
+    """The circumstances here and now: the device's name, torch's threads, the commit, the time in UTC."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {"device": device_name(device), "threads": torch.get_num_threads(), "commit": commit(), "date": now}
 
 
-def setting_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """SETTING as a result or one of its rows says it."""
-    return {key: result[key] for key in SETTING}
+def circumstances_of(result: Result | Row) -> Circumstances:
+    """The circumstances that a result or one of its rows says."""
+    return {"device": result["device"], "threads": result["threads"], "commit": result["commit"], "date": result["date"]}
 
 
 def file_hash(path: str | Path | None) -> str | None:

@@ -22,15 +22,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bottomup.benchmark.clock import BlockClock, parts_of
-from bottomup.data.loader import collate
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.settings import PRECISIONS, Settings
+from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
-from bottomup.images import sample_of
 from bottomup.model import BACKBONE, PoseModel
+from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
-from bottomup.types import Batch, Prediction
+from bottomup.samples.loader import collate
+from bottomup.types import Batch, Prediction, Sample
 
 DECODER, TOTAL = "decoder", "total"
 _WARM_UP = 3  # runs that are not counted
@@ -76,7 +76,7 @@ def gigamacs(model: PoseModel, side: int, given: Iterable[str] = (), stages: Lit
 
 def _blank(keypoints: int, side: int) -> Batch:
     """A black image with nobody in it."""
-    black = sample_of(np.zeros((side, side, 3), np.uint8), 0, keypoints)
+    black = Sample.of_pixels(np.zeros((side, side, 3), np.uint8), 0, keypoints)
     return collate([replace(black, instances=np.zeros((side, side), np.int16))])
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
-from bottomup.benchmark.results import Row, blank_row, file_hash, read_result, setting, setting_of, write_result
-from bottomup.commands.measure import conditions, measure, reason_of, time_again, with_weights
-from bottomup.commands.setting import device_of, output_folder
-from bottomup.compose import key_of, load_config, value_of
-from bottomup.data.kept import sharing
+from bottomup.benchmark.results import Result, Row, blank_row, circumstances, circumstances_of, file_hash, read_result, write_result
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
+from bottomup.plan.benchmarking import BenchmarkPlan, benchmark_plan
+from bottomup.plan.overrides import key_of, value_of
+from bottomup.plan.parts import Place
+from bottomup.samples.kept import sharing
+from bottomup.workflows.measure import conditions, measure, reason_of, time_again, with_weights
 
 RESULT = "result.json"
 TABLE = "benchmark.json"
@@ -22,17 +23,17 @@ _OF_ALL = ("matrix", "output", "retime")  # all other options are of each combin
 
 
 @sharing()
-def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Measure every cell that is not there yet; returns the rows, which ``benchmark.json`` holds too.
 
     With ``retime=true`` the times of those that are there are taken anew, as on a machine that has come to rest. BottomupError,
     once all is written, where no cell could be measured at all.
     """
-    of_all = {key_of(text): value_of(text) for text in overrides if key_of(text) in _OF_ALL}
-    cells = cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
+    of_all = _of_all(overrides)
+    cells = _cells(overrides)
     _check(cells, overrides)
     retime = _truth("retime", of_all.get("retime") or "false")
-    folder = output_folder(of_all, "benchmark")
+    folder = Place(output=of_all.get("output")).folder("benchmark")
     rows: list[Row] = []
     for number, cell in enumerate(cells, 1):
         place = folder / cell.slug
@@ -43,11 +44,25 @@ def run(_: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
         rows.append(row)
         print(f"{number}/{len(cells)} {cell.name}: {_told(row)}{' (was there)' if known else ''}", flush=True)
         latest = max(rows, key=lambda row: str(row["date"]))
-        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, measured=setting_of(latest))
+        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, measured=circumstances_of(latest))
     print(f"{folder}/{TABLE}")
     if all(row["status"] != "measured" for row in rows):
         raise BottomupError(f"nothing could be measured; {folder}/{TABLE} has the reason of each combination")
     return {"rows": rows}
+
+
+def planned(overrides: Sequence[str]) -> list[BenchmarkPlan]:
+    """The plan of each combination; ConfigError for one that is none."""
+    return [benchmark_plan(cell.overrides) for cell in _cells(overrides)]
+
+
+def _of_all(overrides: Sequence[str]) -> dict[str, str | None]:
+    return {key_of(text): value_of(text) for text in overrides if key_of(text) in _OF_ALL}
+
+
+def _cells(overrides: Sequence[str]) -> list[Cell]:
+    of_all = _of_all(overrides)
+    return cells_of(of_all.get("matrix"), [text for text in overrides if key_of(text) not in of_all])
 
 
 def _check(cells: Sequence[Cell], overrides: Sequence[str]) -> None:
@@ -60,7 +75,7 @@ def _check(cells: Sequence[Cell], overrides: Sequence[str]) -> None:
     faults = []
     for cell in cells:
         try:
-            load_config("benchmark", cell.overrides)
+            benchmark_plan(cell.overrides)
             return
         except ConfigError as error:
             faults.append(error)
@@ -98,17 +113,17 @@ def _known(cell: Cell, place: Path) -> Row | None:
     if row["status"] != "measured" or not _same_weights(result):
         return None
     composed = result["config"].get("composed")  # of which rows themselves did not always say enough
-    return _blank(cell, place) | ({"judged": conditions(composed)} if composed else {}) | row | setting_of(result)
+    return _blank(cell, place) | ({"judged": conditions(composed)} if composed else {}) | row | circumstances_of(result)
 
 
 def _timed_again(row: Row, cell: Cell, place: Path, trainings: Path) -> Row:
     """A row that was there with its times taken anew, and with where, when and with which code that was; written, too."""
-    config, checkpoint = with_weights(load_config("benchmark", cell.overrides), cell.overrides)
-    row = row | setting(device_of(config)) | time_again(row, config, checkpoint, trainings)
-    return _written(row, config, place)
+    plan, checkpoint = with_weights(benchmark_plan(cell.overrides), cell.overrides)
+    row = row | circumstances(plan.place.chosen_device()) | time_again(row, plan, checkpoint, trainings)
+    return _written(row, plan.plain(), place)
 
 
-def _same_weights(result: Row) -> bool:
+def _same_weights(result: Result) -> bool:
     """Whether what was measured is still what ``weights`` names; where that has gone its figures stay."""
     (row,) = result["rows"]
     if row["training"]:
@@ -125,10 +140,12 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
     """
     row, config = _blank(cell, place), dict[str, Any]()
     try:
-        config = load_config("benchmark", cell.overrides)
-        row |= setting(device_of(config))
-        config, checkpoint = with_weights(config, cell.overrides)
-        row |= measure(config, checkpoint, place, trainings)
+        plan = benchmark_plan(cell.overrides)
+        config = plan.plain()
+        row |= circumstances(plan.place.chosen_device())
+        plan, checkpoint = with_weights(plan, cell.overrides)
+        config = plan.plain()
+        row |= measure(plan, checkpoint, place, trainings)
     except InterruptedRunError:
         raise
     except (ConfigError, DataError, CheckpointError) as error:
@@ -143,5 +160,5 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
 def _written(row: Row, config: dict[str, Any], place: Path) -> Row:
     """A row as it is, which the cell's folder then holds with the configuration that it is of."""
     written = {"overrides": row["overrides"], "composed": config}
-    write_result(place / RESULT, "benchmark", written, [row], measured=setting_of(row))
+    write_result(place / RESULT, "benchmark", written, [row], measured=circumstances_of(row))
     return row

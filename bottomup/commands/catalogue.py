@@ -1,20 +1,21 @@
-"""``bottomup list``: every component, augmentation and the engine, with options, defaults and first line of documentation."""
+"""``bottomup list``: every component, augmentation and the engine, with what it is and what its options are."""
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bottomup.compose import available, config_folder
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
-from bottomup.errors import ConfigError
-from bottomup.registry import Registry, unknown
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.errors import ConfigError, unknown
+from bottomup.manual import Option, options_of
+from bottomup.plan.files import available, choices, config_folder
+from bottomup.registry import Registry
+from bottomup.samples.augment import Augment
 
 _KINDS: dict[str, Registry[Any]] = {
     "backbones": BACKBONES,
@@ -35,51 +36,56 @@ _SETTINGS: dict[str, dict[str, Callable[..., Any]]] = {
     },
 }
 
+_WIDTH = 110  # of a meaning, in characters
+
 KINDS = (*_KINDS, *_SETTINGS, "methods", "configs")
 
 
-def run(_: dict[str, Any], arguments: Sequence[str] = ()) -> dict[str, Any]:
-    """Print the catalogue, whole or of the kinds named."""
-    for kind in arguments:
-        if kind not in KINDS:
-            raise ConfigError(unknown("kind of component", kind, list(KINDS)))
-    for kind in arguments or KINDS:
+def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
+    """Print the catalogue, whole or of the kinds named; a kind with a component's name behind it, ``head tags``, of that alone."""
+    for kind, name in _asked(arguments) or [(kind, None) for kind in KINDS]:
         print(kind)
-        for line in _lines(kind):
+        for line in _lines(kind, name):
             print(f"  {line}")
     return {}
 
 
-def _lines(kind: str) -> list[str]:
+def _asked(arguments: Sequence[str]) -> list[tuple[str, str | None]]:
+    """The kinds that are asked for, each with the one component that is, if one is; ConfigError for what there is not."""
+    asked = list[tuple[str, str | None]]()
+    singular = {kind.removesuffix("s"): kind for kind in KINDS}
+    for argument in arguments:
+        kind = singular.get(argument, argument)
+        before = asked[-1][0] if asked and asked[-1][1] is None else None
+        if kind in KINDS:
+            asked.append((kind, None))
+        elif before in _KINDS:
+            _KINDS[before][argument]  # refuses what is not there
+            asked[-1] = (before, argument)
+        else:
+            raise ConfigError(unknown("kind of component", argument, list(KINDS)))
+    return asked
+
+
+def _lines(kind: str, name: str | None) -> list[str]:
     if kind == "methods":
         return available()
     if kind == "configs":
         groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-        return [f"{group}: {', '.join(_configs(group))}" for group in groups]
+        return [f"{group}: {', '.join(choices(group))}" for group in groups]
     if kind in _SETTINGS:
-        described = [line for name, made_by in _SETTINGS[kind].items() for line in _described(name, made_by)]
-        return [*described, f"{kind}=NAME sets values of its own: {', '.join(_configs(kind))}"]
+        described = [line for part, made_by in _SETTINGS[kind].items() for line in _described(part, made_by)]
+        return [*described, f"{kind}=NAME sets values of its own: {', '.join(choices(kind))}"]
     registry = _KINDS[kind]
-    return [line for name in registry.names() for line in _described(name, registry[name])]
-
-
-def _configs(group: str) -> list[str]:
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+    return [line for entry in ([name] if name else registry.names()) for line in _described(entry, registry[entry])]
 
 
 def _described(name: str, component: Callable[..., Any]) -> list[str]:
-    return [f"{name}: {(inspect.getdoc(component) or '').splitlines()[0]}", *(f"    {option}" for option in options_of(component))]
+    """What a component is, and each option as ``name: what fits (unit) = default``, below it what it means."""
+    first = (inspect.getdoc(component) or "").splitlines()[0]
+    return [f"{name}: {first}", *(line for option in options_of(component) for line in _option(option))]
 
 
-def options_of(component: Callable[..., Any]) -> list[str]:
-    """``name: type = default`` of every option, which is what is given by keyword alone."""
-    fields = dataclasses.fields(component) if dataclasses.is_dataclass(component) else ()
-    made = {entry.name: entry.default_factory() for entry in fields if callable(entry.default_factory)}
-    parameters = inspect.signature(component).parameters.values()
-    return [_shown(one, made.get(one.name, one.default)) for one in parameters if one.kind is one.KEYWORD_ONLY]
-
-
-def _shown(parameter: inspect.Parameter, default: object) -> str:
-    kind = parameter.annotation if isinstance(parameter.annotation, str) else inspect.formatannotation(parameter.annotation)
-    stated = parameter.name + ": " + kind.strip('"')  # quoted twice where it was a string in a module of strings
-    return stated if default is parameter.empty else f"{stated} = {default!r}"
+def _option(option: Option) -> list[str]:
+    meaning = textwrap.wrap((option.meaning or "").replace("``", ""), _WIDTH)
+    return [f"    {option}", *(f"        {line}" for line in meaning)]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bottomup.commands.setting import dataset_of, device_of
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.errors import DataError
+from bottomup.plan.judging import evaluate_plan
 
 _PACKAGES = (
     "bottomup",
@@ -29,11 +29,12 @@ _PACKAGES = (
 _READ = 8  # images of the data set, evenly spread
 
 
-def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Print what a bug report needs, then check the device and the data set of the configuration, unless it has none.
 
     DataError or ConfigError where the data set cannot be read, has no images, or where the device is not there.
     """
+    plan = evaluate_plan(overrides)
     found = {"python": platform.python_version(), "system": platform.platform()}
     found |= {package: _version(package) for package in _PACKAGES}
     found["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, AMX {_has_amx()}"
@@ -42,9 +43,9 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     found["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     for name, value in found.items():  # before the checks, which may end this
         _tell(name, value)
-    found["device"] = device_of(config)
+    found["device"] = plan.place.chosen_device()
     _tell("device", found["device"])
-    found["data"] = describe_data(dataset_of(config, "val", config["limit"])) if config["data"].get("name") else "none chosen"
+    found["data"] = describe_data(plan.data.dataset("val", plan.limit)) if plan.data.name else "none chosen"
     _tell("data", found["data"])
     return found
 
@@ -82,7 +83,7 @@ def describe_data(dataset: Dataset) -> str:
         )
     read = np.unique(np.linspace(0, len(dataset) - 1, min(_READ, len(dataset))).round().astype(int)).tolist()
     samples = [dataset.sample(index, frozenset()) for index in read]
-    shortest, longest = min(min(sample.size) for sample in samples), max(max(sample.size) for sample in samples)
+    shortest, longest = min(min(sample.file_size) for sample in samples), max(max(sample.file_size) for sample in samples)
     people = sum(len(sample.people) for sample in samples)
     keypoints = sum(int((sample.people.visibility > 0).sum()) for sample in samples)
     skeleton = dataset.task.skeleton.name if dataset.task.skeleton else "no skeleton"

@@ -1,121 +1,28 @@
-"""``bottomup evaluate``: AP, per-keypoint AP, an error breakdown, and the best and worst images drawn."""
+"""``bottomup evaluate``: AP, per-keypoint AP, an error breakdown, and the best and worst images drawn.
+
+Model and data are those of the checkpoint's run, with what is typed on top.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
-
-from bottomup.commands.setting import check_oracle, dataset_of, make_predictor, output_folder, with_checkpoint, write_config
-from bottomup.data.dataset import Dataset
-from bottomup.data.labels import Labels
-from bottomup.engine.checkpoint import Checkpoint
-from bottomup.errors import ConfigError, DataError
-from bottomup.evaluation.coco import keypoint_ap
-from bottomup.evaluation.errors import breakdown
-from bottomup.evaluation.limits import limits_of, warn_of_limits
-from bottomup.evaluation.oks import per_image_oks
-from bottomup.evaluation.records import category_ids
-from bottomup.evaluation.report import format_table, write_metrics
-from bottomup.evaluation.run import Evaluation, evaluate_dataset
-from bottomup.model import PoseModel
-from bottomup.paths import write_json
-from bottomup.predictor import Predictor
-from bottomup.skeletons import Skeleton
-from bottomup.types import Sample
-from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
-
-_PAPER = 160  # the grey that people are drawn on where there is no image
+from bottomup.checkpoint import Checkpoint
+from bottomup.plan.judging import EvaluatePlan, evaluate_plan
+from bottomup.workflows.evaluate import evaluate
+from bottomup.workflows.models import with_checkpoint
 
 
-def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Evaluate as configured; returns what ``metrics.json`` holds."""
-    torch.manual_seed(int(config["seed"]))  # of the faults that an oracle may draw
-    dataset = dataset_of(config, "val", config["limit"])
-    config, checkpoint = with_checkpoint(config, overrides)
-    predictor = make_predictor(config, checkpoint, dataset.task)
-    oracle = tuple(config["oracle"])
-    check_oracle(predictor.model, oracle)
-    _check_weights(predictor.model, oracle, checkpoint)
-    output = output_folder(config, "evaluate")  # not before all of this was accepted
-    limits = {"max_people": int(config["max_people"])} | limits_of(predictor.model, predictor.decoder, oracle)
-    warn_of_limits(dataset, limits, "are found and counted")
-    evaluation = evaluate_dataset(
-        predictor,
-        dataset,
-        oracle=oracle,
-        workers=int(config["workers"]),
-        max_people=int(config["max_people"]),
-        progress=True,
-    )
-    metrics = summarise(evaluation, dataset, int(config["max_people"]))
-    write_config(output, config)
-    write_metrics(output, metrics)
-    category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
-    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
-    write_json(output / "predictions.json", records)
-    draw_extremes(evaluation, dataset, int(config["pictures"]), output / "pictures", predictor, int(config["max_people"]))
-    print(format_table(evaluation.metrics))
-    print(format_table(metrics["errors"]))
-    print(f"{output}/metrics.json")
-    return metrics
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Evaluate as the overrides say; returns what ``metrics.json`` holds."""
+    return evaluate(*planned(overrides))
 
 
-def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:
-    """Raise ConfigError where what must run has weights, and nobody gave any."""
-    given = model.keys_of(oracle)
-    running = [model.stack(name) for name in model.running(model.decoded, given)]
-    if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
-        raise ConfigError(f"weights= is missing: no oracle gives {', '.join(sorted(model.decoded - given))}")
-
-
-def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
-    """COCO's figures, and below them AP by keypoint and the error breakdown."""
-    skeleton = _skeleton(dataset)
-    judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
-    return {
-        **evaluation.metrics,
-        "images": len(dataset),
-        "keypoints": keypoint_ap(*judged),
-        "errors": breakdown(*judged),
-    }
-
-
-def draw_extremes(
-    evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: Predictor, max_people: int = 20
-) -> None:
-    """Annotated people beside those predicted ones that are worth showing, of the best and the worst images by mean OKS.
-
-    On grey where there is no image.
-    """
-    skeleton = _skeleton(dataset)
-    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
-    ranked = sorted(oks, key=lambda image_id: oks[image_id])
-    place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
-    for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):
-        for old in folder.glob(f"{kind}_*_oks*.png"):  # of an earlier run into the same folder
-            old.unlink()
-        for rank, image_id in enumerate(chosen):
-            index = place[image_id]
-            instances = predictor.shown(evaluation.predictions[index]).instances
-            sample = _readable(dataset, index, frozenset({"instances"} if instances.masks is not None else ()))
-            image = np.full((3, *sample.shape), _PAPER, np.uint8) if sample.image is None else sample.image
-            truth = draw_people(image, sample.people, skeleton, sample.instances)
-            found = draw_instances(image, instances, skeleton, keypoint_threshold=predictor.thresholds.keypoint)
-            save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
-
-
-def _readable(dataset: Dataset, index: int, maps: frozenset[str]) -> Sample:
-    """A sample with its image, or its labels alone where the image is not there: predictions may have needed none."""
-    try:
-        return dataset.sample(index, maps)
-    except DataError:
-        return Labels(dataset).sample(index, maps)
-
-
-def _skeleton(dataset: Dataset) -> Skeleton:
-    assert dataset.task.skeleton is not None  # evaluate_dataset refuses a data set without
-    return dataset.task.skeleton
+def planned(overrides: Sequence[str]) -> tuple[EvaluatePlan, Checkpoint | None]:
+    """The plan of what is typed, with the checkpoint's model and data where there is one."""
+    plan = evaluate_plan(overrides)
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+    data = plan.data.of_checkpoint(checkpoint.config.get("data"), overrides) if checkpoint else plan.data
+    return replace(plan, model=model, data=data), checkpoint

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from bottomup.engine.checkpoint import save_checkpoint
+from bottomup.checkpoint import save_checkpoint
 from bottomup.errors import ConfigError
 from bottomup.importers.personlab import import_personlab
 from bottomup.paths import path_of
@@ -16,7 +16,7 @@ _IMPORTERS = {"tfjs": import_personlab}
 _OPTIONS = ("output", "output_stride", "refine")
 
 
-def run(config: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     """Write ``output``/best.pt; returns its path and the names of the tensors that found no use."""
     plain = [argument for argument in arguments if "=" not in argument]
     options = dict(argument.split("=", 1) for argument in arguments if "=" in argument)

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from bottomup.data.coco_records import read_file, read_images
+from bottomup.coco.records import read_file, read_images
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.paths import path_of
 
@@ -52,12 +51,12 @@ class Listing:
         return {last: name for name in self.ids if counts[last := PurePosixPath(name).name] == 1}
 
 
-def read_listing(config: dict[str, Any], category: str) -> Listing | None:
+def read_listing(annotations: str | None, image_info: str | None, category: str) -> Listing | None:
     """The COCO file that ``annotations`` or ``image_info`` names; None where neither does, ConfigError where both do.
 
     Results are of the category of that name, of 1, COCO's people, where it has none.
     """
-    given = [str(config[key]) for key in ("annotations", "image_info") if config[key]]
+    given = [str(file) for file in (annotations, image_info) if file]
     if not given:
         return None
     if len(given) > 1:

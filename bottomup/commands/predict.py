@@ -1,4 +1,7 @@
-"""``bottomup predict``: COCO results and overlays of an image, a folder or a glob."""
+"""``bottomup predict``: COCO results and overlays of an image, a folder or a glob.
+
+The model is that of the checkpoint's run, with what is typed on top.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
+from bottomup.checkpoint import Checkpoint
 from bottomup.commands.photos import Photo, photos_of, read_listing
-from bottomup.commands.setting import make_predictor, output_folder, with_checkpoint, write_config
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import Grid
-from bottomup.image_files import ImageReader
+from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import find_images
 from bottomup.ops.sampling import gather_maps
 from bottomup.paths import write_json
+from bottomup.plan.predicting import PredictPlan, predict_plan
 from bottomup.predictor import Look, Predictor
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
+from bottomup.workflows.folders import check_results_folder, write_config
+from bottomup.workflows.models import make_predictor, seen, with_checkpoint
 
 _CHUNK = 16  # images held at once; bounds the memory of a large folder
 
@@ -61,32 +68,25 @@ class Drawing:
             draw_maps(look, self.skeleton, self.folder / photo.picture)
 
 
-def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Predict as configured; returns ``{"images": …, "instances": …, "unreadable": []}``.
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Predict as the overrides say; returns ``{"images": …, "instances": …, "unreadable": []}``.
 
     A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
     """
-    if not config["images"]:
-        raise ConfigError("images= is missing: give an image, a folder or a glob")
-    config, checkpoint = with_checkpoint(config, overrides)
-    if checkpoint is None:
-        raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
-    listing = read_listing(config, checkpoint.task.categories[0])
-    photos = photos_of(find_images(config["images"]), listing)[: config["limit"]]
-    as_judged = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
-    config = {**config, "orientation": config["orientation"] or as_judged}
-    predictor = make_predictor(config, checkpoint, checkpoint.task)
-    skeleton, thresholds = predictor.model.task.skeleton, predictor.thresholds
-    assert skeleton is not None  # checkpoints of pose models carry one
-    output = output_folder(config, "predict")
-    write_config(output, config | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
+    plan, checkpoint = planned(overrides)
+    listing = read_listing(plan.annotations, plan.image_info, checkpoint.task.categories[0])
+    photos = photos_of(find_images(str(plan.images)), listing)[: plan.limit]
+    as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
+    plan = replace(plan, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
+    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
+    thresholds, output = predictor.thresholds, plan.place.folder("predict")
+    check_results_folder(output, overwrite=plan.overwrite)
+    write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
     found = Found(listing.category_id if listing else 1)
-    drawing = Drawing(output / "pictures", skeleton, thresholds.keypoint, bool(config["draw"]), bool(config["maps"]))
     try:
-        for start in range(0, len(photos), _CHUNK):
-            _predict(predictor, photos[start : start + _CHUNK], drawing, found)
+        _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
     finally:  # whatever ends it early, nothing found so far is lost
-        summary = _write(found, output, thresholds.score)
+        summary = _write(found, output, predictor)
     if found.unreadable:
         share = f"{len(found.unreadable)} of {len(photos)} images"
         raise DataError(
@@ -96,18 +96,45 @@ def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]
     return summary
 
 
+def planned(overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
+    """The plan of what is typed, with the checkpoint's model, and images read as its data were."""
+    plan = predict_plan(overrides)
+    if not plan.images:
+        raise ConfigError("images= is missing: give an image, a folder or a glob")
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+    if checkpoint is None:
+        raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
+    bit_depth = plan.viewing.bit_depth or checkpoint.config.get("data", {}).get("bit_depth")
+    return replace(plan, model=model, viewing=replace(plan.viewing, bit_depth=bit_depth)), checkpoint
+
+
+def _drawing(plan: PredictPlan, predictor: Predictor, output: Path) -> Drawing:
+    skeleton = predictor.model.task.skeleton
+    assert skeleton is not None  # checkpoints of pose models carry one
+    return Drawing(output / "pictures", skeleton, predictor.thresholds.keypoint, plan.draw, plan.maps)
+
+
+def _predict_all(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
+    """Predict on all images, some at a time, with a bar where there is a terminal."""
+    with tqdm(total=len(photos), unit="image", dynamic_ncols=True, disable=None, file=sys.stderr) as bar:
+        for start in range(0, len(photos), _CHUNK):
+            chunk = photos[start : start + _CHUNK]
+            _predict(predictor, chunk, drawing, found)
+            bar.update(len(chunk))
+
+
 def _predict(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
     """Predict on a few images, draw them and add them to what was ``found``."""
     readable = _read(photos, predictor.read, found)
-    seen = _seen(predictor, [image for _, image in readable], drawing.maps)
-    for (photo, image), (prediction, look) in zip(readable, seen, strict=True):
+    looked = _looked(predictor, [image for _, image in readable], drawing.maps)
+    for (photo, image), (prediction, look) in zip(readable, looked, strict=True):
         drawing.draw(photo, image, prediction, look)
         records = replace(prediction, image_id=photo.image_id).to_coco(found.category_id)
         found.records += [record | {"file_name": photo.file_name} for record in records]
         found.images += 1
 
 
-def _seen(predictor: Predictor, images: Sequence[Pixels], maps: bool) -> Iterator[tuple[Prediction, Look | None]]:
+def _looked(predictor: Predictor, images: Sequence[Pixels], maps: bool) -> Iterator[tuple[Prediction, Look | None]]:
     """The predictions, and where maps are wanted what they were decoded from, image by image; the network runs once."""
     if not maps:
         yield from ((prediction, None) for prediction in predictor.predict(images))
@@ -124,19 +151,21 @@ def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tupl
         try:
             image = read(photo.path)
         except DataError as error:
-            print(f"passed over: {error}", file=sys.stderr)
+            tqdm.write(f"passed over: {error}", file=sys.stderr)
             found.unreadable.append(photo.file_name)
         else:
             readable.append((photo, image))
     return readable
 
 
-def _write(found: Found, output: Path, score_threshold: float) -> dict[str, Any]:
+def _write(found: Found, output: Path, predictor: Predictor) -> dict[str, Any]:
     write_json(output / "predictions.json", found.records)
     summary = {"images": found.images, "instances": len(found.records), "unreadable": found.unreadable}
     write_json(output / "metrics.json", summary)
-    least = f" who score {score_threshold:g} or more (score_threshold=0: everybody)" if score_threshold else ""
-    print(f"{len(found.records)} people{least} in {found.images} images: {output}/predictions.json, {output}/pictures")
+    score = predictor.thresholds.score
+    least = f" who score {score:g} or more (score_threshold=0: everybody)" if score else ""
+    told = f"{len(found.records)} people{least} in {found.images} images, {seen(predictor)}"
+    print(f"{told}: {output}/predictions.json, {output}/pictures")
     return summary
 
 

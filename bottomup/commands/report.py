@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bottomup.commands.setting import output_folder
 from bottomup.errors import ConfigError
 from bottomup.paths import path_of, write_text
+from bottomup.plan.parts import Place
+from bottomup.plan.reporting import report_plan
 from bottomup.report.page import page
 from bottomup.report.plots import plots
 from bottomup.report.rows import read_results
 from bottomup.report.tables import legend, markdown, table
 
 
-def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Write report.md, plots and report.html; returns where the page lies."""
-    if not config["results"]:
+    plan = report_plan(overrides)
+    if not plan.results:
         raise ConfigError("results= is missing: give the output= folder of bottomup benchmark, or a list of such")
-    paths = [path_of(path) for path in ([config["results"]] if isinstance(config["results"], str) else config["results"])]
+    paths = [path_of(path) for path in plan.results]
     results = read_results(paths)
-    output = output_folder({"output": config["output"] or (paths[0].parent if paths[0].suffix == ".json" else paths[0])}, "report")
-    title, setting = str(config["title"]), "  \n".join(results.setting)  # two spaces: a new line in Markdown
+    beside = paths[0].parent if paths[0].suffix == ".json" else paths[0]
+    output = Place(output=plan.output or str(beside)).folder("report")
+    title, conditions = plan.title, "  \n".join(results.conditions)  # two spaces: a new line in Markdown
     told = legend(table(results.measured)[0])
-    write_text(output / "report.md", f"# {title}\n\n{setting}\n\n{markdown(results.measured)}\n\n{told}\n")
+    write_text(output / "report.md", f"# {title}\n\n{conditions}\n\n{markdown(results.measured)}\n\n{told}\n")
     for name, svg in plots(results):
         write_text(output / f"{name.replace(' ', '_').lower()}.svg", svg)
     path = write_text(output / "report.html", page(results, title))

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bottomup.commands.setting import dataset_of, output_folder, training_set
-from bottomup.compose import compose_model
-from bottomup.data.loader import collate
+from bottomup.plan.training import train_plan
+from bottomup.samples.loader import collate
 from bottomup.visualize import contact_sheet, draw_ignore, draw_outputs, draw_people, save_png
+from bottomup.workflows.samples import training_set
 
 _IMAGES = 4
 
 
-def run(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Draw the first training samples as the network gets them."""
-    output = output_folder(config, "show_targets")
-    dataset = dataset_of(config, "train", config["limit"] or _IMAGES)
-    model, _ = compose_model(config, dataset.task)
+    plan = train_plan(overrides)
+    output = plan.place.folder("show_targets")
+    dataset = plan.data.dataset("train", plan.limit or _IMAGES)
+    model, _ = plan.model.compose(dataset.task)
     skeleton = dataset.task.skeleton
     assert skeleton is not None  # the model's heads need one
-    training = training_set(config, dataset, model, extra=frozenset({"instances"}))
+    training = training_set(plan, dataset, model, extra=frozenset({"instances"}))
     samples = [training[(epoch, index)] for index in range(len(dataset)) for epoch in range(2)]
     people = [draw_people(sample.pixels, sample.people, skeleton) for sample in samples]
     ignored = [draw_ignore(sample.pixels, sample.ignore, sample.instances) for sample in samples]

@@ -1,1 +1,1 @@
-"""Images and annotations: read, augmented and collated into method-free batches."""
+"""Data sets: images and what is annotated in them, whatever the files' format."""

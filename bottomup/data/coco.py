@@ -1,7 +1,7 @@
-"""COCO keypoint annotations and the many files in their format; the only place besides geometry that knows their half pixel.
+"""COCO keypoint annotations and the many files in their format.
 
-COCO's keypoints are indices of pixels; ``from_indices`` puts them on the pixels' centres (x + 0.5), ``to_indices`` takes
-them back. Boxes, areas and polygons are continuous already and stay as they are.
+COCO's keypoints are indices of pixels; ``geometry.from_indices`` puts them on the pixels' centres. Boxes, areas and polygons are
+continuous already and stay as they are.
 """
 
 from __future__ import annotations
@@ -9,37 +9,25 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_masks import cropped_mask, mask_rle
-from bottomup.data.coco_people import people_by_image
-from bottomup.data.coco_records import Record, choose_categories, choose_images, read_file, read_images
-from bottomup.data.coco_skeleton import choose_skeleton
-from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.image_folder import ImageFolder
+from bottomup.coco.image_folder import ImageFolder
+from bottomup.coco.masks import covered, instance_map
+from bottomup.coco.people import people_by_image
+from bottomup.coco.records import choose_categories, choose_images, read_file, read_images
+from bottomup.coco.skeleton import choose_skeleton
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
-from bottomup.geometry import Array
+from bottomup.geometry import from_indices
 from bottomup.image_files import Orientation
-from bottomup.options import Options
+from bottomup.options import Interval
 from bottomup.paths import path_of
 from bottomup.types import People, Sample, Task
 
 Size = Literal["small", "medium", "large"]
 OnlyPeople = Literal["keypoints"]
-
-
-def to_indices(points: Array) -> Array:
-    """Continuous points (..., 2) as COCO's pixel indices."""
-    return points - 0.5
-
-
-def from_indices(points: Array) -> Array:
-    """COCO's pixel indices (..., 2) as continuous points, the pixels' centres."""
-    return points + 0.5
 
 
 @DATASETS.register
@@ -63,7 +51,7 @@ class Coco(Dataset):
 
     Which keypoints are trained is decided by their visibility, whatever ``num_keypoints`` says (CrowdPose's leaves out head and
     neck); ``ground_truth`` keeps the file's number, and evaluation leaves out those of whom it is 0, as pycocotools does. Crowds
-    are in no People. Everything else that a file may lack or have wrong stands in ``coco_people``; raises DataError naming the
+    are in no People. Everything else that a file may lack or have wrong stands in ``coco.people``; raises DataError naming the
     file, the record and the field.
     """
 
@@ -75,19 +63,14 @@ class Coco(Dataset):
         annotations: str | None = None,
         images: str | None = None,
         category: str | Sequence[str] | None = "person",
-        skeleton: str | Mapping[str, Any] | None = None,
+        skeleton: str | Mapping[str, object] | None = None,
         only_people: bool | OnlyPeople = False,
-        image_ids: Sequence[int] | str | None = None,
-        exclude_ids: Sequence[int] | str | None = None,
-        imputed: Sequence[str] = ("small", "medium", "large"),
+        image_ids: Sequence[int | float | str] | str | None = None,
+        exclude_ids: Sequence[int | float | str] | str | None = None,
+        imputed: Sequence[Size] = ("small", "medium", "large"),
         orientation: Orientation | None = None,
-        bit_depth: int | None = None,
+        bit_depth: Annotated[int, Interval(8, 16), "bits a channel"] | None = None,
     ) -> None:
-        options = Options("data set coco")
-        for size in imputed:
-            options.choice("imputed", size, Size)
-        if not isinstance(only_people, bool):
-            options.choice("only_people", str(only_people), OnlyPeople)
         self.path = _annotation_path(root, split, annotations)
         self._files = ImageFolder(_image_folder(root, split, images), self.path, orientation, bit_depth)
         data = read_file(self.path)
@@ -132,11 +115,11 @@ class Coco(Dataset):
             ignore={name: covered(regions[name], image) for name in regions if name in maps},
             instances=instance_map(people, image) if "instances" in maps else None,
             image_id=image["id"],
-            size=(image["height"], image["width"]),
+            file_size=(image["height"], image["width"]),
             to_input=np.eye(2, 3),
         )
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """The chosen categories' annotations, crowds among them, with COCO's pixel indices and every field pycocotools reads.
 
         Imputed keypoints are not the truth: who has them has none here.
@@ -183,36 +166,6 @@ def to_people(records: list[Record], keypoints: int, category_ids: Sequence[int]
         labels=np.array([category_ids.index(record["category_id"]) for record in records], np.int64),
         has_mask=np.array(["segmentation" in record for record in records], bool),
     )
-
-
-def covered(records: list[Record], image: Record) -> NDArray[np.bool_]:
-    """The pixels (H, W) of all records: their masks, else every pixel that their boxes touch."""
-    pixels = np.zeros((image["height"], image["width"]), bool)
-    masks = [mask_rle(record["segmentation"], image) for record in records if "segmentation" in record]
-    if masks:
-        pixels |= coco_mask.decode(coco_mask.merge(masks)).astype(bool)
-    for record in records:
-        if "segmentation" not in record:
-            x, y, width, height = record["bbox"]
-            paint_box(pixels, (x, y, x + width, y + height))
-    return pixels
-
-
-def paint_box(pixels: NDArray[np.bool_], box: tuple[float, float, float, float]) -> None:
-    """Set every pixel (H, W) that a box xyxy touches."""
-    x1, y1 = (max(0, int(np.floor(low))) for low in box[:2])
-    x2, y2 = (max(0, int(np.ceil(high))) for high in box[2:])
-    pixels[y1:y2, x1:x2] = True
-
-
-def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
-    """Whose mask each pixel (H, W) lies in: n + 1 for person n alone, -1 for several, 0 for nobody."""
-    owners = np.zeros((image["height"], image["width"]), np.int16)
-    for number, person in enumerate(people, start=1):
-        if "segmentation" in person:
-            inside, window = cropped_mask(person["segmentation"], image)
-            owners[window] = np.where(inside, np.where(owners[window] == 0, number, -1), owners[window])
-    return owners
 
 
 def _without_keypoints(record: Record) -> Record:

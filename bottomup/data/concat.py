@@ -8,19 +8,16 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.data.coco import paint_box
-from bottomup.data.coco_skeleton import read_skeleton
-from bottomup.data.dataset import DATASETS, Dataset
+from bottomup.coco.masks import paint_box
+from bottomup.coco.skeleton import read_skeleton
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
 from bottomup.skeletons import Skeleton
 from bottomup.types import People, Sample, Task
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,9 +48,9 @@ class Concat(Dataset):
     """
 
     def __init__(
-        self, *, sets: Sequence[Mapping[str, Any]], skeleton: str | Mapping[str, Any] | None = None, split: str = "val"
+        self, *, sets: Sequence[Mapping[str, object]], skeleton: str | Mapping[str, object] | None = None, split: str = "val"
     ) -> None:
-        if not sets or not isinstance(sets, Sequence) or not all(isinstance(entry, Mapping) for entry in sets):
+        if not sets:
             raise ConfigError(
                 "data set 'concat' needs at least one of `sets`, each with the name of a data set and its options, as in "
                 f'"data.sets=[{{name: coco, root: FOLDER}}, {{name: coco, root: OTHER}}]"; got {sets!r}'
@@ -102,7 +99,7 @@ class Concat(Dataset):
         annotated[member.targets] = member.dataset.annotated(local)[member.sources]
         return annotated
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """Annotations with mapped keypoints; annotations are numbered from 1."""
         images: list[Record] = []
         annotations: list[Record] = []
@@ -153,12 +150,12 @@ class Concat(Dataset):
         return {"keypoints": [value for triple in triples for value in triple], "num_keypoints": labelled if counted else 0}
 
 
-def _open(entry: Mapping[str, Any], where: str, split: str) -> Dataset:
+def _open(entry: Mapping[str, object], where: str, split: str) -> Dataset:
     """Build the data set of one entry; ConfigError for a misspelt or missing option."""
     options = {key: value for key, value in entry.items() if key not in ("name", "weight", "keypoints")}
     if "name" not in entry:
         raise ConfigError(f"{where}: no `name`; known {DATASETS.kind}s: {', '.join(DATASETS.names())}")
-    component = DATASETS[entry["name"]]
+    component = DATASETS[str(entry["name"])]
     signature = inspect.signature(component)
     if "split" in signature.parameters:
         options.setdefault("split", split)
@@ -169,7 +166,7 @@ def _open(entry: Mapping[str, Any], where: str, split: str) -> Dataset:
     return component(**options)
 
 
-def _member(dataset: Dataset, entry: Mapping[str, Any], task: Task, where: str) -> _Member:
+def _member(dataset: Dataset, entry: Mapping[str, object], task: Task, where: str) -> _Member:
     weight = entry.get("weight", 1.0)
     if not isinstance(weight, int | float) or not (0 < weight < math.inf):
         raise ConfigError(f"{where}: `weight` should be a positive number of draws per image and epoch, got {weight!r}")
@@ -182,9 +179,7 @@ def _member(dataset: Dataset, entry: Mapping[str, Any], task: Task, where: str) 
     return _Member(dataset, float(weight), targets, sources)
 
 
-def _mapping(
-    target: Skeleton | None, source: Skeleton | None, stated: Mapping[str, str] | None, where: str
-) -> tuple[list[int], list[int]]:
+def _mapping(target: Skeleton | None, source: Skeleton | None, stated: object, where: str) -> tuple[list[int], list[int]]:
     """Indices of the target's keypoints and of their sources."""
     if not isinstance(stated, Mapping | None):
         raise ConfigError(f"{where}: `keypoints` should be target name: source name, as in {{neck: throat}}, got {stated!r}")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.backgrounds import draw_background, draw_occluder
-from bottomup.data.coco import to_indices
-from bottomup.data.dataset import DATASETS, Dataset
-from bottomup.data.figures import SEGMENTS, Figure, make_figure, paint, visibility
-from bottomup.data.poses import draw_pose
-from bottomup.errors import ConfigError
-from bottomup.options import FRACTION, FROM_ZERO, POSITIVE, Interval, Options
-from bottomup.registry import unknown
+from bottomup.data._backgrounds import draw_background, draw_occluder
+from bottomup.data._figures import SEGMENTS, Figure, make_figure, paint, visibility
+from bottomup.data._poses import draw_pose
+from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
+from bottomup.geometry import to_indices
+from bottomup.options import Ascending, Count, Fraction, FromZero, Natural, Positive
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
+
+Split = Literal["train", "val", "test"]
 
 _SPLITS = {"train": 0, "val": 1, "test": 2}
 _ATTEMPTS = 12  # images drawn before whoever is hidden is sent away
@@ -51,38 +51,29 @@ class Scene(NamedTuple):
 class Synthetic(Dataset):
     """Articulated people before textured backgrounds, COCO's keypoints; every image a function of (seed, split, index).
 
-    ``size`` is the side of the square images in px; ``people`` the range of their number; ``height`` the range of their
-    standing height as a fraction of the side; ``overlap`` the share of people placed close before or behind another;
-    ``inside`` how far (in heights) a pelvis keeps from the border, or [x, y] from the sides and from top and bottom;
-    ``occluders`` the share of people with an object before them; ``turned`` and ``lying`` the shares of those who do not face
-    the viewer or do not stand. Few people are more frequent than many.
+    ``split`` "val" and "test" have other people than "train"; ``images`` is how many there are (None: 20,000 of "train", 300 of
+    the others), ``seed`` where chance begins. ``size`` is the side of the square images in px; ``people`` the range of their
+    number; ``height`` the range of their standing height as a fraction of the side; ``overlap`` the share of people placed close
+    before or behind another; ``inside`` how far (in heights) a pelvis keeps from the border, or [x, y] from the sides and from top
+    and bottom; ``occluders`` the share of people with an object before them; ``turned`` and ``lying`` the shares of those who do
+    not face the viewer or do not stand. Few people are more frequent than many.
     """
 
     def __init__(
         self,
         *,
-        split: str = "train",
-        images: int | None = None,
-        size: int = 128,
-        people: Sequence[int] = (1, 3),
-        height: Sequence[float] = (0.5, 0.95),
-        overlap: float = 0.2,
-        inside: float | Sequence[float] = 0.3,
-        occluders: float = 0.15,
-        turned: float = 0.5,
-        lying: float = 0.1,
-        seed: int = 0,
+        split: Split = "train",
+        images: Natural | None = None,
+        size: Annotated[Count, "px"] = 128,
+        people: Annotated[tuple[Count, Count], Ascending()] = (1, 3),
+        height: Annotated[tuple[Positive, Positive], Ascending(), "sides of the image"] = (0.5, 0.95),
+        overlap: Fraction = 0.2,
+        inside: FromZero | tuple[FromZero, FromZero] = 0.3,
+        occluders: Fraction = 0.15,
+        turned: Fraction = 0.5,
+        lying: Fraction = 0.1,
+        seed: Natural = 0,
     ) -> None:
-        if split not in _SPLITS:
-            raise ConfigError("data synthetic: " + unknown("split", split, list(_SPLITS)))
-        options = Options("data synthetic")
-        options.whole("size", size)
-        options.numbers("people", people, Interval(1), count=2)
-        options.numbers("height", height, POSITIVE, count=2)
-        ranges = people[0] <= people[1] and height[0] <= height[1]
-        options.check("people and height", (list(people), list(height)), ranges, "ranges [low, high]")
-        for option, share in {"overlap": overlap, "occluders": occluders, "turned": turned, "lying": lying}.items():
-            options.number(option, share, FRACTION)
         self.task = Task(COCO)
         self.split, self.size, self.seed = split, size, seed
         self.number, self.height = tuple(people), tuple(height)
@@ -102,7 +93,7 @@ class Synthetic(Dataset):
             ignore=dict.fromkeys(maps - {"instances", "padding"}, nothing),
             instances=instances if "instances" in maps else None,
             image_id=self.image_ids[index],
-            size=(self.size, self.size),
+            file_size=(self.size, self.size),
             to_input=np.eye(2, 3),
         )
 
@@ -114,10 +105,10 @@ class Synthetic(Dataset):
         """The (H, W) of every image in px; nothing is drawn for it."""
         return self.size, self.size
 
-    def ground_truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
+    def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
         """The images' annotations in COCO's format, masks as compressed RLE; every image is drawn for it."""
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
+        images: list[Record] = []
+        annotations: list[Record] = []
         for index in range(len(self)) if indices is None else indices:
             image_id = self.image_ids[index]
             sample = self.sample(index, frozenset({"instances"}))
@@ -183,9 +174,8 @@ class Synthetic(Dataset):
         return float(tries[best, 0]), float(tries[best, 1])
 
 
-def _across_and_along(inside: float | Sequence[float]) -> NDArray[np.float64]:
+def _across_and_along(inside: float | tuple[float, float]) -> NDArray[np.float64]:
     both = [inside] * 2 if isinstance(inside, int | float) else inside
-    Options("data synthetic").numbers("inside", both, FROM_ZERO, count=2)
     return np.asarray(both, np.float64)
 
 
@@ -226,7 +216,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return x, y, x + w, y + h
 
 
-def _record(sample: Sample, n: int, record_id: int) -> dict[str, Any]:
+def _record(sample: Sample, n: int, record_id: int) -> Record:
     people = sample.people
     assert sample.instances is not None
     rle = coco_mask.encode(np.asfortranarray((sample.instances == n + 1).astype(np.uint8)))

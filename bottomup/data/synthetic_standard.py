@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bottomup.data.dataset import DATASETS
-from bottomup.data.synthetic import Synthetic
+from bottomup.data.synthetic import Split, Synthetic
+from bottomup.dataset import DATASETS
 
 # Frozen: a change of any number, or of what is drawn, makes another benchmark (tests/unit/data/test_synthetic.py).
 _SEED = 20171
@@ -20,9 +20,9 @@ _IMAGES = {"train": 20000, "val": 300, "test": 300}
 
 @DATASETS.register
 class SyntheticStandard(Synthetic):
-    """1 to 8 overlapping people at 256 px; splits train, val and test of 20,000, 300 and 300 images by disjoint seeds."""
+    """1 to 8 overlapping people at 256 px; ``split`` train, val and test have 20,000, 300 and 300 images by disjoint seeds."""
 
-    def __init__(self, *, split: str = "train") -> None:
+    def __init__(self, *, split: Split = "train") -> None:
         super().__init__(
             split=split,
             images=_IMAGES.get(split),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.matching import assign
@@ -18,9 +19,8 @@ from bottomup.ops.peaks import Peaks, Refinement, find_peaks, refine_peaks, touc
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.suppression import oks_nms
 from bottomup.ops.tag_maps import best_cells
-from bottomup.options import Options
+from bottomup.options import BelowOne, Count, Positive, Share, Window
 from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability, probability_grid
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
@@ -135,30 +135,24 @@ class AssociativeEmbedding(Decoder):
         self,
         task: Task,
         *,
-        max_people: int = 30,
-        window: int = 3,
-        detection_threshold: float = 0.1,
-        tag_threshold: float = 1.0,
+        max_people: Count = 30,
+        window: Window = 3,
+        detection_threshold: BelowOne = 0.1,
+        tag_threshold: Positive = 1.0,
         refine: Refinement = "log_parabola",
-        fill_threshold: float | None = None,
+        fill_threshold: BelowOne | None = None,
         fill_from: FillFrom = "peaks",
         instance_score: InstanceScore = "all",
-        nms_threshold: float | None = None,
+        nms_threshold: Annotated[Share, "OKS"] | None = None,
         shared_peaks: bool = True,
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder associative_embedding needs a skeleton; the task has none")
-        options = Options("decoder associative_embedding")
-        options.whole("max_people", max_people)
-        options.window("window", window)
-        options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
-        options.check("tag_threshold", tag_threshold, tag_threshold > 0, "positive")
-        below = fill_threshold is None or 0 <= fill_threshold < detection_threshold
-        options.check("fill_threshold", fill_threshold, below, f"null or in [0, detection_threshold), [0, {detection_threshold})")
-        options.check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
-        options.choice("refine", refine, Refinement)
-        options.choice("fill_from", fill_from, FillFrom)
-        options.choice("instance_score", instance_score, InstanceScore)
+        if fill_threshold is not None and fill_threshold >= detection_threshold:
+            raise ConfigError(
+                "decoder associative_embedding: fill_threshold should be null or in [0, detection_threshold), "
+                f"[0, {detection_threshold}), got {fill_threshold}"
+            )
         self.skeleton = task.skeleton
         self.max_people, self.window, self.refine = max_people, window, refine
         self.limits = {"max_people": max_people}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, resize
 from bottomup.masks import Masks
@@ -20,15 +21,12 @@ from bottomup.ops.sampling import sample_bilinear, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
-from bottomup.options import Options
-from bottomup.stages import DECODERS, Decoder, probability_grid
+from bottomup.options import BelowOne, Count, Formerly, FromZero, Inner, Natural, Positive, Share, Window, checked
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 Scoring = Literal["expected_oks", "hough"]
-Suppression = Literal["soft", "hard"]
 SeedPlace = Literal["centre_of_mass", "cell"]
-MaskMode = Literal["overlapping", "exclusive", "nearest"]
 
 _FAINT = 1e-6  # the least score of a found person's keypoint, for the walk places every keypoint
 _PIXELS = Grid.centred(1)
@@ -39,79 +37,150 @@ _RECOMMENDED: dict[Scoring, Thresholds] = {
     "hough": Thresholds(score=0.03, keypoint=0.3, alike=0.5),
 }
 _FOREGROUND = {"segmentation_logits | segmentation?": "B C h w"}  # of use without masks, too
-_OPTIONS = Options("decoder personlab")
+
+
+@checked("decoder personlab", within="voting")
+@dataclass(frozen=True, kw_only=True)
+class Voting:
+    """Where keypoints are: the votes of eq. 1, and those of their peaks that may seed an instance.
+
+    Votes spread over disks of ``radius``, that of the disks which the heatmap was trained on. Only cells of a probability above
+    ``threshold`` vote; None, as the paper, lets all. ``detection_threshold`` is what a seed's votes come to at least; it is the
+    highest of ``window`` x ``window`` cells. ``max_peaks`` of each keypoint, the best, may seed an instance.
+
+    What the paper leaves open: it votes on maps enlarged to the image. ``stride`` is that at which votes are cast here: None the
+    maps' own, or one that divides it, to which scores and offsets are then resized. ``seed_place`` "centre_of_mass" says where
+    between the cells a peak lies, "cell" takes its cell. Eq. 3 is read at the score map's cells: a small person's gaussian is
+    narrower than one of stride 8 or 16, so that such people score below what their votes promise: a perfect one of 60 px .75 to
+    .81 at stride 8, .92 at 4, .98 at 2, .99 at 1. (Each vote counted where it ends orders no better: of Google's weights AP falls
+    by .003.)
+    """
+
+    radius: Annotated[Positive, "input px"] = 32.0
+    threshold: Annotated[BelowOne, Formerly("vote_threshold")] | None = None
+    stride: Annotated[Count, "input px", Formerly("vote_stride")] | None = None
+    detection_threshold: BelowOne = 0.01
+    window: Window = 3
+    max_peaks: Count = 40
+    seed_place: SeedPlace = "centre_of_mass"
+
+    def cast(self, fields: Fields) -> tuple[Tensor, Grid]:
+        """The Hough score maps (B, K, h, w), by the maps' cells or finer ones, and their grid."""
+        heatmap, short, grid = fields.heatmap, fields.short, fields.grid
+        fine = grid if self.stride is None else _finer(grid, self.stride)
+        if fine != grid:
+            h, w = ((side - 1) * (grid.stride // fine.stride) + 1 for side in heatmap.shape[-2:])
+            shape = (h, w)
+            heatmap = resize(heatmap, grid, fine, shape)
+            short = resize(short.flatten(1, 2), grid, fine, shape).unflatten(1, (-1, 2))
+        return hough_votes(heatmap, short, fine, self.radius, self.threshold), fine
+
+    def seeds(self, votes: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        """Where instances may start: points (B, K, M, 2) input px and their scores (B, K, M), 0 below the threshold."""
+        peaks = find_peaks(votes, self.max_peaks, self.window)
+        cells = centre_of_mass(votes, peaks.cells) if self.seed_place == "centre_of_mass" else peaks.cells
+        return grid.to_input(cells), torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
+
+
+@checked("decoder personlab", within="suppression")
+@dataclass(frozen=True, kw_only=True)
+class Suppression:
+    """Who is left beside better instances, and with what score.
+
+    A seed within ``radius`` of the same keypoint of an instance starts no other. ``nms`` is "soft" (eq. 4: only keypoints that
+    no better instance has claimed, within the same radius, count) or "hard". ``oks`` is above what OKS to a better instance the
+    hard one drops an instance. ``instance_threshold`` is what those who are left score at least.
+    """
+
+    nms: Literal["soft", "hard"] = "soft"
+    radius: Annotated[FromZero, "input px", Formerly("nms_radius")] = 10.0
+    oks: Annotated[Share, Formerly("nms_oks")] = 0.5
+    instance_threshold: BelowOne = 0.0
+
+    def left(self, found: Instances, sigmas: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Which of instances, given best first, better ones do not explain, and the scores that are left to them, best first."""
+        if self.nms == "hard":
+            kept, scores = oks_nms(found, sigmas, self.oks).nonzero()[:, 0], found.scores
+        else:
+            scores = (found.keypoint_scores * ~claimed(found.keypoints, self.radius)).mean(1)
+            kept = scores.argsort(descending=True, stable=True)
+        kept = kept[(scores[kept] > 0) & (scores[kept] >= self.instance_threshold)]
+        return kept, scores[kept]
+
+
+@checked("decoder personlab", within="masks")
+@dataclass(frozen=True, kw_only=True)
+class InstanceMasks:
+    """Which pixels are whose: PersonLab §3.2.
+
+    A pixel of foreground, a probability of ``threshold`` or more, is in the mask of every instance whose keypoints its long
+    offsets hit within ``distance`` of the instance's size (eq. 6; None: any distance). ``mode`` "overlapping" is the paper's,
+    "exclusive" leaves it to the best-scored of these instances, "nearest" to the nearest one, however low its score (so raise
+    ``suppression.instance_threshold``), as BodyPix; None makes none.
+    """
+
+    mode: Annotated[Literal["overlapping", "exclusive", "nearest"], Formerly("masks")] | None = "overlapping"
+    threshold: Annotated[Inner, Formerly("mask_threshold")] = 0.5
+    distance: Annotated[Positive, "sizes of the instance", Formerly("mask_distance")] | None = 0.25
+
+    def __post_init__(self) -> None:
+        if self.mode == "exclusive" and self.distance is None:
+            raise ConfigError(
+                "decoder personlab: masks.distance should be a number where masks.mode is exclusive: the best instance would have "
+                "all; got None"
+            )
+
+    def levels(self, foreground: Tensor, distance: Tensor) -> Tensor:
+        """(P, h, w) in [-1, 1], above 0 inside an instance, of foreground (h, w) and distance (P, h, w)."""
+        level = foreground_level(foreground, self.threshold).expand_as(distance)
+        if self.distance is not None:
+            level = torch.minimum(level, 1 - distance / self.distance)
+        if self.mode == "exclusive":
+            level = left_by_better(level)
+        elif self.mode == "nearest":
+            level = torch.minimum(level, nearer_than_others(distance))
+        return level.clamp(-1, 1)
 
 
 @DECODERS.register
 class Personlab(Decoder):
     """Greedy decoding of Hough votes along mid-range offsets, PersonLab §3.1.
 
-    Cells vote by their short offsets (eq. 1, disks of ``radius`` input px); every local maximum of at least
-    ``detection_threshold`` among ``window`` x ``window`` cells may seed an instance, the best first, unless it lies within
-    ``nms_radius`` input px of the same keypoint of one found before, or in the padding. A seed grows along the mid offsets, which
-    are read refined (eq. 2). ``scoring`` is "expected_oks" (eq. 3) or "hough"; ``nms`` is "soft" (eq. 4: only keypoints that no
-    better instance has claimed count) or "hard" (an OKS above ``nms_oks`` to a better one drops). Seeds end with the
-    ``max_people``-th instance, as in Google's code; those that score below ``instance_threshold`` are dropped. Every instance has
-    all keypoints, however faint.
+    Cells vote by their short offsets and peaks of the votes may seed an instance, the best first (``voting``), unless it lies
+    near the same keypoint of one found before (``suppression``), or in the padding. A seed grows along the mid offsets, which
+    are read refined (eq. 2). ``scoring`` is by "expected_oks" (eq. 3) or by the "hough" votes. Seeds end with the
+    ``max_people``-th instance, as in Google's code. Every instance has all keypoints, however faint.
 
-    Where the model has segmentation and long offsets, a pixel of foreground, a probability of ``mask_threshold`` or more, is in
-    the mask of every instance whose keypoints its long offsets hit within ``mask_distance`` of the instance's size (eq. 6;
-    None: any distance). ``masks`` "overlapping" is the paper's, "exclusive" leaves it to the best-scored of these instances,
-    "nearest" to the nearest one, however low its score (so raise ``instance_threshold``), as BodyPix; None makes none. The
-    segmentation of the image is kept in any case.
+    Where the model has segmentation and long offsets, ``masks`` says which pixels are whose (§3.2). The segmentation of the image
+    is kept in any case.
 
     Where eqs 3 and 6 divide by an instance's size, it is ``smallest`` input px or more, which the paper leaves out.
 
     Beyond the paper: ``refine`` times each keypoint of an instance moves on by the short offset there, as eq. 2 refines offsets.
 
-    All seeds, ``max_peaks`` of each keypoint, are walked at once; only the rejection is one after the other.
-
-    What the paper leaves open: it votes on maps enlarged to the image; here at the maps' own stride, or at ``vote_stride``
-    input px where that divides it, to which scores and offsets are then resized. ``seed_place`` "centre_of_mass" says where
-    between the cells a peak lies, "cell" takes its cell. With ``vote_threshold`` only cells of a higher probability vote;
-    None, as the paper, lets all. Eq. 3 is read at the score map's cells: a small person's gaussian is narrower than one of stride
-    8 or 16, so that such people score below what their votes promise: a perfect one of 60 px .75 to .81 at stride 8, .92 at 4,
-    .98 at 2, .99 at 1. (Each vote counted where it ends orders no better: of
-    Google's weights AP falls by .003.)
+    All seeds are walked at once; only the rejection is one after the other.
     """
 
     def __init__(
         self,
         task: Task,
         *,
-        max_people: int = 20,
-        refine: int = 0,
-        radius: float = 32.0,
-        nms_radius: float = 10.0,
-        detection_threshold: float = 0.01,
-        window: int = 3,
-        max_peaks: int = 40,
-        vote_threshold: float | None = None,
-        vote_stride: int | None = None,
-        seed_place: SeedPlace = "centre_of_mass",
+        max_people: Count = 20,
+        refine: Natural = 0,
         scoring: Scoring = "expected_oks",
-        nms: Suppression = "soft",
-        nms_oks: float = 0.5,
-        instance_threshold: float = 0.0,
-        smallest: float = 10.0,
-        masks: MaskMode | None = "overlapping",
-        mask_threshold: float = 0.5,
-        mask_distance: float | None = 0.25,
+        smallest: Annotated[Positive, "input px"] = 10.0,
+        voting: Voting = Voting(),
+        suppression: Suppression = Suppression(),
+        masks: InstanceMasks = InstanceMasks(),
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder personlab walks the skeleton's tree; this task has none")
-        _OPTIONS.whole("max_people", max_people)
-        _OPTIONS.whole("refine", refine, least=0)
-        _OPTIONS.choice("scoring", scoring, Scoring)
-        _OPTIONS.check("smallest", smallest, smallest > 0, "positive input px")
         self.skeleton, self.plan = task.skeleton, strides(task.skeleton)
         self.max_people, self.refine, self.scoring, self.smallest = max_people, refine, scoring, smallest
-        self.limits = {"max_people": max_people, "max_peaks": max_peaks}
-        self.voting = _Voting(radius, vote_threshold, vote_stride, detection_threshold, window, max_peaks, seed_place)
-        self.suppression = _Suppression(nms, nms_radius, nms_oks, instance_threshold)
+        self.limits = {"max_people": max_people, "voting.max_peaks": voting.max_peaks}
+        self.voting, self.suppression, self.masks = voting, suppression, masks
         self.recommended = _RECOMMENDED[scoring]
-        self.masks = _InstanceMasks(masks, mask_threshold, mask_distance)
-        self.requires = FIELDS | _FOREGROUND | (MASK_FIELDS if masks else {})
+        self.requires = FIELDS | _FOREGROUND | (MASK_FIELDS if masks.mode else {})
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``points`` (B, P, K, 2) input px, ``scores`` and ``presence`` (B, P, K) in [0, 1] of P = ``max_people`` instances.
@@ -128,7 +197,7 @@ class Personlab(Decoder):
             return points + sample_channels(fields.mid, edges, fields.grid.to_cells(points))
 
         poses = walk(seeds, self.plan, step)
-        points, _, found = select_seeds(poses, seed_scores, self.suppression.nms_radius, self.max_people)
+        points, _, found = select_seeds(poses, seed_scores, self.suppression.radius, self.max_people)
         for _ in range(self.refine):
             points = points + _read(fields.short, points, fields.grid)
         there = (found > 0)[..., None]
@@ -143,7 +212,7 @@ class Personlab(Decoder):
 
     def _masks(self, points: Tensor, presence: Tensor, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """The foreground, and what masks are made of: eq. 6; each where the model has it."""
-        fields = read_mask_fields(outputs, frame, self.skeleton) if self.masks.masks else None
+        fields = read_mask_fields(outputs, frame, self.skeleton) if self.masks.mode else None
         if fields is None:
             foreground = read_foreground(outputs)
             return {} if foreground is None else {"foreground": foreground}
@@ -181,101 +250,6 @@ class Personlab(Decoder):
         return Prediction(found, frame.size, resize(foreground[None, None], grid, _PIXELS, frame.size)[0, 0])
 
 
-@dataclass(frozen=True)
-class _Voting:
-    """Where keypoints are: the votes of eq. 1, and those of their peaks that may seed an instance."""
-
-    radius: float
-    vote_threshold: float | None
-    vote_stride: int | None
-    detection_threshold: float
-    window: int
-    max_peaks: int
-    seed_place: SeedPlace
-
-    def __post_init__(self) -> None:
-        least, stride = self.vote_threshold, self.vote_stride
-        _OPTIONS.check("radius", self.radius, self.radius > 0, "positive input px")
-        _OPTIONS.check("vote_threshold", least, least is None or 0 <= least < 1, "null or in [0, 1)")
-        _OPTIONS.check("vote_stride", stride, stride is None or stride >= 1, "null or whole input px, at least 1")
-        _OPTIONS.check("detection_threshold", self.detection_threshold, 0 <= self.detection_threshold < 1, "in [0, 1)")
-        _OPTIONS.window("window", self.window)
-        _OPTIONS.whole("max_peaks", self.max_peaks)
-        _OPTIONS.choice("seed_place", self.seed_place, SeedPlace)
-
-    def cast(self, fields: Fields) -> tuple[Tensor, Grid]:
-        """The Hough score maps (B, K, h, w), by the maps' cells or finer ones, and their grid."""
-        heatmap, short, grid = fields.heatmap, fields.short, fields.grid
-        fine = grid if self.vote_stride is None else _finer(grid, self.vote_stride)
-        if fine != grid:
-            h, w = ((side - 1) * (grid.stride // fine.stride) + 1 for side in heatmap.shape[-2:])
-            shape = (h, w)
-            heatmap = resize(heatmap, grid, fine, shape)
-            short = resize(short.flatten(1, 2), grid, fine, shape).unflatten(1, (-1, 2))
-        return hough_votes(heatmap, short, fine, self.radius, self.vote_threshold), fine
-
-    def seeds(self, votes: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-        """Where instances may start: points (B, K, M, 2) input px and their scores (B, K, M), 0 below the threshold."""
-        peaks = find_peaks(votes, self.max_peaks, self.window)
-        cells = centre_of_mass(votes, peaks.cells) if self.seed_place == "centre_of_mass" else peaks.cells
-        return grid.to_input(cells), torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
-
-
-@dataclass(frozen=True)
-class _Suppression:
-    """Who is left beside better instances, and with what score: eq. 4, or hard OKS-NMS."""
-
-    nms: Suppression
-    nms_radius: float
-    nms_oks: float
-    instance_threshold: float
-
-    def __post_init__(self) -> None:
-        _OPTIONS.choice("nms", self.nms, Suppression)
-        _OPTIONS.check("nms_radius", self.nms_radius, self.nms_radius >= 0, "input px, from 0")
-        _OPTIONS.check("nms_oks", self.nms_oks, 0 < self.nms_oks <= 1, "in (0, 1]")
-        _OPTIONS.check("instance_threshold", self.instance_threshold, 0 <= self.instance_threshold < 1, "in [0, 1)")
-
-    def left(self, found: Instances, sigmas: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Which of instances, given best first, better ones do not explain, and the scores that are left to them, best first."""
-        if self.nms == "hard":
-            kept, scores = oks_nms(found, sigmas, self.nms_oks).nonzero()[:, 0], found.scores
-        else:
-            scores = (found.keypoint_scores * ~claimed(found.keypoints, self.nms_radius)).mean(1)
-            kept = scores.argsort(descending=True, stable=True)
-        kept = kept[(scores[kept] > 0) & (scores[kept] >= self.instance_threshold)]
-        return kept, scores[kept]
-
-
-@dataclass(frozen=True)
-class _InstanceMasks:
-    """Which pixels are whose: §3.2."""
-
-    masks: MaskMode | None
-    mask_threshold: float
-    mask_distance: float | None
-
-    def __post_init__(self) -> None:
-        if self.masks is not None:
-            _OPTIONS.choice("masks", self.masks, MaskMode)
-        reach = self.mask_distance
-        _OPTIONS.check("mask_threshold", self.mask_threshold, 0 < self.mask_threshold < 1, "in (0, 1)")
-        _OPTIONS.check("mask_distance", reach, reach is None or reach > 0, "null or positive")
-        everything = self.masks == "exclusive" and reach is None
-        _OPTIONS.check("mask_distance", reach, not everything, "a number with masks=exclusive: the best instance would have all")
-
-    def levels(self, foreground: Tensor, distance: Tensor) -> Tensor:
-        """(P, h, w) in [-1, 1], above 0 inside an instance, of foreground (h, w) and distance (P, h, w)."""
-        level = foreground_level(foreground, self.mask_threshold).expand_as(distance)
-        if self.mask_distance is not None:
-            level = torch.minimum(level, 1 - distance / self.mask_distance)
-        if self.masks == "exclusive":
-            level = left_by_better(level)
-        elif self.masks == "nearest":
-            level = torch.minimum(level, nearer_than_others(distance))
-        return level.clamp(-1, 1)
-
-
 def _read(maps: Tensor, points: Tensor, grid: Grid) -> Tensor:
     """What each keypoint's map (B, K, h, w) has at instances' points (B, P, K, 2), input px: (B, P, K); (B, K, D, h, w): with D."""
     return sample_bilinear(maps, grid.to_cells(points.transpose(1, 2))).transpose(1, 2)
@@ -284,5 +258,5 @@ def _read(maps: Tensor, points: Tensor, grid: Grid) -> Tensor:
 def _finer(grid: Grid, stride: int) -> Grid:
     """The grid of ``stride`` whose first cell lies where that of ``grid`` does; ConfigError where it does not divide."""
     if grid.stride % stride:
-        raise ConfigError(f"decoder personlab: vote_stride {stride} should divide the maps' stride, {grid.stride}")
+        raise ConfigError(f"decoder personlab: voting.stride {stride} should divide the maps' stride, {grid.stride}")
     return Grid(stride, grid.origin)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content
 from bottomup.ops.fields import FIELDS, read_fields
@@ -13,8 +16,7 @@ from bottomup.ops.sampling import gather_maps, sample_channels
 from bottomup.ops.seeds import select_seeds
 from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
-from bottomup.options import Options
-from bottomup.stages import DECODERS, Decoder
+from bottomup.options import BelowOne, Count, FromZero, Natural
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
@@ -25,12 +27,12 @@ _WINDOW = 3  # cells: a local maximum of radius 1
 class Posenet(Decoder):
     """Peaks of the heatmap itself, grown along raw mid offsets read at the nearest cells; tfjs-models/posenet, multi_pose.
 
-    A peak of at least ``detection_threshold`` stands where its cell's short offset points. The best seeds an instance unless it
-    lies within ``nms_radius`` input px of the same keypoint of one before, or in the padding. Each step of the walk goes by the
-    mid offset of the nearest cell, then ``refine`` times to where the short offset of the nearest cell points. A keypoint's score
-    is the heatmap's at its nearest cell, an instance's the mean over all keypoints of those that no instance before it has
-    claimed.
-    A head that refines the mid offsets, too, is refused when the model is composed: ``heads.mid_offsets.refine=0``.
+    ``max_people`` of an image are found, the best. A peak of at least ``detection_threshold`` stands where its cell's short offset
+    points. The best seeds an instance unless it lies within ``nms_radius`` input px of the same keypoint of one before, or in the
+    padding. Each step of the walk goes by the mid offset of the nearest cell, then ``refine`` times to where the short offset of
+    the nearest cell points. A keypoint's score is the heatmap's at its nearest cell, an instance's the mean over all keypoints of
+    those that no instance before it has claimed. A head that refines the mid offsets, too, is refused when the model is composed:
+    ``heads.mid_offsets.refine=0``.
 
     Deviates from Google's: of tied neighbours one is a peak, not both; at most ``max_peaks`` of each keypoint.
     """
@@ -42,20 +44,14 @@ class Posenet(Decoder):
         self,
         task: Task,
         *,
-        max_people: int = 20,
-        detection_threshold: float = 0.5,
-        nms_radius: float = 20.0,
-        refine: int = 2,
-        max_peaks: int = 40,
+        max_people: Count = 20,
+        detection_threshold: BelowOne = 0.5,
+        nms_radius: Annotated[FromZero, "input px"] = 20.0,
+        refine: Natural = 2,
+        max_peaks: Count = 40,
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("decoder posenet walks the skeleton's tree; this task has none")
-        options = Options("decoder posenet")
-        options.whole("max_people", max_people)
-        options.whole("max_peaks", max_peaks)
-        options.whole("refine", refine, least=0)
-        options.check("nms_radius", nms_radius, nms_radius >= 0, "input px, from 0")
-        options.check("detection_threshold", detection_threshold, 0 <= detection_threshold < 1, "in [0, 1)")
         self.skeleton = task.skeleton
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from bottomup.contracts import DECODERS, Decoder, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, resize
 from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
 from bottomup.ops.suppression import oks_nms
-from bottomup.options import Options
+from bottomup.options import FromZero, Share, Window
 from bottomup.shapes import check_shape
-from bottomup.stages import DECODERS, Decoder, probability_grid
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
@@ -41,7 +41,7 @@ _RECOMMENDED: dict[Score, Thresholds] = {
 class Prn(Decoder):
     """For each keypoint, candidates and people are matched by the network's activation about the candidate.
 
-    A pair's value is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times the candidate's
+    A pair's ``value`` is the sum of the activation over ``window`` x ``window`` crop cells about the candidate, times its
     score ("candidate", the authors' code), times the box's too ("candidate_and_box", the default: boxes of nobody take no
     keypoints from people). With ``assignment`` "one_to_one" the matches of an image have the greatest total value and no two
     people share a candidate; "independent" gives each person the best. Candidates more than ``margin`` of the box's sides
@@ -63,26 +63,17 @@ class Prn(Decoder):
         self,
         task: Task,
         *,
-        window: int = 15,
-        margin: float = 0.21,
+        window: Window = 15,
+        margin: FromZero = 0.21,
         assignment: Assignment = "one_to_one",
         value: Value = "candidate_and_box",
         missing: Missing = "maximum",
         score: Score = "keypoints_and_box",
         unposed: Unposed = "drop",
-        nms_threshold: float | None = None,
+        nms_threshold: Share | None = None,
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder prn needs a skeleton; the task has none")
-        options = Options("decoder prn")
-        options.window("window", window)
-        options.check("margin", margin, margin >= 0, "a fraction of the box's sides, from 0")
-        options.choice("assignment", assignment, Assignment)
-        options.choice("value", value, Value)
-        options.choice("missing", missing, Missing)
-        options.choice("score", score, Score)
-        options.choice("unposed", unposed, Unposed)
-        options.check("nms_threshold", nms_threshold, nms_threshold is None or 0 < nms_threshold <= 1, "null or in (0, 1]")
         self.skeleton = task.skeleton
         self.window, self.margin, self.assignment, self.value, self.missing = window, margin, assignment, value, missing
         self.score, self.unposed, self.nms_threshold = score, unposed, nms_threshold

@@ -14,7 +14,7 @@ _PATIENCE = (200, 1000)  # steps, of short runs half; the tags of people who com
 class FigureWatch:
     """Warns, once, of a figure that has stayed below what its head says it must reach (``Head.least``).
 
-    It is told of the figures of every step that is reported. A figure that has reached it once is not watched any more.
+    Call it with the figures of every step that is reported. A figure that has reached it once is not watched any more.
     """
 
     def __init__(self, model: PoseModel, steps: int) -> None:
@@ -31,5 +31,5 @@ class FigureWatch:
                 del self.least[name]
             elif figure < least.value and step - self._since.setdefault(name, step) >= self.patience:
                 del self.least[name]
-                told = f"{name} is {figure:.2g} at step {step} and has been below {least.value:g} all along: {least.advice}"
-                warnings.warn(told, BottomupWarning, stacklevel=2)
+                message = f"{name} is {figure:.2g} at step {step} and has been below {least.value:g} all along: {least.advice}"
+                warnings.warn(message, BottomupWarning, stacklevel=2)

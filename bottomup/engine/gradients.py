@@ -34,13 +34,13 @@ def features_of(backbone: nn.Module) -> Iterator[list[Tensor]]:
 def gradient_shares(losses: Mapping[str, Tensor], features: list[Tensor]) -> dict[str, Tensor]:
     """Each head's share of the gradient that enters the backbone: its norm over the sum of all heads' norms, a scalar each.
 
-    ``losses`` are the heads' weighted losses (B,). One backward pass a head, through heads and necks alone. Heads that teach the
-    features nothing have none; empty where no two meet there.
+    ``losses`` are the heads' weighted losses (B,). One backward pass a head, through heads and necks alone. Heads that give the
+    features no gradient have none; empty where no two meet there.
     """
     shared = [maps for maps in features if maps.requires_grad]
-    taught = {name: loss for name, loss in losses.items() if loss.requires_grad} if shared else {}
-    found = {name: torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True) for name, loss in taught.items()}
-    norms = {name: _norm(gradients) for name, gradients in found.items() if any(own is not None for own in gradients)}
+    own = {name: loss for name, loss in losses.items() if loss.requires_grad} if shared else {}
+    found = {name: torch.autograd.grad(loss.mean(), shared, retain_graph=True, allow_unused=True) for name, loss in own.items()}
+    norms = {name: _norm(gradients) for name, gradients in found.items() if any(part is not None for part in gradients)}
     if len(norms) < 2:
         return {}
     total = torch.stack(list(norms.values())).sum()

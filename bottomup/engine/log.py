@@ -1,4 +1,4 @@
-"""What a run tells: one JSON line an entry, TensorBoard, a progress bar."""
+"""What a run tells: one JSON line an entry, TensorBoard, a progress bar or, where no terminal is, lines."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bottomup.paths import write_text
+
 
 class Log:
     """Writes ``log.jsonl`` and TensorBoard events to a folder; entries past ``step`` of an interrupted run are dropped."""
 
     def __init__(self, folder: Path, step: int, steps: int, tensorboard: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.steps = steps
         self.path = folder / "log.jsonl"
         _truncate(self.path, step)
         self.writer: Any = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # imported late: it takes a second
 
-            self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+            self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         self.bar = tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True, disable=None, file=sys.stderr)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -42,11 +45,14 @@ class Log:
             for name, picture in pictures.items():
                 self.writer.add_image(name, picture, step, dataformats="HWC")
 
-    def advance(self, images_per_second: float, loss: float | None) -> None:
-        """Move the bar by one step."""
+    def advance(self, step: int, images_per_second: float, loss: float | None) -> None:
+        """Move the bar by one step; where there is no terminal to draw it on, a step whose loss is told is a line."""
         text = f"{images_per_second:.1f} images/s" + ("" if loss is None else f", loss {loss:.4g}")
-        self.bar.set_postfix_str(text, refresh=False)
-        self.bar.update()
+        if not self.bar.disable:
+            self.bar.set_postfix_str(text, refresh=False)
+            self.bar.update()
+        elif loss is not None:
+            self.say(f"step {step} of {self.steps}: {text}")
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -62,7 +68,7 @@ class Log:
 def _truncate(path: Path, step: int) -> None:
     if path.exists():
         lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-        path.write_text("".join(line + "\n" for line in lines))
+        write_text(path, "".join(line + "\n" for line in lines))
 
 
 def _step_of(line: str) -> float:

@@ -28,28 +28,15 @@ class Losses:
 def forward_losses(
     model: PoseModel, batch: Batch, given: Collection[str], precision: torch.dtype, call: nn.Module | None = None
 ) -> Losses:
-    """Run a model on a batch that lies on its device, heads of ``given`` by their ideal outputs, and judge what comes out.
+    """Run a model on a batch that lies on its device, and judge what comes out; heads of ``given`` give their ``Head.teaching``.
 
     ``call`` is the model as it is called, compiled or wrapped for several ranks, where that is not ``model`` itself.
     """
     device = batch.keypoints.device
-    ideal = _lessons(model, batch, given) if given else None
+    teaching = model.teaching(batch, given) if given else None
     with torch.autocast(device.type, precision, enabled=precision is not torch.float32):
-        outputs = (model if call is None else call)(batch.images, given=ideal, stages="all")
+        outputs = (model if call is None else call)(batch.images, given=teaching, stages="all")
     return compute_losses(model, outputs, batch)
-
-
-def _lessons(model: PoseModel, batch: Batch, given: Collection[str]) -> Outputs:
-    """What training is given for these heads, also where a loss is measured in evaluation mode."""
-    heads = [model.stack(name).last for name in given]
-    modes = [head.training for head in heads]
-    try:
-        for head in heads:
-            head.train()
-        return model.ideal(batch, given)
-    finally:
-        for head, mode in zip(heads, modes, strict=True):
-            head.train(mode)
 
 
 def mean_figures(parts: Sequence[Losses]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,15 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from bottomup.errors import CheckpointError, ConfigError
-from bottomup.options import BelowOne, Fraction, FromZero, Natural, Positive, Share, check_value, check_values, resolved
-from bottomup.registry import unknown
+from bottomup.options import BelowOne, Fraction, FromZero, Natural, Positive, Share, check_values, checked, resolved
 
-_OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+LEARNING_RATE = 2e-4  # where none is said
+
+Optimiser = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "step", "cosine", "plateau"]
+Average = Literal["ema", "polyak"]
+
+_OPTIMISERS: dict[Optimiser, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -30,27 +35,25 @@ _BOUNDED: dict[str, Any] = {  # of torch's options, which torch bounds some of
     "eps": Positive,
 }
 _NOT_OFFERED = ("params", "lr", "maximize")  # the last would turn the gradient round
-_SCHEDULES = ("constant", "step", "cosine", "plateau")
-_AVERAGES = ("ema", "polyak")
 _Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
+@checked("engine.optimiser")
 def make_optimiser(
     model: nn.Module,
     *,
-    name: str = "adam",
-    lr: Positive = 2e-4,
-    groups: Mapping[str, Mapping[str, Any]] | None = None,
+    name: Optimiser = "adam",
+    lr: Positive = LEARNING_RATE,
+    groups: Mapping[str, Mapping[str, object]] | None = None,
     **options: Any,
 ) -> torch.optim.Optimizer:
-    """An optimiser ("sgd", "adam", "adamw") over all trainable parameters.
+    """An optimiser over all trainable parameters.
 
+    ``name`` is torch's, ``lr`` the learning rate, which a schedule multiplies.
     ``groups`` maps prefixes of parameter names to their own ``lr_scale``, ``weight_decay`` or other options of the optimiser,
-    e.g. ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused``
+    such as ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused``
     kernels, the default here, take a third of the time of its loops on a CPU too. ConfigError for what does not fit.
     """
-    if name not in _OPTIMISERS:
-        raise ConfigError(unknown("optimiser", name, list(_OPTIMISERS)))
     groups = groups or {}
     known = _options_of(_OPTIMISERS[name])
     check_values("engine.optimiser", options, known, extra=("name", "lr", "groups"))
@@ -73,6 +76,12 @@ def make_optimiser(
         raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
 
 
+def optimiser_options(name: str) -> set[str] | None:
+    """What ``engine.optimiser`` may hold where ``name`` is its optimiser; None where there is no such."""
+    found = [_options_of(optimiser) for known, optimiser in _OPTIMISERS.items() if known == name]
+    return {"name", "lr", "groups", *found[0]} if found else None
+
+
 def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
     """The options of one of torch's optimisers, all but the rate, with their annotations."""
     hints = resolved(optimiser.__init__)
@@ -80,18 +89,16 @@ def _options_of(optimiser: type[torch.optim.Optimizer]) -> dict[str, Any]:
     return {name: _BOUNDED.get(name, hints.get(name, Any)) for name in names if name not in _NOT_OFFERED}
 
 
-def _group(prefix: str, groups: Mapping[str, Mapping[str, Any]], lr: float) -> dict[str, Any]:
-    settings = dict(groups.get(prefix, {}))
-    return {"lr": lr * settings.pop("lr_scale", 1.0), **settings}
+def _group(prefix: str, groups: Mapping[str, Mapping[str, object]], lr: float) -> dict[str, Any]:
+    own = dict(groups.get(prefix, {}))
+    scale = own.pop("lr_scale", 1.0)
+    assert isinstance(scale, int | float)  # checked
+    return {"lr": lr * scale, **own}
 
 
 @dataclass
 class Factor:
-    """The learning rate's factor at a step: plain fields, so that a checkpoint holds it.
-
-    "constant"; "step": times ``gamma`` at each of ``milestones`` (steps); "cosine": to ``floor`` at ``steps``; "plateau":
-    times ``gamma`` where ``patience`` validations brought nothing better. The first ``warmup`` steps rise linearly.
-    """
+    """The learning rate's factor at a step, as ``make_schedule`` says: plain fields, so that a checkpoint holds it."""
 
     name: str = "constant"
     steps: int = 0
@@ -128,20 +135,24 @@ class Factor:
         self.best, self.waited = -math.inf, 0
 
 
+@checked("engine.schedule")
 def make_schedule(
     optimiser: torch.optim.Optimizer,
     steps: int,
     *,
-    name: str = "constant",
-    warmup: Natural = 0,
-    milestones: Sequence[Natural] = (),
+    name: Schedule = "constant",
+    warmup: Annotated[Natural, "steps"] = 0,
+    milestones: Annotated[Sequence[Natural], "steps"] = (),
     gamma: Share = 0.1,
     floor: Fraction = 0.0,
-    patience: Natural = 3,
+    patience: Annotated[Natural, "validations"] = 3,
 ) -> tuple[LambdaLR, Factor]:
-    """A learning-rate schedule over ``steps`` steps; options as in Factor."""
-    if name not in _SCHEDULES:
-        raise ConfigError(unknown("schedule", name, list(_SCHEDULES)))
+    """A learning-rate schedule over ``steps`` steps, by factors on the rate.
+
+    ``name`` "constant" changes nothing; "step" multiplies by ``gamma`` at each of the ``milestones``; "cosine" comes down to
+    ``floor`` at the end; "plateau" multiplies by ``gamma`` where ``patience`` validations brought nothing better. ``warmup`` is how
+    many of the first steps rise linearly.
+    """
     factor = Factor(name, steps, warmup, [int(milestone) for milestone in milestones], gamma, floor, patience)
     return LambdaLR(optimiser, factor), factor
 
@@ -204,15 +215,15 @@ def set_rates(schedule: LambdaLR, factor: Factor) -> None:
     schedule._last_lr = rates
 
 
-def make_average(model: nn.Module, *, name: str, decay: BelowOne = 0.999) -> AveragedModel:
-    """An average of the weights and float buffers: "ema" with ``decay``, or "polyak", all with equal weights.
+@checked("engine.average")
+def make_average(model: nn.Module, *, name: Average, decay: BelowOne = 0.999) -> AveragedModel:
+    """An average of the weights and float buffers.
+
+    ``name`` "ema" forgets by ``decay`` a step, "polyak" weighs all alike.
 
     The first of n averaged steps forget faster, by at most (1 + n) / (10 + n) as in TensorFlow: else a short run's average
     would be that of its first, untrained weights.
     """
-    if name not in _AVERAGES:
-        raise ConfigError(unknown("average", name, list(_AVERAGES)))
-    check_value("engine.average.decay", decay, BelowOne)
     average = AveragedModel(model, multi_avg_fn=_warmed_up(decay) if name == "ema" else None, use_buffers=True)
     return average.requires_grad_(False)
 

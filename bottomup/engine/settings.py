@@ -3,61 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bottomup.engine.objective import LOSS
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule
+from bottomup.engine.optim import LEARNING_RATE, make_average, make_optimiser, make_schedule
 from bottomup.errors import ConfigError
-from bottomup.options import Count, Natural, Positive, check_options
-from bottomup.registry import unknown
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from bottomup.options import Count, Natural, Positive, check_options, checked, made
+from bottomup.precision import Precision
 
 
+@checked("engine")
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a model is trained; ``batch_size`` counts the images of one step over all ranks and accumulation steps.
 
-    ``accumulate`` cuts a rank's share of a step into micro-batches. ``average_from`` is the step from which weights are
-    averaged. Intervals are in steps; 0 switches off. ConfigError for what does not fit.
+    ``steps`` of the optimiser are taken. ``accumulate`` cuts a rank's share of a step into micro-batches. ``precision`` is the
+    number format that the network runs in; ``channels_last`` is the memory layout in which convolutions are fastest; ``compile``
+    lets torch compile the model. ``clip`` is what the gradient's norm is cut to. ``optimiser``, ``schedule`` and ``average`` hold
+    options of their own; ``average_from`` is the step from which weights are averaged. ``validate_every``, ``checkpoint_every``
+    and ``log_every`` say how often the model is judged, is saved, and its losses are written; 0 is never. ``tensorboard`` writes
+    them for TensorBoard, too. ``best`` names the validation figure that chooses best.pt: of losses the least, of all others the
+    greatest. ConfigError for what does not fit.
     """
 
     steps: Count
-    batch_size: Count
+    batch_size: Annotated[Count, "images"]
     accumulate: Count = 1
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False
-    clip: Positive | None = None  # of the gradient's norm
-    optimiser: Mapping[str, Any] = field(default_factory=dict)
-    schedule: Mapping[str, Any] = field(default_factory=dict)
-    average: Mapping[str, Any] | None = None
-    average_from: Natural = 0
-    validate_every: Natural = 0
-    checkpoint_every: Natural = 1000
-    log_every: Natural = 20
+    clip: Positive | None = None
+    optimiser: Mapping[str, object] = field(default_factory=dict)
+    schedule: Mapping[str, object] = field(default_factory=dict)
+    average: Mapping[str, object] | None = None
+    average_from: Annotated[Natural, "steps"] = 0
+    validate_every: Annotated[Natural, "steps"] = 0
+    checkpoint_every: Annotated[Natural, "steps"] = 1000
+    log_every: Annotated[Natural, "steps"] = 20
     tensorboard: bool = True
-    best: str = "AP"  # the validation figure that chooses best.pt: of losses the least, of all others the greatest
+    best: str = "AP"
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
+    def of(cls, options: Mapping[str, object]) -> Self:
         """Settings from a configuration; ConfigError for a misspelt option."""
         check_options("engine", cls, options)
-        return cls(**options)
+        return made(cls, options=options)
 
     def __post_init__(self) -> None:
-        check_options("engine", type(self), vars(self))
-        if self.precision not in PRECISIONS:
-            raise ConfigError("engine: " + unknown("precision", self.precision, list(PRECISIONS)))
         check_options("engine.optimiser", make_optimiser, self.optimiser)
         check_options("engine.schedule", make_schedule, self.schedule)
         if self.average is not None:
             check_options("engine.average", make_average, self.average)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, which the schedule multiplies."""
+        rate = self.optimiser.get("lr", LEARNING_RATE)
+        assert isinstance(rate, int | float)  # checked
+        return rate
+
+    def at_rate(self, rate: float) -> Self:
+        """The same at another learning rate."""
+        return replace(self, optimiser={**self.optimiser, "lr": rate})
 
     @property
     def best_is_least(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bottomup.engine.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
+from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.figures import FigureWatch
 from bottomup.engine.gradients import features_of, gradient_shares
@@ -21,10 +21,12 @@ from bottomup.engine.interruption import Interruption, LossWatch, check_weights
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
-from bottomup.engine.settings import PRECISIONS, Settings, Validation
+from bottomup.engine.settings import Settings, Validation
 from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
+from bottomup.options import made
 from bottomup.paths import path_of
+from bottomup.precision import PRECISIONS
 from bottomup.registry import unknown
 from bottomup.types import Batch
 
@@ -44,7 +46,7 @@ class Trainer:
         settings: Settings,
         output: str | Path,
         *,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, object] | None = None,
         validate: Callable[[PoseModel], Validation] | None = None,
         given: tuple[str, ...] = (),
         ranks: Ranks | None = None,
@@ -59,9 +61,9 @@ class Trainer:
         if settings.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.settings.micro_batch(self.ranks.world)  # refuses what does not divide
-        self.optimiser = make_optimiser(self.model, **settings.optimiser)
-        self.schedule, self.factor = make_schedule(self.optimiser, settings.steps, **settings.schedule)
-        self.average = make_average(self.model, **settings.average) if settings.average else None
+        self.optimiser = made(make_optimiser, self.model, options=settings.optimiser)
+        self.schedule, self.factor = made(make_schedule, self.optimiser, settings.steps, options=settings.schedule)
+        self.average = made(make_average, self.model, options=settings.average) if settings.average else None
         self.scaler = torch.amp.GradScaler(self.ranks.device.type, enabled=settings.precision == "fp16")
         self.step = 0
         self.best: float | None = None
@@ -161,8 +163,8 @@ class Trainer:
         with features_of(backbone) as features:
             losses = forward_losses(self.model, batch, self.given, precision, self.forward)
         shares = gradient_shares(losses.heads, features)
-        told = {f"{name}/gradient_share": share.expand(len(batch)) for name, share in shares.items()}
-        return replace(losses, metrics=losses.metrics | told)
+        figures = {f"{name}/gradient_share": share.expand(len(batch)) for name, share in shares.items()}
+        return replace(losses, metrics=losses.metrics | figures)
 
     def _report(self, parts: list[Losses], began: float, log: Log | None) -> None:
         reported = self._reported(self.step)
@@ -171,7 +173,7 @@ class Trainer:
         if reported:
             figures = self._figures(parts) | {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate}
         if log is not None:
-            log.advance(rate, figures["loss"] if figures else None)
+            log.advance(self.step, rate, figures["loss"] if figures else None)
             if figures:
                 log.scalars(self.step, figures)
                 self.figures(self.step, figures)
@@ -230,12 +232,12 @@ class Trainer:
             log.scalars(self.step, {f"val/{name}": value for name, value in found.metrics.items()})
             log.pictures(self.step, found.pictures)
             log.say(f"step {self.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in list(found.metrics.items())[:6]))
-            self._heed(found.metrics)
+            self._keep_best(found.metrics)
             if self.on_validate:
                 self.on_validate(self, found.metrics)
         self._share_plateau()
 
-    def _heed(self, metrics: Mapping[str, float]) -> None:
+    def _keep_best(self, metrics: Mapping[str, float]) -> None:
         """Keep the weights of the best figure so far, and let the schedule know of it."""
         if self.settings.best not in metrics:
             raise ConfigError("engine.best: " + unknown("figure of this validation", self.settings.best, list(metrics)))
@@ -246,7 +248,7 @@ class Trainer:
         self.factor.observe(sign * figure)
 
     def _share_plateau(self) -> None:
-        """What the first rank learned of the plateau, all ranks know, and the next step heeds."""
+        """Give all ranks what the first one knows of the plateau, and set the learning rates of the next step by it."""
         if self.ranks.world > 1:
             state = [self.factor.__dict__]
             torch.distributed.broadcast_object_list(state, src=0)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from pycocotools.cocoeval import COCOeval
 
+from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.oks import indexed, silence
-from bottomup.evaluation.records import CATEGORY, Record, is_crowd
+from bottomup.evaluation.records import CATEGORY, is_crowd
 from bottomup.types import Prediction
 
 BOXES = 100  # of an image that count, by COCO's rule
@@ -26,7 +26,7 @@ _METRICS: MetricTable = {
 }
 
 
-def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], max_people: int = BOXES) -> dict[str, float]:
+def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: GroundTruth, max_people: int = BOXES) -> dict[str, float]:
     """COCO's box metrics of one category, in [0, 1]: box_AP, …50, …75, …S, …M, …L and box_AR.
 
     Boxes count by their own scores (``Instances.box_scores``), whatever their poses; ``predictions`` are in image px.
@@ -44,7 +44,7 @@ def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: Mapping[str,
     return read_metrics(evaluation, _METRICS)
 
 
-def _person(annotation: Mapping[str, Any], number: int) -> Record:
+def _person(annotation: Record, number: int) -> Record:
     kept = {field: annotation[field] for field in ("image_id", "bbox", "area")}
     return {"id": number, "category_id": CATEGORY, "iscrowd": int(is_crowd(annotation))} | kept
 

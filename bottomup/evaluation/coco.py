@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
+from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match, silence
-from bottomup.evaluation.records import Record, Records, read_records
+from bottomup.evaluation.records import Records, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -31,7 +31,7 @@ _METRICS: MetricTable = {
 
 
 def evaluate_keypoints(
-    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+    predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int = 20
 ) -> dict[str, float]:
     """COCO's ten keypoint metrics, in [0, 1]: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL.
 
@@ -59,7 +59,7 @@ def read_metrics(evaluation: COCOeval, table: MetricTable) -> dict[str, float]:
 
 
 def keypoint_ap(
-    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+    predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int = 20
 ) -> dict[str, float]:
     """The AP of each keypoint alone: keypoint name -> AP as if the skeleton had no other keypoint.
 

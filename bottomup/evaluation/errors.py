@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
+from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match
-from bottomup.evaluation.records import Record, Records, by_image, ignored, read_records
+from bottomup.evaluation.records import Records, by_image, ignored, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 def breakdown(
-    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+    predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int = 20
 ) -> dict[str, float]:
     """What became of the labelled keypoints of matched people, and who was matched with nobody; all fractions in [0, 1].
 
@@ -86,7 +86,7 @@ def _kinds_of_image(
     truth, found = _keypoints(people), _keypoints(instances)  # (N, K, 3), (P, K, 3)
     areas, sigmas = np.array([person["area"] for person in people], dtype=np.float64), np.array(skeleton.sigmas)
     similarity = _similarity(found, truth, areas, sigmas)  # (P, N, K)
-    mirrored = _similarity(found, truth[:, skeleton.flip], areas, sigmas)
+    mirrored = _similarity(found, truth[:, skeleton.flip_order], areas, sigmas)
     order = {person["id"]: index for index, person in enumerate(people)}
     matched = np.array([order[pairs[instance["id"]]] for instance in instances])  # (P,)
     rows = np.arange(len(instances))

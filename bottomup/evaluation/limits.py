@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 
-from bottomup.data.dataset import Dataset
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset
 from bottomup.errors import BottomupWarning
 from bottomup.model import PoseModel
-from bottomup.stages import Decoder
 
 
 def limits_of(model: PoseModel, decoder: Decoder, oracle: Sequence[str] = ()) -> dict[str, int]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.data.coco_masks import mask_rle
+from bottomup.coco.masks import mask_rle
+from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.oks import indexed, silence
-from bottomup.evaluation.records import CATEGORY, Record, is_crowd
+from bottomup.evaluation.records import CATEGORY, is_crowd
 from bottomup.types import Prediction
 
 _METRICS: MetricTable = {
@@ -33,7 +33,7 @@ _LIMITS = {"mask_AR1": 1, "mask_AR10": 10}  # instances of an image, where not a
 _POSED = "mask_AP_posed"
 
 
-def evaluate_masks(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], max_people: int = 20) -> dict[str, float]:
+def evaluate_masks(predictions: Iterable[Prediction], ground_truth: GroundTruth, max_people: int = 20) -> dict[str, float]:
     """COCO's mask metrics of one category, in [0, 1]: mask_AP, …50, …75, …S, …M, …L, mask_AR, …1, …10, …S, …M, …L; mask_AP_posed.
 
     ``predictions`` are in image px with masks; ``ground_truth`` is a COCO dictionary of the people of one category, of which
@@ -68,7 +68,7 @@ def _read(evaluation: COCOeval, limit: int) -> dict[str, float]:
     return read_metrics(evaluation, _METRICS)
 
 
-def _person(annotation: Mapping[str, Any], number: int, image: Record) -> Record:
+def _person(annotation: Record, number: int, image: Record) -> Record:
     """An annotation as its run-length code; without a mask its box stands for it, to be ignored as a crowd."""
     segmentation, (x, y, width, height) = annotation.get("segmentation"), annotation["bbox"]
     outline = segmentation or [[x, y, x + width, y, x + width, y + height, x, y + height]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy.optimize import linear_sum_assignment
 
-from bottomup.evaluation.records import CATEGORY, Record, Records, by_image, ignored, read_records
+from bottomup.dataset import GroundTruth, Record
+from bottomup.evaluation.records import CATEGORY, Records, by_image, ignored, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -47,7 +47,7 @@ def match(
 
 
 def per_image_oks(
-    predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton, max_people: int = 20
+    predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int = 20
 ) -> dict[int, float]:
     """The mean OKS of each image's people with their instances, 0 for a person without one; to pick images to draw.
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
+from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
-
-Record = dict[str, Any]
 
 CATEGORY = 1  # of every record here; the annotation file's own id is resolved on reading
 
@@ -28,7 +26,7 @@ class Records:
     instances: list[Record]
 
 
-def read_records(predictions: Iterable[Prediction], ground_truth: Mapping[str, Any], skeleton: Skeleton) -> Records:
+def read_records(predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton) -> Records:
     """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
 
     Only annotations of the categories that have the skeleton's keypoints count, all alike. ``num_keypoints`` is the annotation's
@@ -46,7 +44,7 @@ def read_records(predictions: Iterable[Prediction], ground_truth: Mapping[str, A
     return Records(image_ids, people, _instances(predictions, listed, skeleton))
 
 
-def subset(ground_truth: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:
+def subset(ground_truth: GroundTruth, image_ids: Iterable[int]) -> GroundTruth:
     """The ground truth of some of the images: what is not predicted must not count as missed."""
     wanted = set(image_ids)
     return {
@@ -69,7 +67,7 @@ def by_image(records: Iterable[Record]) -> dict[int, list[Record]]:
     return groups
 
 
-def is_crowd(annotation: Mapping[str, Any]) -> bool:
+def is_crowd(annotation: Record) -> bool:
     """Whether an annotation is of a crowd; DataError where it says neither 0 nor 1."""
     stated = annotation.get("iscrowd")
     if stated not in (None, 0, 1):  # true and false are 1 and 0
@@ -77,7 +75,7 @@ def is_crowd(annotation: Mapping[str, Any]) -> bool:
     return bool(stated)
 
 
-def category_ids(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> list[int]:
+def category_ids(ground_truth: GroundTruth, skeleton: Skeleton) -> list[int]:
     """The ids of the categories whose keypoints these are, in their order; DataError where there is none."""
     categories = ground_truth["categories"]
     with_keypoints = [category for category in categories if category.get("keypoints")] or categories
@@ -92,7 +90,7 @@ def category_ids(ground_truth: Mapping[str, Any], skeleton: Skeleton) -> list[in
     return [int(category["id"]) for category in found]
 
 
-def _person(annotation: Mapping[str, Any], number: int, skeleton: Skeleton) -> Record:
+def _person(annotation: Record, number: int, skeleton: Skeleton) -> Record:
     keypoints = annotation.get("keypoints") or [0] * (3 * len(skeleton))
     _check_annotation(annotation, keypoints, skeleton)
     labelled = sum(visibility > 0 for visibility in keypoints[2::3])
@@ -109,7 +107,7 @@ def _person(annotation: Mapping[str, Any], number: int, skeleton: Skeleton) -> R
     }
 
 
-def _check_annotation(annotation: Mapping[str, Any], keypoints: list[float], skeleton: Skeleton) -> None:
+def _check_annotation(annotation: Record, keypoints: list[float], skeleton: Skeleton) -> None:
     name = f"annotation {annotation.get('id')}"
     if annotation.get("area") is None:
         raise DataError(f"{name} has no `area`; OKS is scaled by the area of the person's segment in px²: add it")

@@ -21,7 +21,7 @@ def format_table(metrics: Mapping[str, float], per_row: int = 10) -> str:
     return "\n".join("  ".join(text.rjust(width) for text in line) for row in rows for line in zip(*row, strict=True))
 
 
-def write_metrics(directory: str | Path, metrics: Mapping[str, Any]) -> Path:
+def write_metrics(directory: str | Path, metrics: Mapping[str, object]) -> Path:
     """Write nested metrics to ``metrics.json`` in ``directory``, whole or not at all, and return its path.
 
     NaN and infinities become null, which JSON has; numpy numbers and tensors of one element become plain numbers.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import ConfigError
 from bottomup.evaluation.boxes import BOXES, evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
@@ -24,7 +24,7 @@ class Evaluation:
     """The predictions in the data set's order, its annotations and the figures."""
 
     predictions: list[Prediction]
-    ground_truth: dict[str, object]
+    ground_truth: GroundTruth
     metrics: dict[str, float]
 
 

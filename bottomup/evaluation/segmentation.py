@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.data.coco_masks import mask_rle
+from bottomup.coco.masks import mask_rle
+from bottomup.dataset import Record
 from bottomup.evaluation.records import is_crowd
 from bottomup.types import Prediction
 
@@ -25,7 +25,7 @@ class SegmentationOverlap:
     def __init__(self) -> None:
         self.intersection, self.union, self.people, self.images = 0, 0, 0, 0
 
-    def add(self, prediction: Prediction, annotations: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, prediction: Prediction, annotations: Iterable[Record]) -> None:
         """Count one image, by the annotations of its people in its px; nothing where no segmentation was found."""
         if prediction.segmentation is None:
             return
@@ -49,7 +49,7 @@ class SegmentationOverlap:
         return {"segmentation_IoU": self.intersection / self.union if self.people else float("nan")}
 
 
-def _pixels(annotation: Mapping[str, Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _pixels(annotation: Record, size: tuple[int, int]) -> NDArray[np.bool_]:
     """An annotation's mask (H, W), or its box where it has none."""
     x, y, width, height = annotation["bbox"]
     outline = annotation.get("segmentation") or [[x, y, x + width, y, x + width, y + height, x, y + height]]

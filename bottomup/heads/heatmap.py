@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells
 from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import keypoint_distance
-from bottomup.options import POSITIVE, Options
+from bottomup.options import Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source, ignore_maps
-from bottomup.types import Batch, Features, Outputs, Targets, Task
+from bottomup.types import Batch, Features, IgnoreMap, Outputs, Targets, Task
 
 Shape = Literal["gaussian", "disk"]
 Criterion = Literal["mse", "logistic"]
@@ -34,7 +34,7 @@ class Heatmap(Head):
     several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. A keypoint just out of the picture
     marks what its shape covers of it. ``criterion`` is "mse" on linear maps or "logistic" on logits. ``ignore`` names the ignore
     maps whose cells the loss leaves out: "unannotated" are people without keypoint annotation, who are neither background nor
-    taught; where they overlap others' labelled keypoints of a kind, that kind is taught. Of keypoints that an image's data set
+    supervised; where they overlap others' labelled keypoints of a kind, that kind is supervised. Of keypoints that a data set
     does not annotate at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
     ``start`` says how the weights begin: as "torch" draws them, or as next to nothing, so that all is "background": 0, or a
@@ -54,18 +54,12 @@ class Heatmap(Head):
         *,
         shape: Shape = "gaussian",
         criterion: Criterion = "mse",
-        sigma: float = 8.0,
-        radius: float = 32.0,
+        sigma: Annotated[Positive, "input px"] = 8.0,
+        radius: Annotated[Positive, "input px"] = 32.0,
         start: Start = "torch",
-        ignore: Sequence[str] = ("crowd", "unannotated", "padding"),
+        ignore: Sequence[IgnoreMap] = ("crowd", "unannotated", "padding"),
     ) -> None:
         super().__init__(source, task)
-        options = Options("head heatmap")
-        options.choice("shape", shape, Shape)
-        options.choice("criterion", criterion, Criterion)
-        options.choice("start", start, Start)
-        options.number("sigma", sigma, POSITIVE)
-        options.number("radius", radius, POSITIVE)
         if not task.keypoints:
             raise ConfigError("head heatmap needs a skeleton; the task has none")
         self.shape, self.sigma, self.radius = shape, sigma, radius
@@ -74,7 +68,7 @@ class Heatmap(Head):
         start_as(self.conv, start, logits=criterion == "logistic")
         self.provides = {self.key: "B K h w"}
         self.grids = {self.key: source.level.grid}
-        self.ignores = ignore_maps("head heatmap", ignore)
+        self.ignores = frozenset(ignore)
         self.feedback = task.keypoints
 
     def forward(self, features: Features, outputs: Outputs) -> Outputs:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import any_at_cells, at_cells
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
-from bottomup.options import POSITIVE, Options
+from bottomup.options import Natural, Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 
@@ -26,11 +28,8 @@ class LongOffsets(Head):
     ignores = frozenset({"crowd"})
     reads_instances = True
 
-    def __init__(self, source: Source, task: Task, *, radius: float = 32.0, refine: int = 2) -> None:
+    def __init__(self, source: Source, task: Task, *, radius: Annotated[Positive, "input px"] = 32.0, refine: Natural = 2) -> None:
         super().__init__(source, task)
-        options = Options("head long_offsets")
-        options.number("radius", radius, POSITIVE)
-        options.whole("refine", refine, least=0)
         if not task.keypoints:
             raise ConfigError("head long_offsets needs a skeleton; the task has none")
         self.radius, self.refine = radius, refine

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import in_content
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
 from bottomup.ops.targets import Nearest, carried_keypoints, nearest_keypoints
-from bottomup.options import POSITIVE, Options
+from bottomup.options import Natural, Positive
 from bottomup.shapes import check_shape
 from bottomup.skeletons import Skeleton
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 
@@ -29,13 +30,12 @@ class MidOffsets(Head):
     a one stands where its nearest annotated neighbour in the tree stands.
     """
 
-    def __init__(self, source: Source, task: Task, *, radius: float = 32.0, refine: int = 2, carry: bool = True) -> None:
+    def __init__(
+        self, source: Source, task: Task, *, radius: Annotated[Positive, "input px"] = 32.0, refine: Natural = 2, carry: bool = True
+    ) -> None:
         super().__init__(source, task)
         if task.skeleton is None or not task.skeleton.edges:
             raise ConfigError("head mid_offsets follows the skeleton's edges; this task has none: give the skeleton a tree")
-        options = Options("head mid_offsets")
-        options.number("radius", radius, POSITIVE)
-        options.whole("refine", refine, least=0)
         self.radius, self.refine, self.carry = radius, refine, carry
         edges = torch.tensor(task.skeleton.directed)
         self.register_buffer("sources", edges[:, 0], persistent=False)
@@ -85,7 +85,7 @@ class MidOffsets(Head):
         assert self.task.skeleton is not None
         return self.task.skeleton
 
-    def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
+    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Mirror the fields, each becoming that of the mirrored edge; ConfigError where the mirrored tree is another one."""
         maps = outputs["mid_offsets"].flip(-1)
         index = torch.tensor(self._skeleton.flipped_directed, device=maps.device)

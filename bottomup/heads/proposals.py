@@ -6,11 +6,12 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.ops.anchors import best_of_octaves, decode_boxes, jittered
 from bottomup.ops.padded_nms import padded_nms
-from bottomup.options import BELOW_ONE, FROM_ZERO, SHARE, Options
-from bottomup.stages import HEADS, Head, Source
+from bottomup.options import BelowOne, Count, FromZero, Share
 from bottomup.types import Batch, Features, Outputs, Task
 
 Who = Literal["all", "annotated"]
@@ -24,10 +25,10 @@ class Proposals(Head):
     """The ``count`` best boxes of a detector after suppression; no weights. MultiPoseNet §3.5.
 
     Of the thousand best anchors of each level those that score ``threshold`` or more are decoded; a box whose IoU with a better one
-    is above ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints; in
-    training ``first`` of them where it is set, as for data in units of a person, whose neighbours are there to be told apart only,
-    moved and resized by normal deviates of ``jitter`` of their sides, as a detector's are (not in the paper), to an IoU of
-    ``least_iou`` with the true ones.
+    is above ``nms`` is dropped. ``ideal`` gives the boxes of "all" people or of those ``who`` are "annotated" with keypoints.
+    Where those take the place of detected ones in training only the ``first`` of them count, if that is set, as for data in units
+    of a person, whose neighbours serve to tell people apart only; they are moved and resized by normal deviates of ``jitter`` of
+    their sides, as a detector's are (not in the paper), to an IoU of ``least_iou`` with the true ones.
     """
 
     reads_features = False
@@ -37,24 +38,15 @@ class Proposals(Head):
         source: Source,
         task: Task,
         *,
-        count: int = 100,
-        threshold: float = 0.05,
-        nms: float = 0.3,
+        count: Count = 100,
+        threshold: BelowOne = 0.05,
+        nms: Share = 0.3,
         who: Who = "all",
-        first: int | None = None,
-        jitter: float = 0.0,
-        least_iou: float = 0.5,
+        first: Count | None = None,
+        jitter: FromZero = 0.0,
+        least_iou: Share = 0.5,
     ) -> None:
         super().__init__(source, task)
-        options = Options("head proposals")
-        options.whole("count", count)
-        options.number("threshold", threshold, BELOW_ONE)
-        options.number("nms", nms, SHARE)
-        options.choice("who", who, Who)
-        if first is not None:
-            options.whole("first", first)
-        options.number("jitter", jitter, FROM_ZERO)
-        options.number("least_iou", least_iou, SHARE)
         self.count, self.threshold, self.nms, self.who, self.first = count, threshold, nms, who, first
         self.jitter, self.least_iou = jitter, least_iou
         self.limits = {"count": count}
@@ -80,16 +72,26 @@ class Proposals(Head):
         return {key: maps[:, :most] for key, maps in outputs.items()}
 
     def ideal(self, batch: Batch) -> Outputs:
-        """The true boxes, score 1, in the people's order; in training jittered, the ``first`` of those that are wanted."""
-        wanted = batch.labelled.any(-1) if self.who == "annotated" else batch.present  # (B, N)
-        boxes = batch.boxes * wanted[..., None]
-        if not self.training:
-            return {"proposals": boxes, "proposal_scores": wanted.float()}
+        """The true boxes of those who are wanted, score 1, in the people's order."""
+        wanted = self._wanted(batch)
+        return {"proposals": batch.boxes * wanted[..., None], "proposal_scores": wanted.float()}
+
+    def teaching(self, batch: Batch) -> Outputs:
+        """The ideal ones, jittered, of the ``first`` people of those that are wanted."""
+        proposals = self.ideal(batch)
         if self.jitter:
-            boxes = jittered(boxes, self.jitter, self.least_iou)
-        if self.first is None:
-            return {"proposals": boxes, "proposal_scores": wanted.float()}
-        order = wanted.float().sort(dim=1, descending=True, stable=True).indices[:, : self.first]
-        boxes, there = boxes.gather(1, order[..., None].expand(-1, -1, 4)), wanted.gather(1, order)
-        short = self.first - order.shape[1]
-        return {"proposals": F.pad(boxes, (0, 0, 0, short)), "proposal_scores": F.pad(there, (0, short)).float()}
+            proposals["proposals"] = jittered(proposals["proposals"], self.jitter, self.least_iou)
+        return proposals if self.first is None else _first(proposals, self.first)
+
+    def _wanted(self, batch: Batch) -> Tensor:
+        """(B, N) bool, whose boxes are proposed."""
+        return batch.labelled.any(-1) if self.who == "annotated" else batch.present
+
+
+def _first(proposals: Outputs, count: int) -> Outputs:
+    """The first ``count`` proposals that have a score, padded where there are fewer."""
+    boxes, scores = proposals["proposals"], proposals["proposal_scores"]
+    order = scores.sort(dim=1, descending=True, stable=True).indices[:, :count]
+    missing = count - order.shape[1]
+    boxes, scores = boxes.gather(1, order[..., None].expand(-1, -1, 4)), scores.gather(1, order)
+    return {"proposals": F.pad(boxes, (0, 0, 0, missing)), "proposal_scores": F.pad(scores, (0, missing))}

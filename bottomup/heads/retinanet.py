@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +11,12 @@ from torch import Tensor
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
+from bottomup.contracts import HEADS, Head, Source
+from bottomup.errors import ConfigError
 from bottomup.geometry import flip_boxes
 from bottomup.ops.anchors import anchor_boxes, encode_boxes
-from bottomup.options import FROM_ZERO, INNER, POSITIVE, Options
+from bottomup.options import FromZero, Inner, NotEmpty, Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 _BETA = 1 / 9  # where smooth L1 turns straight, as RetinaNet's
@@ -41,28 +43,24 @@ class Retinanet(Head):
         source: Source,
         task: Task,
         *,
-        size: float = 4.0,
-        scales: Sequence[float] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
-        ratios: Sequence[float] = (0.5, 1.0, 2.0),
-        positive: float = 0.5,
-        negative: float = 0.4,
-        gamma: float = 2.0,
-        alpha: float = 0.25,
+        size: Annotated[Positive, "strides"] = 4.0,
+        scales: Annotated[Sequence[Positive], NotEmpty()] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
+        ratios: Annotated[Sequence[Positive], NotEmpty()] = (0.5, 1.0, 2.0),
+        positive: Inner = 0.5,
+        negative: Inner = 0.4,
+        gamma: FromZero = 2.0,
+        alpha: Inner = 0.25,
     ) -> None:
         super().__init__(source, task)
-        options = Options("head retinanet")
-        options.number("size", size, POSITIVE)
-        options.numbers("scales", scales, POSITIVE)
-        options.numbers("ratios", ratios, POSITIVE)
-        options.number("positive", positive, INNER)
-        options.number("negative", negative, INNER)
-        options.check("negative", negative, negative <= positive, f"at most positive, {positive}")
-        options.number("gamma", gamma, FROM_ZERO)
-        options.number("alpha", alpha, INNER)
+        if negative > positive:
+            raise ConfigError(f"head retinanet: negative should be at most positive, {positive}, got {negative}")
         self.scales, self.ratios, self.size = tuple(scales), tuple(ratios), size
         self.positive, self.negative, self.gamma, self.alpha = positive, negative, gamma, alpha
         channels = {level.channels for level in source.levels}
-        options.check("channels of its levels", sorted(channels), len(channels) == 1, "one number, as of a pyramid neck")
+        if len(channels) != 1:
+            raise ConfigError(
+                f"head retinanet: channels of its levels should be one number, as of a pyramid neck, got {sorted(channels)}"
+            )
         self.head = RetinaNetHead(channels.pop(), len(scales) * len(ratios), len(task.categories))
         self.provides = {"class_logits": "B A C", "box_deltas": "B A 4", "anchors": "B A 4"}
 
@@ -125,7 +123,7 @@ class Retinanet(Head):
         logits = torch.where(wanted, _SURE, -_SURE)
         return {"class_logits": logits, "box_deltas": targets["deltas"], "anchors": targets["anchors"].expand(len(batch), -1, -1)}
 
-    def flip(self, outputs: Outputs, frame: Frame) -> Outputs:
+    def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Mirror the anchors; deltas along x point the other way."""
         deltas = outputs["box_deltas"]
         return {

@@ -9,13 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.geometry import any_at_cells, share_of_cells
 from bottomup.ops.start import Start, start_as
 from bottomup.ops.targets import counted_mean
-from bottomup.options import Options
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source, ignore_maps
-from bottomup.types import Batch, Features, Outputs, Targets, Task
+from bottomup.types import Batch, Features, IgnoreMap, Outputs, Targets, Task
 
 Criterion = Literal["mse", "logistic"]
 
@@ -43,13 +42,10 @@ class Segmentation(Head):
         *,
         criterion: Criterion = "logistic",
         start: Start = "torch",
-        ignore: Sequence[str] = ("crowd", "unmasked", "padding"),
+        ignore: Sequence[IgnoreMap] = ("crowd", "unmasked", "padding"),
     ) -> None:
         super().__init__(source, task)
-        options = Options("head segmentation")
-        options.choice("criterion", criterion, Criterion)
-        options.choice("start", start, Start)
-        self.ignores = ignore_maps("head segmentation", ignore)
+        self.ignores = frozenset(ignore)
         self.key = "segmentation" if criterion == "mse" else "segmentation_logits"
         channels = len(task.categories)
         self.conv = nn.Conv2d(source.level.channels, channels, 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Source
 from bottomup.errors import ConfigError
 from bottomup.ops.offsets import offset_error, offsets_to
 from bottomup.ops.targets import nearest_keypoints
-from bottomup.options import POSITIVE, Options
+from bottomup.options import Positive
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 
@@ -20,9 +22,8 @@ class ShortOffsets(Head):
     Where disks overlap, the closest person's keypoint counts, be it just out of the picture.
     """
 
-    def __init__(self, source: Source, task: Task, *, radius: float = 32.0) -> None:
+    def __init__(self, source: Source, task: Task, *, radius: Annotated[Positive, "input px"] = 32.0) -> None:
         super().__init__(source, task)
-        Options("head short_offsets").number("radius", radius, POSITIVE)
         if not task.keypoints:
             raise ConfigError("head short_offsets needs a skeleton; the task has none")
         self.radius = radius

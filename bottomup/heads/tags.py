@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from bottomup.contracts import HEADS, Head, Least, Source
 from bottomup.errors import ConfigError
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.targets import nearest_keypoints
-from bottomup.options import Options
+from bottomup.options import Count
 from bottomup.shapes import check_shape
-from bottomup.stages import HEADS, Head, Least, Source
 from bottomup.types import Batch, Features, Frame, Outputs, Targets, Task
 
 Push = Literal["n2", "n2_minus_n", "pairs"]
@@ -82,7 +82,7 @@ class Tags(Head):
         source: Source,
         task: Task,
         *,
-        dim: int = 1,
+        dim: Count = 1,
         push: Push = "n2",
         pull: Pull = "mean",
         distance: Distance = "l2",
@@ -90,13 +90,6 @@ class Tags(Head):
         scales: Scales = "nearest",
     ) -> None:
         super().__init__(source, task)
-        options = Options("head tags")
-        options.choice("push", push, Push)
-        options.choice("pull", pull, Pull)
-        options.choice("distance", distance, Distance)
-        options.choice("cells", cells, Cells)
-        options.choice("scales", scales, Scales)
-        options.whole("dim", dim)
         if not task.keypoints:
             raise ConfigError("head tags needs a skeleton; the task has none")
         self.dim, self.push, self.pull, self.cells, self.scales = dim, push, pull, cells, scales

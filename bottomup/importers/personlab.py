@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bottomup.compose import compose_model
-from bottomup.engine.checkpoint import Checkpoint, load_weights, versions
+from bottomup.checkpoint import Checkpoint, load_weights, versions
 from bottomup.errors import CheckpointError
 from bottomup.importers.tfjs import Convolution, read_graph_model
+from bottomup.plan.model import ModelPlan
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 
@@ -43,7 +43,7 @@ def import_personlab(path: str | Path, output_stride: int = 16, refine: int = 2)
     present = {name: found[0] for name, found in heads.items() if found}
     config = _config(body, present, output_stride, refine)
     task = Task(COCO)
-    model, _ = compose_model(config, task)
+    model, _ = ModelPlan.of(config).compose(task)
     load_weights(model, _backbone_weights(body) | _head_weights(present), str(path))
     used = {name for one in (*body, *present.values()) for name in (one.kernel_name, one.bias_name)}
     checkpoint = Checkpoint(config, task, model.state_dict(), None, None, versions())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 from torch import nn
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
 from bottomup.errors import ConfigError
-from bottomup.necks.aligned_pyramid import AlignedPyramid, coarser, convolution, pyramid_levels
-from bottomup.stages import NECKS, FeatureSpec, Level, Neck
+from bottomup.necks._aligned_pyramid import AlignedPyramid, coarser, convolution, pyramid_levels
+from bottomup.options import Count, Natural
 from bottomup.types import Features
 
 _LAST_READ, _LAST_MADE = 5, 7  # C5; P6 and P7 come together
@@ -32,14 +32,12 @@ class Fpn(Neck):
         self,
         source: list[FeatureSpec],
         *,
-        channels: int = 256,
-        levels: Sequence[int] = (2, 5),
-        convolutions: int = 0,
+        channels: Count = 256,
+        levels: tuple[int, int] = (2, 5),
+        convolutions: Natural = 0,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        if convolutions < 0:
-            raise ConfigError(f"neck fpn: convolutions is a number from 0, got {convolutions}")
         first, last = _ends(levels)
         self.reads = [f"C{level}" for level in range(first, min(last, _LAST_READ) + 1)]
         read = pyramid_levels("fpn", self.reads, source[-1])
@@ -75,9 +73,8 @@ def _tower(channels: int, count: int, batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*(layer for _ in range(count) for layer in convolution(channels, channels, batch_norm)))
 
 
-def _ends(levels: Sequence[int]) -> tuple[int, int]:
-    if len(levels) == 2:
-        first, last = levels
-        if 2 <= first <= _LAST_READ and last in (*range(first, _LAST_READ + 1), _LAST_MADE):
-            return first, last
+def _ends(levels: tuple[int, int]) -> tuple[int, int]:
+    first, last = levels
+    if 2 <= first <= _LAST_READ and last in (*range(first, _LAST_READ + 1), _LAST_MADE):
+        return first, last
     raise ConfigError(f"neck fpn: levels are [first, last], first from 2 to 5 and last up to 5 or 7; got {list(levels)}")

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import nn
 
+from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
 from bottomup.geometry import enlarge
-from bottomup.necks.aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
-from bottomup.options import Options
-from bottomup.stages import NECKS, FeatureSpec, Level, Neck
+from bottomup.necks._aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
+from bottomup.options import Count
 from bottomup.types import Features
 
 Intermediate = Literal["finest", "own"]
@@ -24,7 +24,7 @@ class KeypointPyramid(Neck):
     """K2…K5 of ``channels`` by an FPN; D2…D5 of ``reduced`` by two 3x3 convolutions each; both of all levels joined at stride 4.
 
     The last stage, "D", is a 3x3 convolution with ReLU over the concatenated D-levels, of ``channels``; without ``concat`` over D2
-    alone (Table 2). Before it stands a stage for each K-level, whose losses are the intermediate supervision: on maps
+    alone (Table 2). Before it stands a stage for each K-level, whose losses are the ``intermediate`` supervision: on maps
     enlarged to the "finest" stride (features stay on their own grids, as 1x1 convolutions of them may be enlarged as well) or on
     its "own"; None has none (Table 2).
 
@@ -36,18 +36,13 @@ class KeypointPyramid(Neck):
         self,
         source: list[FeatureSpec],
         *,
-        channels: int = 256,
-        reduced: int = 128,
+        channels: Count = 256,
+        reduced: Count = 128,
         concat: bool = True,
         intermediate: Intermediate | None = "finest",
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        options = Options("neck keypoint_pyramid")
-        options.whole("channels", channels)
-        options.whole("reduced", reduced)
-        if intermediate is not None:
-            options.choice("intermediate", intermediate, Intermediate)
         self.reads = [f"C{name}" for name in _NAMES]
         read = pyramid_levels("keypoint_pyramid", self.reads, source[-1])
         self.intermediate, self.concat = intermediate, concat

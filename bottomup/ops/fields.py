@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from bottomup.contracts import probability, probability_grid
 from bottomup.geometry import Grid
 from bottomup.shapes import check_shape
 from bottomup.skeletons import Skeleton
-from bottomup.stages import probability, probability_grid
 from bottomup.types import Frame, Outputs
 
 FIELDS = {"heatmap_logits | heatmap": "B K h w", "short_offsets": "B K 2 h w", "mid_offsets": "B 2E 2 h w"}

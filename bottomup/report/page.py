@@ -25,7 +25,7 @@ def page(results: Results, title: str) -> str:
     template = importlib.resources.files("bottomup.report").joinpath(_TEMPLATE).read_text()
     parts = {
         "TITLE": html.escape(title),
-        "SETTING": "<br>".join(html.escape(line) for line in results.setting),
+        "CONDITIONS": "<br>".join(html.escape(line) for line in results.conditions),
         "ABSENT": _absent(results.measured),
         "PLOTS": _drawn(results),
         "DATA": _as_script(_data(results.measured)),
@@ -50,8 +50,8 @@ def _data(measured: Sequence[Measured]) -> dict[str, Any]:
     columns, rows = table(measured)
     images: dict[str, dict[str, str]] = {}  # of all combinations, by content: each is in the page once
     exhibits = [_exhibits(one, images) for one in measured if one.there and (one.folder / EXHIBITS).is_file()]
-    told = {"columns": columns, "meanings": meanings(columns), "rows": rows}
-    return {"table": told, "images": images, "exhibits": exhibits}
+    shown = {"columns": columns, "meanings": meanings(columns), "rows": rows}
+    return {"table": shown, "images": images, "exhibits": exhibits}
 
 
 def _exhibits(one: Measured, images: dict[str, dict[str, str]]) -> dict[str, Any]:

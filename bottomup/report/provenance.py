@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from bottomup.benchmark.results import Result, Row
 
 _SHORT = 12  # digits of a commit
 _DAY = len("2026-01-01")
@@ -20,7 +21,7 @@ class Provenance:
     day: str
 
 
-def provenance(result: Mapping[str, Any], row: Mapping[str, Any]) -> Provenance:
+def provenance(result: Result, row: Row) -> Provenance:
     """What a row says of itself, and its file's header where it says nothing; versions are the header's, of its device alone."""
     own = row if "commit" in row else result  # older rows have a device, too, but only as torch calls it
     machine, threads = own["device"], own.get("threads")
@@ -30,7 +31,7 @@ def provenance(result: Mapping[str, Any], row: Mapping[str, Any]) -> Provenance:
     return Provenance(machine, commit[:_SHORT] + dash + state, own["date"][:_DAY])
 
 
-def told(measurements: Iterable[Provenance]) -> list[str]:
+def lines_of(measurements: Iterable[Provenance]) -> list[str]:
     """A line for each machine, with its commits and the days from the first to the last."""
     machines: defaultdict[str, list[Provenance]] = defaultdict(list)
     for one in measurements:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottomup.benchmark.results import Row, read_result
+from bottomup.benchmark.results import Result, Row, read_result
 from bottomup.errors import ConfigError
-from bottomup.report.provenance import Provenance, provenance, told
+from bottomup.report.provenance import Provenance, lines_of, provenance
 
 _COMBINATIONS, _PEOPLE = "benchmark", "people"  # the names of the benchmarks that a report shows
 _KEYS = {"choices", "folder", "status", "reason", "figures", "training", "latency", "parameters", "images_per_second"}  # of a row
@@ -62,7 +62,7 @@ class Results:
 
     measured: list[Measured]
     people: list[Row]
-    setting: list[str]  # a line for what figures are of, and one a machine
+    conditions: list[str]  # a line for what figures are of, and one a machine
 
 
 def read_results(paths: Sequence[Path]) -> Results:
@@ -73,18 +73,18 @@ def read_results(paths: Sequence[Path]) -> Results:
         file = path if path.suffix == ".json" else path / "benchmark.json"
         result = _read(path, file)
         if result["name"] == _PEOPLE:
-            by_people.append((result["rows"], f"time against people: {told([provenance(result, {})])[0]}"))
+            by_people.append((result["rows"], f"time against people: {lines_of([provenance(result, {})])[0]}"))
         else:
             measured += [Measured(row, file.parent / row["folder"], provenance(result, row)) for row in result["rows"]]
     if len(by_people) > 1:
         raise ConfigError(f"results= has {len(by_people)} measurements of time against people; give one")
     people, where = by_people[0] if by_people else ([], "")
     counted = [one for one in measured if one.there] or measured
-    setting = [*_judged(counted), *told(one.provenance for one in counted), *([where] if where else [])]
-    return Results(_told_apart(measured), people, setting)
+    conditions = [*_judged(counted), *lines_of(one.provenance for one in counted), *([where] if where else [])]
+    return Results(_distinct(measured), people, conditions)
 
 
-def _read(path: Path, file: Path) -> Row:
+def _read(path: Path, file: Path) -> Result:
     if not file.is_file():
         raise ConfigError(f"results={path}: {'no such file' if path == file else 'no benchmark.json there'}; {_WANTED}")
     try:
@@ -110,7 +110,7 @@ def _conditions(judged: Row) -> str:
     return f"AP of {images}{judged['data']}, {judged['split']}; {judged['input_size']} px{scales}{flip}, {judged['precision']}"
 
 
-def _told_apart(measured: list[Measured]) -> list[Measured]:
+def _distinct(measured: list[Measured]) -> list[Measured]:
     """Combinations of equal names with their benchmarks' folders behind them, without what these have in common."""
     names = Counter(one.name for one in measured)
     folders = [one.folder.resolve().parent for one in measured]

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bottomup.drawing.marks import Colour
+from bottomup.drawing.poses import person_colour
+from bottomup.drawing.sheets import Picture, caption, contact_sheet, tile, to_picture
 from bottomup.geometry import Grid, resample
 from bottomup.skeletons import Skeleton
-from bottomup.visualize.drawing import Colour
-from bottomup.visualize.people import person_colour
-from bottomup.visualize.sheets import Picture, caption, contact_sheet, tile, to_picture
 
 _IGNORED = {"crowd": (255, 60, 60), "unannotated": (255, 200, 0), "unmasked": (190, 60, 255), "padding": (90, 90, 90)}
 _OTHER = (0, 220, 220)  # of ignore maps by other names

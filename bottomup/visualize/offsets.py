@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bottomup.drawing.marks import SUBPIXEL, fixed_point, hue
+from bottomup.drawing.sheets import Picture, contact_sheet, tile
 from bottomup.geometry import Grid
-from bottomup.visualize.drawing import SUBPIXEL, fixed_point, hue
-from bottomup.visualize.sheets import Picture, contact_sheet, tile
 
 _COLUMNS = 6
 _MOST = 600  # lines on one picture: of more, every n-th is drawn

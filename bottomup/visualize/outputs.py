@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bottomup.contracts import probability, probability_grid
+from bottomup.drawing.sheets import Picture
 from bottomup.skeletons import Skeleton
-from bottomup.stages import probability, probability_grid
 from bottomup.types import Frame, Outputs
 from bottomup.visualize.maps import draw_heatmap, draw_strongest, draw_tags
 from bottomup.visualize.offsets import draw_offsets
-from bottomup.visualize.sheets import Picture
 
 _THERE = 0.5  # the probability from which on offsets mean something
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.drawing.poses import person_colour
+from bottomup.drawing.sheets import Picture
 from bottomup.skeletons import Skeleton
-from bottomup.visualize.people import person_colour
-from bottomup.visualize.sheets import Picture
 
 
 def plot_tags(tags: NDArray[np.float32], skeleton: Skeleton) -> Picture:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bottomup.contracts import Backbone, FeatureSpec, FeedBack, Head, Level, Neck, Source
 from bottomup.geometry import Grid
-from bottomup.stages import Backbone, FeatureSpec, Head, Level, Neck, Predict, Source
 from bottomup.types import Batch, Features, Outputs, Targets, Task
 
 
@@ -28,12 +28,12 @@ class StackBackbone(Backbone):
         width = self.stem.out_channels
         self.merges = nn.ModuleList(nn.Conv2d(channels, width, 1) for _ in self.stages[1:])
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         x, stages = self.stem(images), []
         for index, stack in enumerate(self.stacks):
             stages.append({"stack": torch.relu(stack(x))})
-            if predict is not None and index < len(self.merges):
-                maps = predict(stages[-1], index)
+            if feed_back is not None and index < len(self.merges):
+                maps = feed_back(stages[-1], index)
                 x = x + stages[-1]["stack"] + self.merges[index](maps.to(x.dtype))
         return stages
 
@@ -51,7 +51,7 @@ class StrideBackbone(Backbone):
         level = Level(channels, Grid.cornered(output_stride))
         self.stages = [{"C4": Level(channels, Grid.cornered(4))}, {"C5": level}]
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         middle = torch.relu(self.stem(images))
         return [{"C4": middle}, {"C5": torch.relu(self.norm(self.deep(middle)))}]
 
@@ -67,7 +67,7 @@ class PyramidBackbone(Backbone):
         self.down = nn.ModuleList(nn.Conv2d(channels, channels, 2, stride=2) for _ in range(2))
         self.stages = [{f"C{n}": Level(channels, Grid.centred(2**n)) for n in (2, 3, 4)}]
 
-    def forward(self, images: Tensor, predict: Predict | None = None) -> list[Features]:
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         features = {"C2": self.stem(images)}
         for index, down in enumerate(self.down):
             features[f"C{index + 3}"] = torch.relu(down(features[f"C{index + 2}"]))
@@ -192,7 +192,7 @@ class BoxHead(CountingHead):
     def ideal(self, batch: Batch) -> Outputs:
         raise NotImplementedError
 
-    def flip(self, outputs, frame):  # type: ignore[no-untyped-def]
+    def unflip(self, outputs, frame):  # type: ignore[no-untyped-def]
         return {key: outputs[key] for key in self.provides}
 
     def merge(self, views, frames, onto):  # type: ignore[no-untyped-def]

@@ -13,8 +13,8 @@ from bottomup.backbones.dilated import Dilated
 from bottomup.backbones.hourglass import Hourglass
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
 from bottomup.backbones.pyramid import Pyramid
+from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone
 from bottomup.geometry import smallest_side
-from bottomup.stages import BACKBONES, NORMALISATIONS, Backbone
 from bottomup.types import Features
 
 FED_BACK = 5
@@ -51,7 +51,7 @@ def make_images(backbone: Backbone, images: int = 2, least: tuple[int, int] = (6
     return torch.randn(images, 3, h, w, generator=torch.Generator().manual_seed(1))
 
 
-def predict(features: Features, stage: int) -> Tensor:
+def feed_back(features: Features, stage: int) -> Tensor:
     """Maps that depend on the features of the stage."""
     (maps,) = features.values()
     return maps.float().mean(1, keepdim=True).expand(-1, FED_BACK, -1, -1)
@@ -65,7 +65,7 @@ class FedBack(torch.nn.Module):
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> list[Features]:
-        stages: list[Features] = self.backbone(images, predict if self.backbone.feeds_back else None)
+        stages: list[Features] = self.backbone(images, feed_back if self.backbone.feeds_back else None)
         return stages
 
 

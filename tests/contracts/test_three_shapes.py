@@ -19,7 +19,7 @@ from bottomup.engine.objective import compute_losses
 from bottomup.model import PoseModel
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
-from bottomup.views import make_view
+from bottomup.views import make_view, merge, unflip
 from tests.contracts import dummies as d
 
 TASK = Task(COCO)
@@ -61,7 +61,7 @@ def make_batch(size: tuple[int, int], images: int = 4, people: int = 5) -> Batch
         present=torch.arange(people)[None] < torch.tensor([5, 3, 0, 1])[:images, None],
         content=torch.tensor([0.0, 0.0, w, h]).expand(images, 4),
         image_ids=tuple(range(images)),
-        sizes=(size,) * images,
+        file_sizes=(size,) * images,
         to_input=torch.eye(2, 3, dtype=torch.float64).expand(images, 2, 3),
         images=torch.tensor(rng.integers(0, 256, (images, 3, h, w)), dtype=torch.uint8),
     )
@@ -143,11 +143,11 @@ def test_merging_a_flipped_and_a_scaled_view_keeps_shapes_and_runs_the_rest_once
     half = (model.side(h // 2), model.side(w // 2))
     views, frames = [], []
     for size, scale, flipped in ((batch.size, 1.0, False), (batch.size, 1.0, True), (half, 0.5, False)):
-        view = make_view(batch, size, scale, flipped, model.fill, COCO.flip)
+        view = make_view(batch, size, scale, flipped, model.fill, COCO.flip_order)
         outputs, frame = model(view.images)[0], model.frame(view)
-        views.append(model.unflip(outputs, frame) if flipped else outputs)
+        views.append(unflip(model, outputs, frame) if flipped else outputs)
         frames.append(frame.flipped() if flipped else frame)
-    merged = model.merge(views, frames, frames[0])
+    merged = merge(model, views, frames, frames[0])
     plain = model(batch.images)[0]
     assert {key: maps.shape for key, maps in merged.items()} == {key: maps.shape for key, maps in plain.items()}
 
@@ -157,7 +157,7 @@ def test_merging_a_view_with_itself_changes_nothing(shape: str) -> None:
     model = build(shape).eval()
     batch = make_batch(SIDE[shape])
     outputs, frame = model(batch.images)[0], model.frame(batch)
-    merged = model.merge([outputs, outputs], [frame, frame], frame)
+    merged = merge(model, [outputs, outputs], [frame, frame], frame)
     for key, maps in outputs.items():
         torch.testing.assert_close(merged[key], maps)
 

@@ -14,8 +14,6 @@ import torch
 from bottomup.assembly import HeadSpec, assemble
 from bottomup.backbones.hourglass import Hourglass
 from bottomup.backbones.pyramid import Pyramid
-from bottomup.data.augment import Augment
-from bottomup.data.loader import Order, TrainingSet, training_batches
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import Settings, Validation
 from bottomup.engine.trainer import Trainer
@@ -23,6 +21,8 @@ from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.tags import Tags
 from bottomup.model import PoseModel
 from bottomup.necks.fpn import Fpn
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import Order, TrainingSet, training_batches
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from tests.scenes import Scenes
@@ -64,7 +64,7 @@ def make_trainer(
     ranks = ranks or Ranks()
     settings = Settings.of(OPTIONS | options)
     model = make_model(backbone)
-    samples = TrainingSet(Scenes(11), Augment((64, 64), (0, 0, 0), COCO.flip), model.ignores, seed=3)
+    samples = TrainingSet(Scenes(11), Augment((64, 64), (0, 0, 0), COCO.flip_order), model.ignores, seed=3)
     order = Order(samples.dataset, settings.batch_size, seed=3)
 
     def batches(first_step: int) -> Iterator[Batch]:

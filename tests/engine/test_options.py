@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from bottomup.checkpoint import load_checkpoint
 from bottomup.engine import distributed
-from bottomup.engine.checkpoint import load_checkpoint
 from bottomup.errors import ConfigError
 from tests.engine.runs import make_trainer
 

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
+from bottomup.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
 from bottomup.engine import interruption
-from bottomup.engine.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
+from bottomup.engine.log import Log
 from bottomup.engine.settings import Validation
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, InterruptedRunError, TrainingError
@@ -50,6 +52,16 @@ def assert_same(a: Any, b: Any, where: str = "") -> None:
             assert_same(one, other, f"{where}/{index}")
     else:
         assert a == b, where
+
+
+def test_tensorboard_keeps_the_step_that_is_resumed_from(tmp_path: Path) -> None:
+    for first, last in ((0, 3), (2, 4)):  # interrupted after the third step, with the second's checkpoint
+        log = Log(tmp_path, first, 4)
+        for step in range(first + 1, last + 1):
+            log.scalars(step, {"loss": float(step + first)})
+        log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"), purge_orphaned_data=True).Reload().Scalars("loss")
+    assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 2.0), (3, 5.0), (4, 6.0)]
 
 
 def test_what_is_configured_anew_holds_after_a_resume(tmp_path: Path) -> None:
@@ -112,7 +124,7 @@ def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) ->
 def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tmp_path: Path) -> None:
     """Dropout differs from rank to rank, and goes on where it was."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    options = ["experiment=prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
+    options = ["experiment=multiposenet/prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
     engine = [
         "batch_size=8",
         "schedule={name:constant}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bottomup.engine.checkpoint import load_checkpoint
+from bottomup.checkpoint import load_checkpoint
 from bottomup.engine.settings import Validation
 from bottomup.errors import ConfigError
 from tests.engine.runs import make_trainer

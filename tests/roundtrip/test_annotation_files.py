@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.compose import compose_model, load_config
-from bottomup.data.augment import Augment
 from bottomup.data.coco import Coco
-from bottomup.data.loader import TrainingSet, collate
 from bottomup.errors import BottomupWarning, DataError
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import TrainingSet, collate
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from tests.annotation_files import HEIGHT, IMAGES, WIDTH, Record, content, write
@@ -68,6 +68,7 @@ def boxed(*change: float | None) -> Callable[[Record], Record]:
 
 BOX = {"annotations have no `bbox`, or one without extent": IMAGES}
 NO_AREA = {"annotations have no `area`": IMAGES}
+NO_MASK = {"annotations have a mask without a pixel of the image": IMAGES}
 AREA = {"annotations have an `area` that cannot be theirs": IMAGES}
 NUMBERS = ("id", "image_id", "category_id", "num_keypoints")
 
@@ -146,6 +147,24 @@ CASES = {
     "nested keypoints": Case(lambda r: r | {"keypoints": np.reshape(r["keypoints"], (-1, 3)).tolist()}),
     "keypoints in one more list": Case(lambda r: r | {"keypoints": [np.reshape(r["keypoints"], (-1, 3)).tolist()]}),
     "a mask of points": Case(lambda r: r | {"segmentation": [np.reshape(outline(r), (-1, 2)).tolist()]}),
+    "a mask of numbers alone": Case(lambda r: r | {"segmentation": outline(r)}),
+    "a mask in units of the image": Case(
+        lambda r: r | {"segmentation": [[v / side for v, side in zip(outline(r), (WIDTH, HEIGHT) * 4, strict=True)]]}, said=NO_MASK
+    ),
+    "a mask beside the image": Case(lambda r: r | {"segmentation": [[-50, -50, -20, -50, -20, -20]]}, said=NO_MASK),
+    "a mask that is a line": Case(lambda r: r | {"segmentation": [[20, 5, 20, 60, 20, 30]]}, said=NO_MASK),
+    "empty runs": Case(
+        lambda r: r | {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}, said=NO_MASK
+    ),
+    # absent keypoints that are labelled
+    "labelled at the origin": Case(
+        with_keypoints(lambda triples: [[0, 0, 2], *triples[1:]]), labelled=K - 1,
+        said={"keypoints are labelled at (0, 0)": IMAGES},
+    ),
+    "labelled at minus one": Case(
+        with_keypoints(lambda triples: [[-1, -1, 1], *triples[1:]]), labelled=K - 1,
+        said={"keypoints are labelled at (0, 0) or (-1, -1)": IMAGES},
+    ),
     "a mask of points alone": Case(lambda r: r | {"segmentation": np.reshape(outline(r), (-1, 2)).tolist()}),
 }  # fmt: skip
 
@@ -168,13 +187,13 @@ def assert_said(text: str, said: Said) -> None:
 
 def training_batch(dataset: Coco) -> Batch:
     """All images as training gets them, unaugmented."""
-    augment = Augment((192, 192), (0, 0, 0), COCO.flip, rotate=0.0, scale=(1.0, 1.0), translate=0.0, flip=0.0)
+    augment = Augment((192, 192), (0, 0, 0), COCO.flip_order, rotate=0.0, scale=(1.0, 1.0), translate=0.0, flip=0.0)
     samples = TrainingSet(dataset, augment, frozenset({"crowd", "unannotated", "unmasked"}), 0)
     return collate([samples[(0, index)] for index in range(len(dataset))], 30)
 
 
 def composed(*options: str) -> Predictor:
-    model, decoder = compose_model(load_config("evaluate", list(options)), Task(COCO))
+    model, decoder = evaluate_plan(options).model.compose(Task(COCO))
     return Predictor(model, decoder, input_size=192)
 
 
@@ -262,6 +281,72 @@ def test_nobody_is_neither_trained_on_nor_judged(tmp_path: Path, boxes: Predicto
     assert metrics["box_AP"] == pytest.approx(1) and metrics["AP"] == pytest.approx(1)
 
 
+APART = {"people have most of their labelled keypoints beside their box or mask": IMAGES}
+BOX_OUT = {"boxes reach out of the image": IMAGES}
+UNFIT = {
+    "corners for a box": (lambda r: r | {"bbox": [r["bbox"][0] + 8, r["bbox"][1], *outline(r)[4:6]]}, BOX_OUT),
+    "a box by its centre": (
+        lambda r: r | {"bbox": [r["bbox"][0] + r["bbox"][2] / 2, r["bbox"][1] + r["bbox"][3] / 2, *r["bbox"][2:]]}, BOX_OUT | APART
+    ),
+    "a box in per cent": (
+        lambda r: r | {"bbox": [100 * v / side for v, side in zip(r["bbox"], (WIDTH, HEIGHT) * 2, strict=True)]}, APART
+    ),
+    "a mask in per cent": (
+        lambda r: r | {"segmentation": [[100 * v / side for v, side in zip(outline(r), (WIDTH, HEIGHT) * 4, strict=True)]]}, APART
+    ),
+    "keypoints of a larger copy": (
+        with_keypoints(lambda triples: [[4 * x, 4 * y, v] for x, y, v in triples]),
+        {"people have keypoints labelled out of the image": IMAGES} | APART
+    ),
+    "people as crowds": (
+        lambda r: r | {"iscrowd": 1}, {"annotations with labelled keypoints have `iscrowd` 1": IMAGES}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_does_not_fit_together_is_said(tmp_path: Path, name: str) -> None:
+    edit, said = UNFIT[name]
+    assert_said(read(write(tmp_path, content(edit)), "val")[1], said)
+
+
+@pytest.mark.parametrize("number", [0, 100])
+def test_a_record_that_stands_twice_is_one_person(tmp_path: Path, number: int) -> None:
+    data = content()
+    data["annotations"] += [record | {"id": record["id"] + number} for record in data["annotations"]]
+    dataset, told = read(write(tmp_path, data), "val")
+    assert [len(dataset.people(index)) for index in range(IMAGES)] == [1] * IMAGES
+    assert_said(told, {"annotations stand twice": IMAGES})
+
+
+def test_a_file_that_is_several_images_is_said(tmp_path: Path) -> None:
+    data = content()
+    data["images"].append(data["images"][0] | {"id": 9})
+    assert_said(read(write(tmp_path, data), "val")[1], {"images have the file of another one": 1})
+
+
+def test_file_names_of_windows_are_read(tmp_path: Path) -> None:
+    data = content()
+    for image in data["images"]:
+        image["file_name"] = f"night/{image['file_name']}"
+    folder = write(tmp_path, data)
+    path = tmp_path / "annotations" / "person_keypoints_val.json"
+    path.write_text(path.read_text().replace("night/", r"night\\"))
+    assert Coco(root=folder, split="val").sample(0, frozenset()).file_size == (HEIGHT, WIDTH)
+
+
+def test_of_categories_of_one_name_the_one_with_keypoints_is_read(tmp_path: Path) -> None:
+    data = content()
+    data["categories"].insert(0, {"id": 0, "name": "person", "supercategory": "none"})
+    assert len(read(write(tmp_path / "group", data), "val")[0].people(0)) == 1
+    data["annotations"][0]["category_id"] = 0
+    with pytest.raises(DataError, match="`categories` should be of different names, got 2 named 'person'; rename or join"):
+        Coco(root=write(tmp_path / "used", data), split="val")
+    data["categories"] = [data["categories"][1] | {"id": number} for number in (0, 1)]
+    with pytest.raises(DataError, match="2 named 'person'"):
+        Coco(root=write(tmp_path / "twins", data), split="val")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
     data = content(categories=["persönchen"])
@@ -282,6 +367,8 @@ def test_images_numbers_are_read_however_they_are_written(tmp_path: Path, groupi
 
 REFUSED = {
     "text as crowd": ({"iscrowd": "0"}, "`iscrowd` should be 0 or 1.*got '0'.*write 1"),
+    "text as imputed": ({"imputed": "false"}, "`imputed` should be 0 or 1, or true or false, got 'false'"),
+    "a box beyond all images": ({"bbox": [0, 0, 1e300, 1e300]}, "`bbox` should be .* in px"),
     "two as crowd": ({"iscrowd": 2}, "`iscrowd` should be 0 or 1.*got 2"),
     "half an image": ({"image_id": 1.5}, "`image_id`.*got 1.5"),
     "a word as an image": ({"image_id": "first"}, "`image_id`.*got 'first'"),

@@ -20,7 +20,7 @@ def test_people_are_alone_whose_boxes_overlap_little() -> None:
 
 
 def test_people_apart_need_no_network() -> None:
-    drawn = ["experiment=prn", "data=synthetic", "data.size=64", "data.people=[1,3]", "limit=6", "workers=0"]
+    drawn = ["experiment=multiposenet/prn", "data=synthetic", "data.size=64", "data.people=[1,3]", "limit=6", "workers=0"]
     own = ["heads.prn.relation=max", "decoder.assignment=one_to_one"]
     figures = measure([*drawn, *own])
     assert set(figures) == {"AP", "AR", "AP_overlapping", "AP_true_areas"} and figures["AP"] > 0.5

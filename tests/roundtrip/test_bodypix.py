@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.compose import compose_model
-from bottomup.decoders.personlab import Personlab
+from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression
 from bottomup.importers.personlab import import_personlab
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import to_image
 from bottomup.skeletons import COCO
 from bottomup.types import Frame, Prediction, Task
@@ -28,7 +28,7 @@ def predict(folder: Path, weights: Path, stride: int) -> Prediction:
     """What our decoder finds in the reference's input, in px of its image, with BodyPix's thresholds."""
     reference = json.loads((folder / "poses.json").read_text())
     checkpoint, _ = import_personlab(weights, stride, refine=2)
-    model, _ = compose_model(checkpoint.config, checkpoint.task)
+    model, _ = ModelPlan.of(checkpoint.config).compose(checkpoint.task)
     model.load_state_dict(checkpoint.model)
     inputs = torch.from_numpy(np.load(folder / "input.npy")).float().permute(2, 0, 1)[None]
     with torch.no_grad():
@@ -39,7 +39,8 @@ def predict(folder: Path, weights: Path, stride: int) -> Prediction:
     left, top = pad["left"] * x, pad["top"] * y
     content = torch.tensor([[left, top, left + size[1] * x, top + size[0] * y]])
     frame = Frame(model.grids, (h, w), content)
-    decoder = Personlab(Task(COCO), max_people=10, instance_threshold=0.1, masks="nearest", mask_threshold=0.7, mask_distance=None)
+    masks = InstanceMasks(mode="nearest", threshold=0.7, distance=None)
+    decoder = Personlab(Task(COCO), max_people=10, suppression=Suppression(instance_threshold=0.1), masks=masks)
     (prediction,) = decoder(outputs, frame)
     return to_image(prediction, np.array([[x, 0.0, left], [0.0, y, top]]), size, 0, frame, 0)
 

@@ -21,8 +21,8 @@ def test_without_tags_nobody_can_be_told_apart() -> None:
 def test_swapping_sides_twice_changes_nothing() -> None:
     predictor, batch = make_predictor(), make_batch([2], (128, 160))
     (found,) = predictor.predict_batch(batch, ORACLE)
-    swapped = swap(found, COCO.flip)
+    swapped = swap(found, COCO.flip_order)
     nose, left, right = (COCO.index(name) for name in ("nose", "left_wrist", "right_wrist"))
     assert swapped.instances.keypoints[:, left].equal(found.instances.keypoints[:, right])
     assert swapped.instances.keypoints[:, nose].equal(found.instances.keypoints[:, nose])
-    assert swap(swapped, COCO.flip).instances.keypoints.equal(found.instances.keypoints)
+    assert swap(swapped, COCO.flip_order).instances.keypoints.equal(found.instances.keypoints)

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.compose import MODEL_KEYS, compose_model, load_config, merge_overrides
-from bottomup.data.letterbox import letterbox
 from bottomup.errors import ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
+from bottomup.samples.letterbox import letterbox
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Frame, Task
+from bottomup.views import seeing
 from tests.scenes import make_batch, make_sample
 
 SMALL = ["method=multiposenet", "backbone.network=test_resnet", "necks.people.channels=8", "heads.prn.hidden=[8]"]
@@ -23,7 +26,7 @@ SMALL = ["method=multiposenet", "backbone.network=test_resnet", "necks.people.ch
 @pytest.fixture(scope="module")
 def composed() -> Predictor:
     torch.manual_seed(0)
-    return Predictor(*compose_model(load_config("predict", SMALL), Task(COCO)), input_size=128)
+    return Predictor(*ModelPlan.of(load_config("predict", SMALL)).compose(Task(COCO)), input_size=128)
 
 
 def predictor(composed: Predictor, **options: object) -> Predictor:
@@ -40,7 +43,7 @@ def boxed(size: tuple[int, int]) -> Batch:
 
 def test_boxes_that_are_seen_at_a_size_of_their_own_come_back_where_they_are(composed: Predictor) -> None:
     batch = boxed((192, 192))  # as letterboxed at the largest scale in use
-    outputs, frame = predictor(composed, head_scales={"retinanet": [1.5]}).outputs(batch, ["retinanet", "heatmap"])
+    outputs, frame = predictor(composed, head_scales={"retinanet": [1.5]}).seen(batch, ["retinanet", "heatmap"])[0]
     assert frame.size == (128, 128) and outputs["heatmap"].shape[-2:] == frame.grids["heatmap"].shape(frame.size)
     found = outputs["proposals"][0, :2]
     true = batch.boxes[0] / 1.5
@@ -51,8 +54,8 @@ def test_boxes_that_are_seen_at_a_size_of_their_own_come_back_where_they_are(com
 def test_own_scales_that_are_those_of_all_change_nothing(composed: Predictor) -> None:
     batch = make_batch([1, 2], (192, 192))
     scales = (1.0, 1.5)
-    shared, _ = predictor(composed, scales=scales, flip=True).outputs(batch)
-    own, _ = predictor(composed, scales=scales, flip=True, head_scales={"retinanet": scales}).outputs(batch)
+    shared, _ = predictor(composed, scales=scales, flip=True).seen(batch)[0]
+    own, _ = predictor(composed, scales=scales, flip=True, head_scales={"retinanet": scales}).seen(batch)[0]
     for key, maps in shared.items():
         torch.testing.assert_close(own[key], maps)
 
@@ -80,13 +83,13 @@ def test_a_view_runs_the_heads_that_want_it_and_those_without_features_run_once(
 def test_each_frame_says_its_scale_and_the_first_is_merged_onto(composed: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Frame] = []
 
-    def merge(views: object, frames: list[Frame], onto: Frame, given: object) -> dict[str, torch.Tensor]:
+    def merge(model: object, views: object, frames: list[Frame], onto: Frame, given: object) -> dict[str, torch.Tensor]:
         seen.extend(frames)
         assert onto is frames[0]
         return {}
 
-    monkeypatch.setattr(composed.model, "merge", merge)
-    predictor(composed, scales=[1.0, 0.5], head_scales={"retinanet": [2.0]}, flip=True).outputs(make_batch([1], (256, 256)))
+    monkeypatch.setattr(seeing, "merge", merge)
+    predictor(composed, scales=[1.0, 0.5], head_scales={"retinanet": [2.0]}, flip=True).seen(make_batch([1], (256, 256)))
     assert [(frame.scale, frame.size[0]) for frame in seen] == [(1.0, 128)] * 2 + [(0.5, 128)] * 2 + [(2.0, 256)] * 2
 
 
@@ -98,7 +101,7 @@ def test_a_head_that_does_not_look_at_images_has_no_scale(composed: Predictor) -
     with pytest.raises(ConfigError, match="no head of this model with features named 'prn'"):
         predictor(composed, head_scales={"prn": [1.5]})
     for scales in ([], [0.0]):
-        with pytest.raises(ConfigError, match=r"head_scales\.retinanet should be positive factors"):
+        with pytest.raises(ConfigError, match=r"head_scales\.retinanet should be (a list of numbers above 0|positive factors)"):
             predictor(composed, head_scales={"retinanet": scales})
 
 
@@ -111,11 +114,10 @@ def test_a_scale_of_a_head_that_nothing_needs_is_not_seen(composed: Predictor) -
 
 
 def test_a_checkpoint_carries_them_and_the_command_line_changes_them() -> None:
-    saved = load_config("train", [*SMALL, "head_scales.retinanet=[1.667]"])
-    kept = {key: saved[key] for key in MODEL_KEYS if key in saved}
-    assert merge_overrides(kept, load_config("evaluate", []), [])["head_scales"] == {"retinanet": [1.667]}
+    kept = train_plan([*SMALL, "head_scales.retinanet=[1.667]"]).model.carried()
+    assert ModelPlan.of(load_config("evaluate", [])).of_checkpoint(kept, []).head_scales == {"retinanet": [1.667]}
     asked = ["head_scales.retinanet=[2.0]"]
-    assert merge_overrides(kept, load_config("evaluate", asked), asked)["head_scales"] == {"retinanet": [2.0]}
+    assert ModelPlan.of(load_config("evaluate", asked)).of_checkpoint(kept, asked).head_scales == {"retinanet": [2.0]}
     with pytest.raises(ConfigError, match=r"head_scales\.retinanet"):
         load_config("evaluate", ["head_scales.retinanet=1.5"])
 

@@ -7,8 +7,9 @@ import itertools
 import pytest
 import torch
 
-from bottomup.compose import compose_model, load_config
 from bottomup.errors import ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Task
@@ -27,7 +28,7 @@ def composed() -> Predictor:
         "heads.prn.hidden=[8]",
         "decoder.unposed=keep",
     ]
-    model, decoder = compose_model(load_config("predict", small), Task(COCO))
+    model, decoder = ModelPlan.of(load_config("predict", small)).compose(Task(COCO))
     return Predictor(model, decoder, input_size=128)
 
 

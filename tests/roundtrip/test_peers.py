@@ -15,12 +15,13 @@ from benchmarks.peers import keypoint_rcnn, mmpose_grouping
 from benchmarks.scenes import COMES_BACK
 from benchmarks.scenes_associative_embedding import people_scene
 from bottomup.benchmark.results import read_result
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
-from bottomup.compose import compose_model, load_config
 from bottomup.data.synthetic import Synthetic
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.errors import CheckpointError, ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 
@@ -60,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where an untrained peer and an untrained model of ours are laid side by side."""
     where = tmp_path_factory.mktemp("peers")
     kept = load_config("benchmark", [*TINY, "backbone=hourglass_tiny"])
-    model, _ = compose_model(kept, Task(COCO))
+    model, _ = ModelPlan.of(kept).compose(Task(COCO))
     save_checkpoint(where / "best.pt", Checkpoint(kept, Task(COCO), model.state_dict(), None, None, versions()))
     keypoint_rcnn.main([SMALL, f"ours={where}/best.pt", f"output={where}/out", *TINY, *QUICK])
     return where / "out"

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from bottomup.compose import compose_dataset, compose_model, load_config
-from bottomup.data.subset import Subset
+from bottomup.contracts import Decoder
 from bottomup.errors import ConfigError
 from bottomup.evaluation.run import evaluate_dataset
 from bottomup.geometry import Grid, at_cells
+from bottomup.plan.composing import load_config
+from bottomup.plan.data import DataPlan
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.types import Batch, Frame, Instances, Outputs, Task
 from tests.scenes import assert_found, make_batch
 
@@ -29,6 +31,8 @@ BACKBONES = {
 
 
 def make_predictor(backbone: str = "cornered", radius: float = 12.0, masks: bool = False, **options: object) -> Predictor:
+    decoder: dict[str, Any] = options.pop("decoder", {})  # type: ignore[assignment]
+    suppression = {"radius": 4.0} | decoder.get("suppression", {})
     config: dict[str, Any] = {
         "backbone": BACKBONES[backbone],
         "heads": {
@@ -36,11 +40,16 @@ def make_predictor(backbone: str = "cornered", radius: float = 12.0, masks: bool
             "short_offsets": {"radius": radius},
             "mid_offsets": {"radius": radius},
         },
-        "decoder": {"name": "personlab", "radius": radius, "nms_radius": 4.0, **options.pop("decoder", {})},  # type: ignore[dict-item]
+        "decoder": {
+            "name": "personlab",
+            **decoder,
+            "voting": {"radius": radius} | decoder.get("voting", {}),
+            "suppression": suppression,
+        },
     }
     if masks:
         config["heads"] |= {"segmentation": {}, "long_offsets": {"radius": radius}}
-    model, decoder = compose_model(config, Task(COCO))
+    model, decoder = ModelPlan.of(config).compose(Task(COCO))
     return Predictor(model, decoder, **options)  # type: ignore[arg-type]
 
 
@@ -53,7 +62,9 @@ def decode(predictor: Predictor, batch: Batch) -> list[Instances]:
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("decoder", [{}, {"scoring": "hough"}, {"nms": "hard"}, {"vote_threshold": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "decoder", [{}, {"scoring": "hough"}, {"suppression": {"nms": "hard"}}, {"voting": {"threshold": 0.5}}], ids=str
+)
 def test_ideal_fields_bring_everybody_back(backbone: str, decoder: dict[str, object]) -> None:
     size = (129, 161) if backbone == "cornered" else (128, 160)
     batch = make_batch([2, 1, 0, 2], size)
@@ -66,7 +77,7 @@ def test_votes_on_finer_maps_find_everybody_first(backbone: str) -> None:
     """Offsets resized across the border between two people vote for places between them: weak instances after the others."""
     size = (129, 161) if backbone == "cornered" else (128, 160)
     batch = make_batch([2, 1, 0, 2], size)
-    for row, instances in enumerate(decode(make_predictor(backbone, decoder={"vote_stride": 2}), batch)):
+    for row, instances in enumerate(decode(make_predictor(backbone, decoder={"voting": {"stride": 2}}), batch)):
         people = int(batch.present[row].sum())
         assert_found(instances[:people], batch, row, within=1.0)
         assert (instances.scores[people:] < 0.1).all()
@@ -78,10 +89,10 @@ def test_the_published_experiments_vote_where_eq_3_promises_a_perfect_small_pers
     keypoints = batch.keypoints
     low, high = keypoints.amin(2, keepdim=True), keypoints.amax(2, keepdim=True)
     batch = replace(batch, keypoints=(keypoints - low) / (high - low) * 60 + 50)
-    published = load_config("train", ["experiment=personlab_resnet101"])["decoder"]
-    assert published["name"] == "personlab" and load_config("train", ["experiment=personlab_resnet152"])["decoder"] == published
+    published = load_config("train", ["experiment=personlab/resnet101"])["decoder"]
+    assert published["name"] == "personlab" and load_config("train", ["experiment=personlab/resnet152"])["decoder"] == published
     scores = []
-    for options in ({"radius": 32.0}, published):
+    for options in ({}, published):
         (instances,) = decode(make_predictor(radius=32.0, decoder=options), batch)
         scores.append(float(instances.scores[0]))
     assert scores[0] < 0.85 and scores[1] > 0.96
@@ -91,8 +102,8 @@ def test_what_is_better_than_the_paper_s_letter_has_a_name_of_its_own() -> None:
     paper, best = (
         load_config("evaluate", ["method=personlab", f"decoder={name}"])["decoder"] for name in ("personlab", "personlab_best")
     )
-    assert paper == {"name": "personlab", "radius": 32.0}
-    assert best == paper | {"refine": 1, "masks": "exclusive"}
+    assert paper == {"name": "personlab", "voting": {"radius": 32.0}}
+    assert best == paper | {"refine": 1, "masks": {"mode": "exclusive"}}
 
 
 def test_a_walk_passes_through_keypoints_that_nobody_annotated() -> None:
@@ -137,7 +148,7 @@ def test_equal_scales_joined_as_people_are_one_scale() -> None:
 
 
 def test_views_are_maps_or_instances() -> None:
-    with pytest.raises(ConfigError, match="views is one of"):
+    with pytest.raises(ConfigError, match="predictor: views: no choice named"):
         make_predictor(views="people")
 
 
@@ -147,7 +158,7 @@ def test_ideal_fields_bring_the_masks_back(backbone: str, mode: str) -> None:
     """Masks agree with the annotated ones at every cell, as far as a cell is inside one alone."""
     size = (129, 161) if backbone == "cornered" else (128, 160)
     batch = make_batch([2, 1, 0, 2], size)
-    predictor = make_predictor(backbone, masks=True, decoder={"masks": mode})
+    predictor = make_predictor(backbone, masks=True, decoder={"masks": {"mode": mode}})
     assert batch.instances is not None
     for row, prediction in enumerate(predictor.predict_batch(batch, ORACLE + MASKS)):
         masks, truth = prediction.instances.masks, at_cells(batch.instances[row : row + 1], grid_of(predictor))[0]
@@ -171,12 +182,12 @@ class Decode(torch.nn.Module):
 
 
 def test_the_parallel_part_is_exported() -> None:
-    predictor = make_predictor(masks=True, decoder={"max_people": 3, "max_peaks": 8})
+    predictor = make_predictor(masks=True, decoder={"max_people": 3, "voting": {"max_peaks": 8}})
     first, second = make_batch([2], (129, 161)), make_batch([1], (129, 161))
-    outputs, frame = predictor.outputs(first, ORACLE + MASKS)
+    outputs, frame = predictor.seen(first, ORACLE + MASKS)[0]
     decode = Decode(predictor.decoder, frame)
     exported = torch.export.export(decode, (outputs,)).module()
-    other, _ = predictor.outputs(second, ORACLE + MASKS)
+    other, _ = predictor.seen(second, ORACLE + MASKS)[0]
     expected = decode(other)
     for name, tensor in exported(other).items():
         torch.testing.assert_close(tensor, expected[name])
@@ -184,7 +195,7 @@ def test_the_parallel_part_is_exported() -> None:
 
 def test_every_keypoint_of_a_person_is_placed() -> None:
     """Where few cells vote, a keypoint that nobody votes for is where the walk ends, faintly."""
-    predictor = make_predictor(decoder={"vote_threshold": 0.999999})
+    predictor = make_predictor(decoder={"voting": {"threshold": 0.999999}})
     for prediction in predictor.predict_batch(make_batch([2, 1], (129, 161), labelled=0.6), ORACLE):
         assert prediction.instances.keypoints.isfinite().all() and (prediction.instances.keypoint_scores > 0).all()
 
@@ -209,8 +220,8 @@ def test_models_without_long_offsets_and_segmentation_make_no_masks() -> None:
 
 
 def test_real_people_come_back(shared: Path) -> None:
-    dataset = compose_dataset({"name": "coco", "root": str(shared / "data/coco_person")}, "val")
-    predictor = make_predictor(radius=32.0, masks=True, decoder={"nms_radius": 10.0}, input_size=801)
+    dataset = DataPlan.of({"name": "coco", "root": str(shared / "data/coco_person")} | {"split": "val"}).dataset("val")
+    predictor = make_predictor(radius=32.0, masks=True, decoder={"suppression": {"radius": 10.0}}, input_size=801)
     metrics = evaluate_dataset(predictor, Subset(dataset, list(range(0, 195, 8))), oracle=ORACLE + MASKS).metrics
     assert metrics["AP"] > 0.97 and metrics["AP50"] > 0.98
     assert metrics["mask_AP_posed"] > 0.7

@@ -27,7 +27,7 @@ WEIGHTS = {
 @pytest.fixture(scope="module")
 def weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
-    made = {name: import_weights({}, ["tfjs", str(shared / path), f"output={folder / name}"]) for name, path in WEIGHTS.items()}
+    made = {name: import_weights(["tfjs", str(shared / path), f"output={folder / name}"]) for name, path in WEIGHTS.items()}
     return {name: Path(told["path"]) for name, told in made.items()}
 
 

@@ -9,12 +9,14 @@ import yaml
 
 from benchmarks.tables import fill
 from bottomup.commands import evaluate
-from bottomup.compose import config_folder, load_config
+from bottomup.plan.composing import load_config
 
 SMALL = [
     "data=synthetic", "data.size=64", "data.people=[1,1]", "data.height=[0.6,0.8]", "limit=2", "backbone=hourglass_tiny",
     "input_size=64", "workers=0", "pictures=0",
 ]  # fmt: skip
+
+TABLES = Path(__file__).parents[2] / "benchmarks" / "tables"
 
 
 def test_rows_are_measured_once_and_say_what_they_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +36,9 @@ def test_rows_are_measured_once_and_say_what_they_lack(tmp_path: Path, monkeypat
         fill(table, SMALL, tmp_path / "table.json")  # the row that could not be measured is tried again; the first was not
 
 
-@pytest.mark.parametrize("path", sorted((config_folder() / "table").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_every_row_composes(path: Path) -> None:
     table = yaml.safe_load(path.read_text())
     for row in table["rows"]:

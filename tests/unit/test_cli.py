@@ -17,11 +17,12 @@ import pytest
 
 from bottomup import cli, load
 from bottomup.cli import COMMANDS, main
+from bottomup.coco.skeleton import read_skeleton
 from bottomup.commands import benchmark, catalogue, evaluate, predict
-from bottomup.compose import load_config, sweep, value_of
-from bottomup.data.coco_skeleton import read_skeleton
 from bottomup.errors import BottomupWarning
 from bottomup.paths import path_of, with_home
+from bottomup.plan.composing import load_config
+from bottomup.plan.overrides import sweep, value_of
 from tests.coco_folders import untrained, write_folder
 
 TOOLS = Path(__file__).parents[2] / "tools"

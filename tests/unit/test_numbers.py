@@ -12,17 +12,17 @@ from torch import nn
 
 from bottomup.assembly import HeadSpec
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
-from bottomup.compose import compose_dataset, compose_model, load_config
-from bottomup.configuration import Configuration
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
+from bottomup.dataset import DATASETS
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.options import annotations_of, check_options, check_value
+from bottomup.plan.schema import Configuration
+from bottomup.plan.training import train_plan
+from bottomup.samples.augment import Augment
 from bottomup.skeletons import COCO
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
 from bottomup.types import Task
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)
@@ -120,13 +120,12 @@ def test_heads_refuse_what_is_not_finite_whoever_makes_them(head: str, option: s
 
 def compose(override: str) -> None:
     """All that a training run composes of a configuration."""
-    config = load_config("train", ["backbone=hourglass_tiny", override])
-    settings = Settings.of(config["engine"])
-    model, _ = compose_model(config, Task(COCO))
-    make_optimiser(model, **settings.optimiser)
-    check_options("augment", Augment, config["augment"])
-    Augment((64, 64), (0, 0, 0), COCO.flip, **config["augment"])
-    compose_dataset(config["data"], "train")
+    plan = train_plan(["backbone=hourglass_tiny", override])
+    model, _ = plan.model.compose(Task(COCO))
+    make_optimiser(model, **plan.engine.optimiser)
+    check_options("augment", Augment, plan.augment)
+    Augment((64, 64), (0, 0, 0), COCO.flip_order, **plan.augment)
+    plan.data.dataset("train")
 
 
 @pytest.mark.parametrize("override", BAD_OVERRIDES)

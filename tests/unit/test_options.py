@@ -5,20 +5,57 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 
-from bottomup.data.augment import Augment
-from bottomup.data.dataset import DATASETS
+from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.dataset import DATASETS
 from bottomup.errors import ConfigError
-from bottomup.options import Count, Interval, Natural, annotations_of, check_options, check_value, fits
-from bottomup.stages import BACKBONES, DECODERS, HEADS, NECKS
+from bottomup.fitting import fits
+from bottomup.options import (
+    Ascending,
+    Count,
+    Formerly,
+    Fraction,
+    Interval,
+    MultipleOf,
+    Natural,
+    NotEmpty,
+    Odd,
+    Positive,
+    Window,
+    annotations_of,
+    check_options,
+    check_value,
+    checked,
+)
+from bottomup.registry import Registry
+from bottomup.samples.augment import Augment
 
 
 class Size(TypedDict, total=False):
     limit: Count | None
+
+
+@checked("thing made", within="reach")
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    radius: Annotated[Positive, "input px", Formerly("far")] = 8.0
+    cells: Window = 3
+
+
+@checked("thing made")
+class Made:
+    def __init__(self, source: int, *, size: Count = 1, reach: Reach = Reach()) -> None:
+        self.source, self.size, self.reach = source, size, reach
+
+
+@checked("thing put")
+def put(source: int, *, share: Fraction = 0.5, **others: object) -> dict[str, object]:
+    return {"source": source, "share": share, **others}
 
 
 FITTING: list[tuple[Any, list[Any], list[Any]]] = [
@@ -38,6 +75,14 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     (Mapping[str, float], [{}, {"a": 1}], [3, {"a": "b"}, ["a"]]),
     (Sequence[Mapping[str, Any]], [[{"name": 3}]], [["name"]]),
     (float | Mapping[str, float], [1, {"pull": 0.1}], ["abc", {"pull": "abc"}]),
+    (Annotated[Literal[8, 16], "px"], [8], [4, "8"]),
+    (Annotated[int, Odd()], [3], [2, 3.0]),
+    (Annotated[int, MultipleOf(4)], [4, 0], [6, "4"]),
+    (Annotated[Sequence[int], NotEmpty()], [[1]], [[], 1, ["a"]]),
+    (Annotated[tuple[Positive, Positive], Ascending()], [[1, 2], (0.5, 0.5)], [[2, 1], [0, 1], [1], [1, "2"]]),
+    (Sequence[Literal["a", "b"]], [[], ["a"]], [["c"], "a"]),
+    (Reach, [{}, {"radius": 3}, Reach()], [{"radius": 0}, {"radios": 3}, 3, None]),
+    (Reach | None, [None, {"cells": 5}], [{"cells": 4}, 3]),
     (Size, [{}, {"limit": None}], [{"limit": 0}, {"limt": 3}, 3]),
     (Any, [3, None, "a"], []),
     (Callable[..., int], [3, None], []),  # of what YAML cannot write nothing is known
@@ -65,10 +110,27 @@ def test_values_fit_their_annotations(annotation: Any, good: list[Any], bad: lis
         (
             float | Mapping[str, Natural],
             {"a": -1},
-            "here should be a number or a mapping {name: a whole number from 0 on}, got {'a': -1}",
+            "here.a should be a whole number from 0 on, got -1",
         ),
         (Annotated[float, Interval(0, 1, open_low=True)], 0, "here should be a number above 0 to 1, got 0"),
         (Annotated[float, Interval(0, 1, open_high=True)], 1, "here should be a number from 0 to below 1, got 1"),
+        (Annotated[Positive, "input px"] | None, 0, "here should be a number above 0 (input px) or null, got 0"),
+        (Annotated[Literal[8, 16], "px"], 4, "here should be 8 or 16 (px), got 4"),
+        (Window, 4, "here should be a whole number from 3 on that is odd (cells), got 4"),
+        (
+            Annotated[tuple[Positive, Positive], Ascending()],
+            (2.0, 1.0),
+            "here should be a list of 2 numbers above 0 as [low, high], got [2.0, 1.0]",
+        ),
+        (Annotated[Sequence[float], NotEmpty()], [], "here should be a list of numbers with at least one entry, got []"),
+        (
+            Sequence[Literal["crowd", "padding"]],
+            ["crowd", "pading"],
+            "here: no choice named 'pading'; did you mean 'padding'? (known: crowd, padding)",
+        ),
+        (Reach, {"radius": math.inf}, "here.radius should be finite, got inf"),
+        (Reach, {"far": 3}, "here: no option named 'far'; did you mean 'radius'? (known: radius, cells)"),
+        (Reach, 3, "here should be a mapping of radius, cells, got 3"),
         (tuple[float, float], [1], "here should be a list of 2 numbers, got [1]"),
     ],
 )
@@ -90,6 +152,57 @@ def test_options_are_what_stands_after_the_star() -> None:
             check_options("here", build, options)
     with pytest.raises(ConfigError, match="did you mean 'neck'"):
         check_options("here", build, {"nek": 3, "size": 3}, extra=("neck",))
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"size": 0}, "size should be a whole number from 1 on, got 0"),
+    ({"size": math.nan}, "size should be finite, got nan"),
+    ({"sise": 3}, "no option named 'sise'; did you mean 'size'? (known: size, reach)"),
+    ({"reach": {"cells": 2}}, "reach.cells should be a whole number from 3 on that is odd (cells), got 2"),
+    ({"cells": 3}, "no option named 'cells'; did you mean 'reach.cells'? (known: size, reach)"),
+    ({"far": 3}, "no option named 'far'; did you mean 'reach.radius'? (known: size, reach)"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG, ids=str)
+def test_what_python_gives_is_checked_as_what_yaml_does(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Made(1, **options)
+    assert str(error.value) == f"thing made: {words}"
+    with pytest.raises(ConfigError) as error:
+        check_options("things.made", Made, options)
+    assert str(error.value) == ("things.made: " if words.startswith("no ") else "things.made.") + words
+
+
+def test_a_group_of_options_is_given_as_what_it_is_or_as_a_mapping() -> None:
+    for given in (Reach(radius=2.0), {"radius": 2.0}):
+        made = Made(source=1, reach=given)  # type: ignore[arg-type]
+        assert made.reach == Reach(radius=2.0) and made.source == 1
+    with pytest.raises(ConfigError, match=r"^thing made: reach\.radius should be"):
+        Reach(radius=0.0)
+
+
+def test_a_function_is_checked_too_but_for_others_that_it_judges_itself() -> None:
+    assert put(1, share=1.0, more="any") == {"source": 1, "share": 1.0, "more": "any"}
+    with pytest.raises(ConfigError, match=r"^thing put: share should be a number from 0 to 1, got 2"):
+        put(1, share=2)
+    with pytest.raises(TypeError, match="source"):
+        put()  # type: ignore[call-arg]
+
+
+def test_a_registered_component_is_checked_under_its_name() -> None:
+    registry: Registry[object] = Registry("thing", "bottomup.heads")
+
+    @registry.register_as("grown")
+    class Grown:
+        """``size`` is its own."""
+
+        def __init__(self, *, size: Count = 1) -> None:
+            self.size = size
+
+    assert isinstance(registry["grown"](size=2), Grown)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"^thing grown: size should be a whole number from 1 on, got 0"):
+        Grown(size=0)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_an_auxiliary_stage_comes_from_the_middle(auxiliary: bool | str, first: 
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="output_stride is 8, 16 or 32"):
+    with pytest.raises(ValueError, match="output_stride should be 8 or 16 or 32"):
         make("resnet18", 4)
     with pytest.raises(ValueError, match="levels are"):
         make("resnet18", 16, levels=(5, 3))

@@ -28,11 +28,11 @@ def test_every_stack_but_the_last_is_asked_for_its_predictions_once() -> None:
     backbone.connect(2)
     asked = []
 
-    def predict(features: Features, stage: int) -> Tensor:
+    def feed_back(features: Features, stage: int) -> Tensor:
         asked.append(stage)
         return features["stack"][:, :2]
 
-    backbone(torch.zeros(1, 3, 16, 16), predict)
+    backbone(torch.zeros(1, 3, 16, 16), feed_back)
     assert asked == [0, 1]
 
 
@@ -55,10 +55,10 @@ def test_without_fed_back_channels_nothing_is_asked(connected: int | None) -> No
     if connected is not None:
         backbone.connect(connected)
 
-    def predict(features: Features, stage: int) -> Tensor:
+    def feed_back(features: Features, stage: int) -> Tensor:
         raise AssertionError("asked for predictions that it cannot take")
 
-    assert len(backbone(torch.zeros(1, 3, 16, 16), predict)) == 2
+    assert len(backbone(torch.zeros(1, 3, 16, 16), feed_back)) == 2
 
 
 def test_one_stack_needs_no_feedback() -> None:
@@ -90,5 +90,5 @@ def test_it_learns_two_images_from_scratch(batch_norm: bool) -> None:
 
 @pytest.mark.parametrize("options", [{"stacks": 0}, {"levels": 0}, {"channels": 30}, {"channels": 0}, {"growth": -1}])
 def test_impossible_sizes_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="backbone hourglass: expected"):
+    with pytest.raises(ValueError, match=f"backbone hourglass: {next(iter(options))} should be"):
         Hourglass(**options)

@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from bottomup.backbones.pretrained import load_file
+from bottomup.backbones._pretrained import load_file
 from bottomup.backbones.pyramid import Pyramid
 from bottomup.errors import CheckpointError
 

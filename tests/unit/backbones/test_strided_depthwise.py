@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bottomup.backbones.strided_depthwise import StridedDepthwise, keep_strided_depthwise
+from bottomup.backbones._strided_depthwise import StridedDepthwise, keep_strided_depthwise
 
 
 def network() -> nn.Sequential:

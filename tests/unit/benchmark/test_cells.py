@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bottomup.benchmark.cells import cells_of, training_key
-from bottomup.compose import compose_model, load_config
 from bottomup.errors import ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 
@@ -94,14 +95,14 @@ def test_networks_that_differ_in_the_decoder_alone_share_a_training() -> None:
 
 @pytest.mark.parametrize("cell", cells_of("small", []), ids=lambda cell: cell.slug)
 def test_every_cell_of_the_small_matrix_composes(cell: object) -> None:
-    compose_model(load_config("benchmark", cell.overrides), Task(COCO))  # type: ignore[attr-defined]
+    ModelPlan.of(load_config("benchmark", cell.overrides)).compose(Task(COCO))  # type: ignore[attr-defined]
 
 
 def test_the_whole_matrix_is_every_method_and_every_crossing_that_fits() -> None:
     fitting = []
     for cell in cells_of("synthetic", []):
         with contextlib.suppress(ConfigError):
-            compose_model(load_config("benchmark", cell.overrides), Task(COCO))
+            ModelPlan.of(load_config("benchmark", cell.overrides)).compose(Task(COCO))
             fitting.append(cell.name)
     assert len(fitting) == 30
     assert not any("hourglass, boxes" in name or "tags, walked" in name.replace("tags and", "") for name in fitting)

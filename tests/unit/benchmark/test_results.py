@@ -11,9 +11,18 @@ from typing import Any
 
 import pytest
 
-from bottomup.benchmark.results import SCHEMA, SETTING, blank_row, file_hash, read_result, setting, setting_of, write_result
-from bottomup.commands.measure import _joined
+from bottomup.benchmark.results import (
+    CIRCUMSTANCES,
+    SCHEMA,
+    blank_row,
+    circumstances,
+    circumstances_of,
+    file_hash,
+    read_result,
+    write_result,
+)
 from bottomup.paths import write_json
+from bottomup.workflows.measure import _joined
 
 COMMITTED = sorted((Path(__file__).resolve().parents[3] / "benchmarks" / "results").rglob("*.json"))
 
@@ -56,9 +65,9 @@ def test_a_result_of_a_schema_to_come_is_refused(tmp_path: Path) -> None:
 def test_what_was_measured_elsewhere_stays_so(tmp_path: Path) -> None:
     elsewhere = {"device": "a large one", "threads": 96, "commit": "c0ffee", "date": "2001-01-01T00:00:00+00:00"}
     row = blank_row("one", {}, [], "one")
-    assert setting_of(row).keys() == set(SETTING) == setting("cpu").keys() == elsewhere.keys()
+    assert circumstances_of(row).keys() == set(CIRCUMSTANCES) == circumstances("cpu").keys() == elsewhere.keys()
     result = read_result(write_result(tmp_path / "a.json", "benchmark", {}, [row | elsewhere], measured=elsewhere))
-    assert setting_of(result) == setting_of(result["rows"][0]) == elsewhere
+    assert circumstances_of(result) == circumstances_of(result["rows"][0]) == elsewhere
 
 
 def test_equal_files_have_equal_hashes_and_no_file_has_none(tmp_path: Path) -> None:

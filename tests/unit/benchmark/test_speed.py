@@ -29,7 +29,7 @@ from bottomup.benchmark.speed import (
     throughput,
     training_rate,
 )
-from bottomup.compose import compose_model, load_config
+from bottomup.contracts import Decoder
 from bottomup.engine.cpu import flushing_denormals
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import Losses
@@ -37,9 +37,10 @@ from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.masks import Masks
 from bottomup.model import PoseModel
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Instances, Prediction, Task
 from tests.scenes import make_batch
@@ -50,7 +51,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def composed() -> tuple[PoseModel, Decoder]:
     torch.manual_seed(0)
-    return compose_model(load_config("predict", ["backbone=hourglass_tiny"]), Task(COCO))
+    return ModelPlan.of(load_config("predict", ["backbone=hourglass_tiny"])).compose(Task(COCO))
 
 
 def one() -> Batch:
@@ -113,7 +114,7 @@ TRAINED_WITH_BOXES = ("heads.candidates={}", "heads.proposals={first:3}", "heads
     ],
 )
 def test_the_parameters_that_count_are_those_that_run(options: list[str], given: list[str]) -> None:
-    model, _ = compose_model(load_config("predict", options), Task(COCO))
+    model, _ = ModelPlan.of(load_config("predict", options)).compose(Task(COCO))
     ran: set[Tensor] = set()
     for module in model.modules():
         module.register_forward_pre_hook(lambda module, *_: ran.update(module.parameters(recurse=False)))
@@ -124,7 +125,7 @@ def test_the_parameters_that_count_are_those_that_run(options: list[str], given:
 def test_heads_that_are_trained_but_not_decoded_count_in_training_alone() -> None:
     """As where one training serves decoders that read different heads, one of them with boxes given."""
     config = load_config("predict", ["method=associative_embedding", "backbone=hourglass_tiny", *TRAINED_WITH_BOXES])
-    model, _ = compose_model(config, Task(COCO))
+    model, _ = ModelPlan.of(config).compose(Task(COCO))
     assert 0 < gigamacs(model, 64) < gigamacs(model, 64, ["proposals"], "all")
     assert sizes(model).keys() == {"backbone", "heads.heatmap", "heads.tags"}
 
@@ -225,10 +226,10 @@ def test_masks_are_drawn_while_the_decoder_is_timed(composed: tuple[PoseModel, D
 def test_compiled_blocks_give_the_same_and_are_timed_one_by_one(composed: tuple[PoseModel, Decoder]) -> None:
     model, decoder = copy.deepcopy(composed[0]), composed[1]
     predictor = Predictor(model, decoder, input_size=64)
-    before, _ = predictor.outputs(one())
+    before, _ = predictor.seen(one())[0]
     traced: list[object] = []
     compile_blocks(model, backend=lambda graph, _: traced.append(graph) or graph)
-    after, _ = predictor.outputs(one())
+    after, _ = predictor.seen(one())[0]
     for key, maps in before.items():
         torch.testing.assert_close(after[key], maps)
     assert len(traced) >= 3  # the backbone and two heads
@@ -243,7 +244,7 @@ def test_a_compiled_network_in_bf16_finds_on_a_gpu_what_it_does_in_fp32(composed
         for model, precision in ((copy.deepcopy(composed[0]), "fp32"), (compiled, "bf16"))
     ]
     compile_blocks(compiled)
-    exact, near = (predictor.outputs(one().to("cuda"))[0]["heatmap"] for predictor in predictors)
+    exact, near = (predictor.seen(one().to("cuda"))[0][0]["heatmap"] for predictor in predictors)
     torch.testing.assert_close(near, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
     assert block_latencies(predictors[1], [one()] * 2)["backbone"]["p50_ms"] > 0
 

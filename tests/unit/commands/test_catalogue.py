@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
 
 import pytest
 
 from bottomup.cli import main
-from bottomup.commands.catalogue import KINDS, options_of
-from bottomup.data.augment import Augment
+from bottomup.commands.catalogue import KINDS
 from bottomup.engine.settings import Settings
-
-
-@dataclass(kw_only=True)
-class Made:
-    steps: int
-    names: list[str] = field(default_factory=list)
+from bottomup.samples.augment import Augment
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,8 +34,17 @@ def test_every_option_of_the_engine_and_of_augmentation_is_listed(
         assert not plain or line.endswith(f" = {option.default!r}")
 
 
-def test_what_a_dataclass_makes_anew_is_shown_as_made() -> None:
-    assert options_of(Made) == ["steps: int", "names: list[str] = []"]
+def test_one_component_is_listed_with_units_choices_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "head", "heatmap", "decoders", "personlab"]) == 0
+    shown = capsys.readouterr().out
+    assert "sigma: a number above 0 (input px) = 8.0" in shown and "start: torch or background = 'torch'" in shown
+    assert "start says how the weights begin" in shown and "voting.stride: a whole number from 1 on (input px) or null" in shown
+    assert "tags: " not in shown and "posenet: " not in shown
+
+
+def test_an_unknown_component_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "head", "tag"]) == 1
+    assert "did you mean 'tags'" in capsys.readouterr().err
 
 
 def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

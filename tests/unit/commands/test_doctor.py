@@ -15,7 +15,7 @@ import pytest
 from bottomup.cli import main
 from bottomup.commands import doctor
 from bottomup.commands.doctor import describe_data
-from bottomup.data.dataset import Dataset
+from bottomup.dataset import Dataset
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
 
@@ -34,7 +34,7 @@ class Noted(Dataset):
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         self.read.append(index)
         image = np.zeros((3, 8, 8), np.uint8)
-        return Sample(image, self.people(index), ignore={}, instances=None, image_id=index, size=(8, 8), to_input=np.eye(2, 3))
+        return Sample(image, self.people(index), ignore={}, instances=None, image_id=index, file_size=(8, 8), to_input=np.eye(2, 3))
 
     def people(self, index: int) -> People:
         return People.empty(len(COCO))

@@ -65,3 +65,27 @@ def test_results_carry_the_category_of_the_file(name: str, category: int, folder
     results = folder / name / "predictions.json"
     assert {record["category_id"] for record in json.loads(results.read_text())} == {category}
     assert average_precision(folder / "animals.json", results, category) > 0.9  # ideal maps: nearly everything is found
+
+
+@pytest.mark.filterwarnings("ignore:skeleton")
+def test_a_checkpoint_is_judged_on_the_data_of_its_run_and_that_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["data=coco", "data.annotations=animals.json", "data.images=.", "data.category=dog", "data.val_split=all"]
+    small = ["backbone=hourglass_tiny", "input_size=64", "workers=0", "engine.validate_every=0", "engine.tensorboard=false"]
+    steps = ["engine.steps=1", "engine.batch_size=1", "device=cpu", "output=run"]
+    monkeypatch.chdir(folder)
+    assert main(["train", *data, *small, *steps]) == 0
+    for more, told in (
+        ([], "3 images of coco, all, 64 px"),
+        (["limit=2", "flip=true"], "2 images of coco, all, 64 px, mirrored too"),
+    ):
+        assert main(["evaluate", "weights=run/last.pt", "workers=0", "pictures=0", "output=judged", *more]) == 0
+        assert told in capsys.readouterr().out.splitlines()
+        assert json.loads((folder / "judged" / "metrics.json").read_text())["judged"] == told
+    assert main(["evaluate", "weights=run/last.pt", "data=synthetic", "data.images=2", "workers=0"]) == 1  # of other keypoints
+    assert "data=concat" in capsys.readouterr().err
+    (folder / "animals.json").rename(folder / "moved.json")
+    assert main(["evaluate", "weights=run/last.pt", "workers=0"]) == 1
+    assert "give data.annotations= where they lie now" in capsys.readouterr().err
+    assert main(["evaluate", "weights=run/last.pt", "data.annotations=moved.json", "limit=1", "workers=0"]) == 0

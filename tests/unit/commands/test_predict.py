@@ -15,20 +15,20 @@ from PIL import Image as Pillow
 from pycocotools.coco import COCO as CocoFile
 
 from bottomup import load
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.commands import predict
 from bottomup.commands.predict import photos_of
-from bottomup.compose import MODEL_KEYS, compose_model, load_config
 from bottomup.data.synthetic import Synthetic
-from bottomup.engine.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.image_files import ImageReader
 from bottomup.model import PoseModel
+from bottomup.plan.training import train_plan
 from bottomup.predictor import Look, Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 from bottomup.visualize import draw_outputs
 
-TINY = ["experiment=demo", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
+TINY = ["experiment=demo/associative_embedding", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
 OPTIONS = [
     *("decoder.detection_threshold=0.0001", "decoder.fill_threshold=null"),  # even an untrained network finds somebody
     "score_threshold=0",  # whom nobody would recommend to show
@@ -38,10 +38,9 @@ OPTIONS = [
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = load_config("train", TINY)
-    model, _ = compose_model(config, Task(COCO))
-    kept = {key: config[key] for key in MODEL_KEYS if key in config}
-    checkpoint = Checkpoint(kept, Task(COCO), model.state_dict(), None, None, versions())
+    plan = train_plan(TINY).model
+    model, _ = plan.compose(Task(COCO))
+    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
     return save_checkpoint(tmp_path_factory.mktemp("weights") / "best.pt", checkpoint)
 
 
@@ -95,8 +94,9 @@ def test_images_of_one_name_keep_their_own_records_and_pictures(weights: Path, t
     pictures = {path.name for path in (tmp_path / "all" / "pictures").iterdir()}
     assert {f"{number}_x{kind}.png" for number in range(4) for kind in ("", "_heatmap")} <= pictures
     for name in ("a/x.png", "b/x.bmp"):
-        assert run(weights, images / name, tmp_path / "alone") == 0
-        (alone,) = by_name(read(tmp_path / "alone")[0]).values()
+        output = tmp_path / "alone" / name
+        assert run(weights, images / name, output) == 0
+        (alone,) = by_name(read(output)[0]).values()
         assert alone == by_name(records)[name]
 
 
@@ -261,7 +261,7 @@ def test_listed_images_are_read_as_stored_which_annotations_refer_to(weights: Pa
     images = [{"id": 9, "file_name": "5.jpg", "height": 48, "width": 64}]
     info.write_text(json.dumps({"images": images, "annotations": [], "categories": [{"id": 1, "name": "person"}]}))
     for more, size in (([], (64, 48)), ([f"annotations={info}"], (48, 64))):
-        assert run(weights, tmp_path / "images", tmp_path / "out", *more) == 0
+        assert run(weights, tmp_path / "images", tmp_path / "out", "overwrite=true", *more) == 0
         assert cv2.imread(str(tmp_path / "out" / "pictures" / "5.png")).shape[:2] == size
 
 
@@ -279,3 +279,18 @@ def test_a_threshold_beyond_all_scores_is_refused(
     write_images(tmp_path / "images", "a.png")
     assert run(weights, tmp_path / "images", tmp_path / "out", wrong) == 1
     assert wrong.split("=")[0] in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_earlier_predictions_are_replaced_only_where_that_is_asked_for(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(tmp_path / "images", "a.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out") == 0
+    before = (tmp_path / "out" / "config.yaml").stat().st_mtime_ns
+    assert run(weights, tmp_path / "images", tmp_path / "out") == 1
+    assert "overwrite=true" in capsys.readouterr().err and (tmp_path / "out" / "config.yaml").stat().st_mtime_ns == before
+    assert run(weights, tmp_path / "images", tmp_path / "out", "overwrite=true") == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").touch()
+    assert run(weights, tmp_path / "images", tmp_path / "run", "overwrite=true") == 1
+    assert f"as {tmp_path}/run/predict" in capsys.readouterr().err

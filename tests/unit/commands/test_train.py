@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
+from bottomup.checkpoint import load_checkpoint
 from bottomup.cli import main
-from bottomup.commands.setting import dataset_of
-from bottomup.commands.train import describe
-from bottomup.commands.validation import Judge, make_validation
-from bottomup.compose import compose_model, load_config
+from bottomup.commands.train import DEMONSTRATION, planned
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
+from bottomup.plan.training import TrainPlan, train_plan
+from bottomup.workflows.folders import check_training_folder
+from bottomup.workflows.train import describe
+from bottomup.workflows.validation import Judge, make_validation
 
 DATA = ["data=synthetic", "data.size=64", "data.images=5", "input_size=64", "workers=0", "validation.limit=4"]
 TINY = ["backbone=hourglass_tiny", "engine.steps=1", "engine.batch_size=2", "engine.tensorboard=false", "device=cpu", *DATA]
 PYRAMIDS = ["backbone=mobilenetv2_fpn", "necks.keypoints.channels=8", "necks.keypoints.reduced=4", "necks.people.channels=8"]
-KEYPOINTS = ["experiment=multiposenet_keypoints", *PYRAMIDS, "backbone.pretrained=false", *DATA, "heads.proposals.count=3"]
-PERSONS = ["experiment=prn", *DATA, "data.people=[2,2]", "heads.prn.hidden=[4]", "engine.precision=fp32"]
+KEYPOINTS = ["experiment=multiposenet/keypoints", *PYRAMIDS, "backbone.pretrained=false", *DATA, "heads.proposals.count=3"]
+PERSONS = ["experiment=multiposenet/prn", *DATA, "data.people=[2,2]", "heads.prn.hidden=[4]", "engine.precision=fp32"]
 
 
-def judged(options: list[str], fresh: list[str] | None = None) -> tuple[Judge, PoseModel, dict[str, Any]]:
+def judged(options: list[str], fresh: list[str] | None = None) -> tuple[Judge, PoseModel, TrainPlan]:
     """The validation of a training run as configured, with its untrained model."""
-    config = load_config("train", options)
-    model, decoder = compose_model(config, dataset_of(config, "train").task)
+    plan = train_plan(options)
+    model, decoder = plan.model.compose(plan.data.dataset("train").task)
     fresh = list(model.state_dict()) if fresh is None else fresh
-    judge = make_validation(config, model, decoder, Settings.of(config["engine"]), Ranks(), fresh)
-    return judge, model.eval(), config
+    judge = make_validation(plan, model, decoder, Ranks(), fresh)
+    return judge, model.eval(), plan
 
 
 @pytest.mark.parametrize("options", [TINY, PERSONS], ids=["images", "persons"])
@@ -57,12 +59,12 @@ def test_a_validation_gives_the_loss_and_the_poses() -> None:
 
 
 def test_persons_are_judged_where_persons_are_trained() -> None:
-    judge, model, config = judged(PERSONS)
+    judge, model, plan = judged(PERSONS)
     seen: list[tuple[int, ...]] = []
     model.eval().stack("prn").last.register_forward_hook(lambda *call: seen.append(tuple(call[2]["assignment_logits"].shape[:2])))
     judge.losses(model)
-    assert config["data"]["unit"] == "person" and sum(batch for batch, _ in seen) == 2 * 4  # two in each image
-    assert {boxes for _, boxes in seen} == {1} and not model.stack("proposals").last.training  # neighbours are not taught
+    assert plan.data.unit == "person" and sum(batch for batch, _ in seen) == 2 * 4  # two in each image
+    assert {boxes for _, boxes in seen} == {1} and not model.stack("proposals").last.training  # neighbours do not count
 
 
 def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +74,7 @@ def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.Cap
     assert (model.side(160, "all"), model.side(160)) == (160, 256) and "at 160x160" in capsys.readouterr().err
 
 
-def test_heads_that_nobody_taught_are_not_decoded() -> None:
+def test_heads_that_are_not_trained_are_not_decoded() -> None:
     """Keypoints are trained before boxes: there are no poses yet, and the loss alone is measured."""
     judge, model, _ = judged(KEYPOINTS)
     model.stack("retinanet").last.register_forward_hook(lambda *_: pytest.fail("costs time for nothing"))
@@ -114,6 +116,57 @@ def test_an_earlier_run_is_replaced_only_where_that_is_asked_for(tmp_path: Path,
     assert main([*train, *own, "overwrite=true"]) == 0  # from itself, too
     assert not (tmp_path / "best.pt").exists()  # it was the earlier run's
     assert main([*train, "engine.steps=2", "resume=true"]) == 0
+
+
+def test_a_run_is_resumed_by_its_folder_alone(tmp_path: Path) -> None:
+    """In the folder lies all that was typed; what is typed again holds from here on."""
+    own = ["heads.tags.dim=2", "engine.validate_every=0", "engine.optimiser.lr=0.002", "engine.schedule.name=constant"]
+    assert main(["train", *TINY, *own, f"output={tmp_path}", "overwrite=true"]) == 0
+    assert main(["train", "resume=true", f"output={tmp_path}", "engine.steps=2", "engine.schedule={name: cosine}"]) == 0
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert config["heads"]["tags"]["dim"] == 2 and config["engine"]["optimiser"]["lr"] == 0.002
+    assert (config["engine"]["steps"], config["engine"]["schedule"]["name"], config["overwrite"]) == (2, "cosine", False)
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1]  # log_every is 20
+    assert load_checkpoint(tmp_path / "last.pt").config["data"] == plan_of(tmp_path).data.carried()
+
+
+def plan_of(folder: Path) -> TrainPlan:
+    return TrainPlan.of(yaml.safe_load((folder / "config.yaml").read_text()))
+
+
+def test_a_folder_that_holds_something_else_is_never_trained_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photo.jpg").touch()
+    for more in ([], ["overwrite=true"]):
+        assert main(["train", *TINY, f"output={tmp_path}", *more]) == 1
+        assert "such as photo.jpg; give another output=" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("held", [{}, {".hidden": ""}, {"config.yaml": "engine: {}"}, {"log.jsonl": "", "evaluate": None}])
+def test_a_run_that_ended_before_its_first_checkpoint_can_be_replaced(held: dict[str, str | None], tmp_path: Path) -> None:
+    for name, text in held.items():
+        (tmp_path / name).mkdir() if text is None else (tmp_path / name).write_text(text)
+    check_training_folder(tmp_path, resume=False, overwrite=True)
+    if any(not name.startswith(".") for name in held):
+        with pytest.raises(ConfigError, match="holds an earlier run"):
+            check_training_folder(tmp_path, resume=False, overwrite=False)
+
+
+def test_where_nothing_is_said_a_small_run_is_planned_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    demo = train_plan([DEMONSTRATION])
+    assert planned([]) == demo and DEMONSTRATION in capsys.readouterr().err
+    assert planned(["device=cpu", "engine.steps=3"]).engine == replace(demo.engine, steps=3)
+    capsys.readouterr()
+    for said in ("method=associative_embedding", "data=synthetic", "backbone=hourglass_tiny", "engine=personlab", "input_size=64"):
+        assert planned([said]) == train_plan([said]) and not capsys.readouterr().err
+
+
+def test_losses_are_lines_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["engine.steps=4", "engine.log_every=2", "engine.validate_every=0", f"output={tmp_path}"]
+    assert main(["train", *TINY, *options]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
+    assert [line.split(":")[0] for line in told] == ["step 1 of 4", "step 2 of 4", "step 4 of 4"]
+    assert all("images/s, loss 0." in line for line in told)
 
 
 def test_batch_norm_is_judged_by_its_statistics_and_leaves_them() -> None:

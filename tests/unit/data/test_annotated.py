@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from bottomup.data.augment import Augment
+from bottomup.contracts import Level, Source
 from bottomup.data.concat import Concat
-from bottomup.data.dataset import Dataset
-from bottomup.data.kept import Kept
-from bottomup.data.labels import Labels, Persons
-from bottomup.data.letterbox import letterbox
-from bottomup.data.loader import TrainingSet, collate
-from bottomup.data.subset import Subset
+from bottomup.dataset import Dataset
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Heatmap
+from bottomup.samples.augment import Augment
+from bottomup.samples.kept import Kept
+from bottomup.samples.labels import Labels, Persons
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import TrainingSet, collate
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO, CROWDPOSE, Skeleton
-from bottomup.stages import Level, Source
 from bottomup.types import Batch, Task
 from tests.scenes import Scenes, make_batch
 
@@ -101,7 +101,7 @@ def test_a_single_set_annotates_all_of_its_keypoints() -> None:
 @pytest.mark.parametrize("view", ["itself", "Labels"])
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_augmentation_moves_it_with_the_keypoints(one_sided: Concat, view: str, flip: float) -> None:
-    augment = Augment((SIDE, SIDE), (0, 0, 0), CROWDPOSE.flip, flip=flip, rotate=10.0)
+    augment = Augment((SIDE, SIDE), (0, 0, 0), CROWDPOSE.flip_order, flip=flip, rotate=10.0)
     samples = TrainingSet(VIEWS[view](one_sided), augment, MAPS, seed=0)
     wrist = CROWDPOSE.index("right_wrist" if flip else "left_wrist")
     assert lacking(samples[(0, 0)].annotated) == []
@@ -109,8 +109,8 @@ def test_augmentation_moves_it_with_the_keypoints(one_sided: Concat, view: str, 
     batch = collate([samples[(0, 0)], samples[(0, 1)]])
     assert batch.annotated is not None
     assert not (batch.labelled & ~batch.annotated[:, None]).any()  # a keypoint that is labelled is annotated
-    twice = samples[(0, 1)].move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip)
-    back = twice.move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip)
+    twice = samples[(0, 1)].move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip_order)
+    back = twice.move_people(np.array([[-1.0, 0.0, SIDE], [0.0, 1.0, 0.0]]), CROWDPOSE.flip_order)
     assert lacking(twice.annotated) != lacking(back.annotated) == lacking(samples[(0, 1)].annotated)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bottomup.cli import main
-from bottomup.compose import compose_model, load_config
 from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
 from bottomup.errors import DataError
 from bottomup.evaluation.run import evaluate_dataset
+from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from tests.annotation_files import IMAGES, content, write
@@ -52,7 +52,7 @@ def test_people_are_labelled_by_category_and_images_listed_once(folder: str, cho
 )
 def test_people_of_all_categories_are_judged_together(folder: str, options: list[str], oracle: tuple[str, ...]) -> None:
     dataset = Coco(root=folder, category=BOTH)
-    model, decoder = compose_model(load_config("evaluate", options), dataset.task)
+    model, decoder = evaluate_plan(options).model.compose(dataset.task)
     metrics = evaluate_dataset(Predictor(model, decoder, input_size=192), dataset, oracle=oracle).metrics
     assert [metrics[name] for name in ("AP", "box_AP") if name in metrics] == pytest.approx([1, 1][: 1 + ("retinanet" in oracle)])
 

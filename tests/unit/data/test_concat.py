@@ -12,10 +12,10 @@ import pytest
 
 from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
-from bottomup.data.dataset import DATASETS
-from bottomup.data.loader import Order
-from bottomup.data.subset import Subset
+from bottomup.dataset import DATASETS
 from bottomup.errors import ConfigError
+from bottomup.samples.loader import Order
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO, CROWDPOSE
 
 pytestmark = [

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bottomup.commands.setting import dataset_of
-from bottomup.compose import config_folder, load_config
 from bottomup.errors import ConfigError
+from bottomup.plan.composing import load_config
+from bottomup.plan.data import DataPlan
+from bottomup.plan.files import config_folder
 from bottomup.skeletons import COCO, CROWDPOSE
 
 
@@ -39,7 +40,7 @@ def sets(tmp_path: Path) -> str:
 
 def test_it_composes_from_the_command_line(sets: str) -> None:
     config = load_config("train", ["data=concat", sets])
-    training, validation = (dataset_of(config, purpose) for purpose in ("train", "val"))
+    training, validation = (DataPlan.of(config["data"]).dataset(purpose) for purpose in ("train", "val"))
     assert (len(training), len(validation)) == (5, 2)
     assert training.task.skeleton == COCO and training.weights == [1, 1, 2, 2, 2]
     assert training.annotated(0).all()
@@ -48,9 +49,9 @@ def test_it_composes_from_the_command_line(sets: str) -> None:
 
 def test_its_options_are_options_like_others(sets: str) -> None:
     parts = ["data.train_split='train[1:]'", "data.skeleton=crowdpose", "data.max_people=3", "data.curriculum=true"]
-    dataset = dataset_of(
-        load_config("train", ["data=concat", sets.replace(", keypoints: {nose: head, left_hip: left_hip}", ""), *parts]), "train"
-    )
+    dataset = DataPlan.of(
+        load_config("train", ["data=concat", sets.replace(", keypoints: {nose: head, left_hip: left_hip}", ""), *parts])["data"]
+    ).dataset("train")
     assert dataset.image_ids == [2, 3, 4, 5] and dataset.task.skeleton == CROWDPOSE
 
 
@@ -61,12 +62,12 @@ def test_its_options_are_options_like_others(sets: str) -> None:
         (["data.sets=coco"], "at least one of `sets`|data.sets should be a list"),
         (["data.sets=[coco]"], "at least one of `sets`|data.sets should be a list"),
         (["data.sets=[{name: cocoo}]"], "did you mean 'coco'"),
-        (["data.set=[{name: coco}]"], "did you mean 'sets'"),
+        (["data.set=[{name: coco}]"], "did you mean data.sets"),
     ],
 )
 def test_what_is_no_list_of_sets_is_refused_in_one_sentence(given: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        dataset_of(load_config("train", ["data=concat", *given]), "train")
+        DataPlan.of(load_config("train", ["data=concat", *given])["data"]).dataset("train")
 
 
 def test_the_example_of_its_file_is_true() -> None:

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from bottomup import load
-from bottomup.data.coco_skeleton import category_skeleton, read_skeleton, sides
-from bottomup.data.skeleton_tree import tree_of
+from bottomup.coco.skeleton import category_skeleton, read_skeleton, sides
+from bottomup.coco.skeleton_tree import tree_of
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.skeletons import COCO, Skeleton, warn_of_mirroring
 from tests.coco_folders import assert_on_dots, ideal_ap, training_batch, untrained, write_folder
@@ -63,13 +63,13 @@ def test_a_letter_without_a_gap_is_a_side_where_both_names_exist(form: str) -> N
     assert sides(["nose", right, left, "leg"]) == ((left, right),)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert made([right, left, "nose"]).flip == (1, 0, 2)
+        assert made([right, left, "nose"]).flip_order == (1, 0, 2)
 
 
 def test_all_of_coco_squeezed_has_coco_s_pairs() -> None:
     pairs = {(SQUEEZED[COCO.index(left)], SQUEEZED[COCO.index(right)]) for left, right in COCO.flip_pairs}
     assert set(sides(SQUEEZED)) == pairs
-    assert made(SQUEEZED).flip == COCO.flip
+    assert made(SQUEEZED).flip_order == COCO.flip_order
 
 
 @pytest.mark.parametrize("names", [["rear", "leg", "root", "tail"], ["lhip", "rknee"], ["lal", "ral", "lar"]])
@@ -142,7 +142,7 @@ def test_squeezed_names_train_and_are_judged_as_pairs(tmp_path: Path) -> None:
         plain, mirrored = training_batch(root), training_batch(root, "augment.flip=1.0")
         mirrored_evaluation(root)
     assert_on_dots(plain)
-    expected = plain.keypoints[:, 0, torch.tensor(COCO.flip)]
+    expected = plain.keypoints[:, 0, torch.tensor(COCO.flip_order)]
     assert torch.allclose(plain.size[1] - mirrored.keypoints[:, 0, :, 0], expected[..., 0], atol=1e-3)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bottomup.data.coco_skeleton import category_skeleton, read_skeleton, sides
+from bottomup.coco.skeleton import category_skeleton, read_skeleton, sides
 from bottomup.errors import ConfigError, DataError
 from bottomup.skeletons import COCO, SKELETONS, Skeleton
 
@@ -44,7 +44,7 @@ def test_a_pair_is_found_however_its_sides_are_written(form: str) -> None:
     for names in ([left, "nose", right], [right, left, "tail"]):
         assert sides(names) == ((left, right),)
         skeleton = made(names)
-        assert skeleton.flip == tuple(names.index({left: right, right: left}.get(name, name)) for name in names)
+        assert skeleton.flip_order == tuple(names.index({left: right, right: left}.get(name, name)) for name in names)
 
 
 def test_words_may_be_apart() -> None:
@@ -79,12 +79,12 @@ def test_names_that_speak_of_sides_but_have_no_pair_are_said(names: list[str], a
         read_skeleton(given)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert read_skeleton(given | {"flip_pairs": []}).flip == tuple(range(len(names)))  # said to have none
+        assert read_skeleton(given | {"flip_pairs": []}).flip_order == tuple(range(len(names)))  # said to have none
 
 
 @pytest.mark.parametrize("names", [["nose", "tail"], ["shoulder", "elbow", "wrist"], ["spine1", "spine2"], ["eye", "nose"]])
 def test_bodies_without_sides_are_left_in_peace(names: list[str]) -> None:
-    assert made(names).flip == tuple(range(len(names)))
+    assert made(names).flip_order == tuple(range(len(names)))
 
 
 # ---- the tree --------------------------------------------------------------------------------------------------------------

@@ -11,19 +11,19 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from bottomup.compose import compose_dataset
 from bottomup.data import synthetic
-from bottomup.data.augment import Augment
-from bottomup.data.backgrounds import draw_background
-from bottomup.data.figures import SEGMENTS, Figure, Segment, paint
-from bottomup.data.kept import Kept
-from bottomup.data.labels import Persons
-from bottomup.data.loader import TrainingSet, collate
-from bottomup.data.poses import Body, Pose, draw_pose
-from bottomup.data.subset import Subset
+from bottomup.data._backgrounds import draw_background
+from bottomup.data._figures import SEGMENTS, Figure, Segment, paint
+from bottomup.data._poses import Body, Pose, draw_pose
 from bottomup.data.synthetic import Synthetic
 from bottomup.data.synthetic_standard import SyntheticStandard
 from bottomup.errors import ConfigError
+from bottomup.plan.data import DataPlan
+from bottomup.samples.augment import Augment
+from bottomup.samples.kept import Kept
+from bottomup.samples.labels import Persons
+from bottomup.samples.loader import TrainingSet, collate
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
 from bottomup.types import Sample
 
@@ -210,23 +210,23 @@ def test_persons_of_kept_images_are_drawn_once(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Synthetic, "_scene", drawn)
     for index in range(len(persons)):
-        assert persons.sample(index, frozenset()).size == (128, 128)
+        assert persons.sample(index, frozenset()).file_size == (128, 128)
 
 
 def test_a_part_of_a_split_is_those_images_of_it() -> None:
     options = {"name": "synthetic", "images": 6}
-    whole = compose_dataset(options, "train").image_ids
-    assert compose_dataset(options, "train[4:]").image_ids == whole[4:]
-    assert compose_dataset(options, "train[:4]", limit=2).image_ids == whole[:2]
-    assert compose_dataset(options, "train[1:3]").image_ids == whole[1:3]
+    whole = DataPlan.of(options | {"split": "train"}).dataset("val").image_ids
+    assert DataPlan.of(options | {"split": "train[4:]"}).dataset("val").image_ids == whole[4:]
+    assert DataPlan.of(options | {"split": "train[:4]"}).dataset("val", limit=2).image_ids == whole[:2]
+    assert DataPlan.of(options | {"split": "train[1:3]"}).dataset("val").image_ids == whole[1:3]
     with pytest.raises(ConfigError, match=r"written as in train\[100:\]"):
-        compose_dataset(options, "train[-2:]")
+        DataPlan.of(options | {"split": "train[-2:]"}).dataset("val")
 
 
 def test_augmenting_and_collating_leave_a_kept_sample_as_it_is() -> None:
-    kept = compose_dataset({"name": "synthetic", "images": 2, "keep": True}, "train")
+    kept = DataPlan.of({"name": "synthetic", "images": 2, "keep": True} | {"split": "train"}).dataset("val")
     before = kept.sample(0, frozenset({"crowd"})).image.copy()
-    augment = Augment((96, 96), [0, 0, 0], COCO.flip, rotate=40, scale=(0.5, 1.5), flip=1.0)
+    augment = Augment((96, 96), [0, 0, 0], COCO.flip_order, rotate=40, scale=(0.5, 1.5), flip=1.0)
     order = TrainingSet(kept, augment, frozenset({"crowd"}), seed=0)
     collate([order[(0, 0)], order[(1, 0)]], 2).images.zero_()
     np.testing.assert_array_equal(kept.sample(0, frozenset({"crowd"})).image, before)

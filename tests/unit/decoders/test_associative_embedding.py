@@ -10,12 +10,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from bottomup.contracts import DECODERS, requirements
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.tag_maps import best_cells
 from bottomup.skeletons import COCO
-from bottomup.stages import DECODERS, requirements
 from bottomup.types import Frame, Instances, Outputs, Task
 
 K = len(COCO)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from bottomup.decoders.personlab import Personlab
+from bottomup.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bottomup.contracts import Decoder
+from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
 from bottomup.decoders.posenet import Posenet
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.ops.offsets import cell_centres
 from bottomup.ops.suppression import oks
+from bottomup.options import check_options, moved
 from bottomup.skeletons import COCO
-from bottomup.stages import Decoder
 from bottomup.types import Frame, Instances, Task
 
 GRID = Grid.cornered(8)
@@ -41,7 +45,7 @@ def test_hard_suppression_drops_who_is_more_alike_than_the_option_says() -> None
     scores = torch.tensor([0.9, 0.8]).view(1, 2, 1).expand(1, 2, 17)
     tensors = {"points": points[None], "scores": scores, "presence": scores}
     for threshold, people in ((alike - 0.05, 1), (alike + 0.05, 2), (1.0, 2)):
-        (prediction,) = Personlab(Task(COCO), nms="hard", nms_oks=threshold).people(tensors, frame())
+        (prediction,) = Personlab(Task(COCO), suppression=Suppression(nms="hard", oks=threshold)).people(tensors, frame())
         assert len(prediction.instances) == people
 
 
@@ -50,7 +54,7 @@ def test_hard_suppression_drops_who_is_more_alike_than_the_option_says() -> None
 def test_the_segmentation_is_kept_with_masks_or_without(masks: Any, long: bool) -> None:
     h, w = GRID.shape(SIZE)
     outputs = maps(segmentation_logits=torch.randn(1, 1, h, w), **({"long_offsets": torch.zeros(1, 17, 2, h, w)} if long else {}))
-    (prediction,) = Personlab(Task(COCO), masks=masks)(outputs, frame(*outputs))
+    (prediction,) = Personlab(Task(COCO), masks=InstanceMasks(mode=masks))(outputs, frame(*outputs))
     assert prediction.segmentation is not None and prediction.segmentation.shape == SIZE
     torch.testing.assert_close(prediction.segmentation[::8, ::8], outputs["segmentation_logits"][0, 0].sigmoid())
     assert (prediction.instances.masks is None) == (masks is None or not long)
@@ -101,7 +105,9 @@ def test_instances_of_several_views_are_suppressed_as_those_of_one_are() -> None
 
 
 def test_without_masks_only_the_segmentation_is_asked_for_beside_the_fields_of_poses() -> None:
-    with_masks, without = (Personlab(Task(COCO), masks=masks).requires.keys() for masks in ("overlapping", None))
+    with_masks, without = (
+        Personlab(Task(COCO), masks=masks).requires.keys() for masks in (InstanceMasks(), InstanceMasks(mode=None))
+    )
     assert with_masks - without == {"long_offsets?"}
     assert any(key.startswith("segmentation") for key in without)
 
@@ -109,13 +115,63 @@ def test_without_masks_only_the_segmentation_is_asked_for_beside_the_fields_of_p
 @pytest.mark.parametrize(
     "options",
     [
-        {"max_people": 0}, {"max_peaks": 0}, {"window": 4}, {"radius": 0.0}, {"nms_radius": -1.0}, {"detection_threshold": 1.0},
-        {"vote_threshold": 1.0}, {"vote_stride": 0}, {"seed_place": "middle"}, {"scoring": "oks"}, {"nms": "none"},
-        {"nms_oks": 0.0}, {"nms_oks": 1.5}, {"instance_threshold": 1.0}, {"smallest": 0.0}, {"masks": "disjoint"},
-        {"mask_threshold": 0.0}, {"mask_distance": 0.0}, {"refine": -1}, {"mask_distance": None, "masks": "exclusive"},
+        {"max_people": 0}, {"voting": {"max_peaks": 0}}, {"voting": {"window": 4}}, {"voting": {"radius": 0.0}},
+        {"suppression": {"radius": -1.0}}, {"voting": {"detection_threshold": 1.0}}, {"voting": {"threshold": 1.0}},
+        {"voting": {"stride": 0}}, {"voting": {"seed_place": "middle"}}, {"scoring": "oks"}, {"suppression": {"nms": "none"}},
+        {"suppression": {"oks": 0.0}}, {"suppression": {"oks": 1.5}}, {"suppression": {"instance_threshold": 1.0}},
+        {"smallest": 0.0}, {"masks": {"mode": "disjoint"}}, {"masks": {"threshold": 0.0}}, {"masks": {"distance": 0.0}},
+        {"refine": -1}, {"masks": {"distance": None, "mode": "exclusive"}},
     ],
     ids=str,
 )  # fmt: skip
 def test_options_out_of_range_are_refused_by_name(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(options))):
+    ((name, value),) = options.items()
+    path = f"{name}.{next(iter(value))}" if isinstance(value, dict) else name
+    with pytest.raises(ConfigError, match=rf"decoder personlab: {re.escape(path)}\b"):
         Personlab(Task(COCO), **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(Voting, {"stride": 0}), (Suppression, {"oks": 0.0}), (InstanceMasks, {"distance": None, "mode": "exclusive"})],
+    ids=str,
+)
+def test_a_group_by_itself_refuses_them_too(kind: type, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"decoder personlab: \w+\.{next(iter(options))}\b"):
+        kind(**options)
+
+
+FORMER = {
+    "radius": (8.0, "voting.radius"), "vote_threshold": (0.1, "voting.threshold"), "vote_stride": (2, "voting.stride"),
+    "detection_threshold": (0.1, "voting.detection_threshold"), "window": (5, "voting.window"),
+    "max_peaks": (9, "voting.max_peaks"), "seed_place": ("cell", "voting.seed_place"), "nms": ("hard", "suppression.nms"),
+    "nms_radius": (4.0, "suppression.radius"), "nms_oks": (0.4, "suppression.oks"), "masks": ("nearest", "masks.mode"),
+    "instance_threshold": (0.2, "suppression.instance_threshold"), "mask_threshold": (0.4, "masks.threshold"),
+    "mask_distance": (None, "masks.distance"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_an_option_by_its_former_name_is_refused_with_its_path(name: str) -> None:
+    value, path = FORMER[name]
+    with pytest.raises(ConfigError, match=rf"decoder.*did you mean (decoder\.)?'?{re.escape(path)}\b"):
+        check_options("decoder", Personlab, {name: value})
+
+
+def test_a_checkpoint_s_options_by_their_former_names_are_read_as_what_they_are_now() -> None:
+    """What was saved before options moved into groups decodes as it did."""
+    saved = {"max_people": 7} | {name: value for name, (value, _) in FORMER.items()}
+    decoder = Personlab(Task(COCO), **moved(Personlab, saved))
+    assert decoder.max_people == 7
+    for value, path in FORMER.values():
+        part, option = path.split(".")
+        assert getattr(getattr(decoder, part), option) == value
+    as_now = {"voting": {"stride": 2}, "masks": {"mode": None}}
+    assert moved(Personlab, as_now) == as_now
+
+
+def test_a_file_that_was_saved_with_former_names_is_loaded_with_those_of_now(tmp_path: Path) -> None:
+    saved = {"name": "personlab", "radius": 8.0, "masks": None}
+    file = save_checkpoint(tmp_path / "old.pt", Checkpoint({"decoder": saved, "side": "long"}, Task(COCO), {}, None, None, {}))
+    now = {"name": "personlab", "voting": {"radius": 8.0}, "masks": {"mode": None}}
+    assert load_checkpoint(file).config == {"decoder": now, "side": "long"}

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bottomup.compose import compose_model, load_config, merge_overrides
 from bottomup.decoders.posenet import Posenet
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
 from bottomup.skeletons import COCO
 from bottomup.types import Frame, Task
 
@@ -75,15 +76,15 @@ def test_mid_offsets_that_are_refined_already_are_refused_when_the_model_is_comp
     """The remedy that the error names is one, for a model by name as for a checkpoint's."""
     overrides = ["method=personlab", "backbone=mobilenet_v1", "decoder=posenet"]
     with pytest.raises(ConfigError, match=r"refines mid_offsets itself.*; set heads\.mid_offsets\.refine=0"):
-        compose_model(load_config("train", overrides), Task(COCO))
-    _, decoder = compose_model(load_config("train", [*overrides, "heads.mid_offsets.refine=0"]), Task(COCO))
+        ModelPlan.of(load_config("train", overrides)).compose(Task(COCO))
+    _, decoder = ModelPlan.of(load_config("train", [*overrides, "heads.mid_offsets.refine=0"])).compose(Task(COCO))
     assert isinstance(decoder, Posenet)
     saved = load_config("train", overrides[:2])
     for refine, refused in (([], True), (["heads.mid_offsets.refine=0"], False)):
         asked = [overrides[2], *refine]
-        merged = merge_overrides(saved, load_config("evaluate", asked), asked)
+        merged = ModelPlan.of(load_config("evaluate", asked)).of_checkpoint(saved, asked)
         with pytest.raises(ConfigError, match="refine=0") if refused else nullcontext():
-            compose_model(merged, Task(COCO))
+            merged.compose(Task(COCO))
 
 
 def test_options_out_of_range_are_refused() -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from bottomup.contracts import Source
 from bottomup.decoders.prn import Prn
 from bottomup.geometry import Grid
 from bottomup.heads.candidates import Candidates
 from bottomup.heads.prn import Prn as PrnHead
 from bottomup.heads.proposals import Proposals
 from bottomup.skeletons import COCO
-from bottomup.stages import Source
 from bottomup.types import Batch, Frame, Instances, Outputs, Prediction, Task
 from tests.scenes import make_batch
 

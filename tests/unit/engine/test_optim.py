@@ -111,7 +111,7 @@ def test_adamw_shrinks_weights_whatever_their_gradients() -> None:
         ({"groups": {"backbone": {"weight_decay": "little"}}}, "groups.backbone.weight_decay should be a number"),
         ({"name": "adamm"}, "did you mean 'adam'"),
         ({"weight_deca": 0.1}, "did you mean 'weight_decay'"),
-        ({"lr": -1.0}, "does not take"),
+        ({"lr": -1.0}, "lr should be a number above 0"),
     ],
 )
 def test_what_an_optimiser_does_not_know_is_refused(options: dict[str, object], words: str) -> None:

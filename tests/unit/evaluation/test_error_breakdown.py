@@ -69,7 +69,7 @@ def test_distance_decides(similarity: float, kind: str) -> None:
 
 def test_a_mirrored_person_is_inverted() -> None:
     def mirror(points: NDArray[Any]) -> None:
-        points[:] = points[:, FIVE.flip]
+        points[:] = points[:, FIVE.flip_order]
 
     found = fractions(mirror)
     assert found["inversion"] == pytest.approx(2 / 5)  # all that have a side
@@ -78,11 +78,11 @@ def test_a_mirrored_person_is_inverted() -> None:
 
 def test_mirroring_lowers_ap() -> None:
     truth = scene(COCO)
-    mirrored = {image_id: points[:, COCO.flip] for image_id, points in poses(truth).items()}
+    mirrored = {image_id: points[:, COCO.flip_order] for image_id, points in poses(truth).items()}
     assert evaluate_keypoints(predict(mirrored), truth, COCO)["AP"] < 0.5
 
 
-@pytest.mark.parametrize("foreign", [HAND, FIVE.flip[HAND]], ids=["same", "mirrored"])
+@pytest.mark.parametrize("foreign", [HAND, FIVE.flip_order[HAND]], ids=["same", "mirrored"])
 def test_a_keypoint_on_another_person_is_swapped(foreign: int) -> None:
     def exchange(points: NDArray[Any]) -> None:
         points[0, HAND], points[1, foreign] = points[1, foreign].copy(), points[0, HAND].copy()

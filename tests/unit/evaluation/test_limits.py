@@ -12,12 +12,12 @@ import pytest
 from bottomup.cli import main
 from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
-from bottomup.data.kept import Kept
-from bottomup.data.labels import Labels
-from bottomup.data.subset import Subset
 from bottomup.data.synthetic import Synthetic
 from bottomup.errors import BottomupWarning
 from bottomup.evaluation.limits import warn_of_limits
+from bottomup.samples.kept import Kept
+from bottomup.samples.labels import Labels
+from bottomup.samples.subset import Subset
 from tests.annotation_files import HEIGHT, IMAGES, WIDTH, Record, content, record, write
 
 CROWDED = 42  # people of the first image; the others have one
@@ -52,7 +52,7 @@ def said(command: list[str]) -> str:
             "personlab",
             "heatmap,segmentation,short_offsets,mid_offsets,long_offsets",
             ["backbone=mobilenet_v1", "backbone.output_stride=8"],
-            ["max_people", "decoder.max_people", "decoder.max_peaks"],
+            ["max_people", "decoder.max_people", "decoder.voting.max_peaks"],
         ),
     ],
 )

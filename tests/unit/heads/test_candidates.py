@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bottomup.contracts import Level, Source
 from bottomup.geometry import Grid
 from bottomup.heads.candidates import Candidates
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.short_offsets import ShortOffsets
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import Outputs, Task
 from tests.scenes import make_batch
 

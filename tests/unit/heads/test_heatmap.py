@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bottomup.contracts import Level, Source, probability
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Criterion, Heatmap
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source, probability
 from bottomup.types import Task
 
 SOURCE = Source({"stack": Level(128, Grid.centred(4))})

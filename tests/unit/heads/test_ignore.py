@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
+from bottomup.contracts import Level, Source
 from bottomup.data.coco import Coco
-from bottomup.data.letterbox import letterbox
-from bottomup.data.loader import collate
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, at_cells
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.segmentation import Segmentation
 from bottomup.ops.sampling import gather_maps
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import IGNORE_MAPS, Batch, Task
 from tests.scenes import make_batch
 
@@ -96,8 +96,8 @@ def test_no_labelled_keypoint_of_real_people_is_left_out(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("ignore", "said"),
     [
-        (["crowds"], "no ignore option named 'crowds'; did you mean 'crowd'"),
-        (["crowd", None], "no ignore option named 'None'"),
+        (["crowds"], "ignore: no choice named 'crowds'; did you mean 'crowd'"),
+        (["crowd", None], "ignore should be a list"),
         ("crowd", "ignore should be a list"),
         (None, "ignore should be a list"),
     ],

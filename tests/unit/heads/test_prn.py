@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.contracts import Level, Source
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads.candidates import Candidates
@@ -17,7 +18,6 @@ from bottomup.heads.prn import Prn
 from bottomup.heads.proposals import Proposals
 from bottomup.ops.crops import CROP
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import Outputs, Task
 from tests.scenes import make_batch
 
@@ -97,7 +97,7 @@ def test_targets_are_those_of_the_person_that_the_box_overlaps() -> None:
     assert columns[1].item() == pytest.approx((15 - 2) / 58 * 36, abs=0.6)
 
 
-def test_people_of_few_keypoints_and_padding_are_not_taught() -> None:
+def test_people_of_few_keypoints_and_padding_do_not_count() -> None:
     batch = make_batch([2])
     batch.visibility[0, 1, 1:] = 0
     batch.boxes[0, :2] = torch.tensor(((0.0, 0.0, 40.0, 90.0), (60.0, 0.0, 120.0, 90.0)))
@@ -124,7 +124,7 @@ def test_the_loss_is_the_binary_cross_entropy_of_the_activations(relation: str) 
     head, batch = make_head(relation=relation), make_batch([3])
     proposals = {"proposals": batch.boxes, "proposal_scores": batch.present.float()}
     outputs, targets = head({}, make_outputs(images=1) | proposals), head.encode(batch, proposals)
-    activations = head.relate.taught(outputs["assignment_logits"]).exp()
+    activations = head.relate.supervised(outputs["assignment_logits"]).exp()
     entropy = F.binary_cross_entropy(activations, targets["target"], reduction="none").sum((2, 3, 4))  # (B, R)
     torch.testing.assert_close(head.loss(outputs, targets)["bce"], entropy.mean(1), rtol=1e-4, atol=1e-4)
 
@@ -194,8 +194,8 @@ def test_from_labels_the_crops_are_those_of_the_ideal_heatmap(people: int) -> No
     boxes = torch.tensor(((10.0, 14.0, 90.0, 84.0), (40.0, 20.0, 61.0, 79.0))).expand(2, 2, 4)
     given |= {"proposals": boxes, "proposal_scores": torch.ones(2, 2)}
     heatmap = Heatmap(Source({"D": Level(8, grid)}), Task(COCO), sigma=7.0).ideal(batch)
-    read = make_head({"heatmap": grid}, input="crop")._crops(given | heatmap)
-    drawn = make_head(input="crop", heatmap_sigma=7.0)._crops(given)
+    read = make_head({"heatmap": grid}, input="crop").crops(given | heatmap)
+    drawn = make_head(input="crop", heatmap_sigma=7.0).crops(given)
     apart = (drawn - read).abs()
     assert apart.max() < (1e-3 if people == 1 else 0.2) and apart.mean() < read.mean() / 20
 
@@ -204,7 +204,7 @@ def test_crops_from_labels_need_no_heatmap_and_are_as_high_as_the_candidates_sco
     head, outputs = make_head(input="crop"), make_outputs()
     assert "candidates" in head.requires and "heatmap | heatmap_logits" not in head.requires
     half = outputs | {"candidates": outputs["candidates"] * torch.tensor((1.0, 1.0, 0.5))}
-    torch.testing.assert_close(head._crops(half), head._crops(outputs) / 2)
+    torch.testing.assert_close(head.crops(half), head.crops(outputs) / 2)
     head({}, outputs)["assignment_logits"].sum().backward()
     assert all(parameter.grad is not None for parameter in head.parameters())
 
@@ -238,11 +238,11 @@ def test_ideal_proposals_and_the_ideal_network_are_of_the_same_people(who: str) 
     batch.boxes[0] = torch.tensor(((0.0, 0.0, 40.0, 60.0), (30.0, 10.0, 80.0, 90.0), (70.0, 0.0, 120.0, 80.0)))
     batch.keypoints[0] = (batch.boxes[0, :, :2] + batch.boxes[0, :, 2:])[:, None] / 2
     batch.visibility[0, 0] = 0
-    proposals = Proposals(Source(None, {}), Task(COCO), who=who).eval()  # type: ignore[arg-type]
+    proposals = Proposals(Source(None, {}), Task(COCO), who=who)  # type: ignore[arg-type]
     given = proposals.ideal(batch)
     there = given["proposal_scores"][0] > 0
     assert there.tolist() == [who == "all", True, True]
     targets = make_head().encode(batch, given)["target"]
     torch.testing.assert_close(make_head().ideal(batch)["assignment_logits"].exp()[0, there], targets[0, there], atol=1e-6, rtol=0)
-    first = Proposals(Source(None, {}), Task(COCO), who=who, first=2).ideal(batch)  # type: ignore[arg-type]
+    first = Proposals(Source(None, {}), Task(COCO), who=who, first=2).teaching(batch)  # type: ignore[arg-type]
     assert first["proposals"].tolist() == [batch.boxes[0][there][:2].tolist()]

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
+from bottomup.contracts import Level, Source
 from bottomup.geometry import Grid
 from bottomup.heads.proposals import Proposals
 from bottomup.heads.retinanet import Retinanet
 from bottomup.ops.anchors import decode_boxes, jittered
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source
 from bottomup.types import Batch, Frame, Outputs, Task
 from bottomup.views import make_view
 from tests.scenes import make_batch
@@ -103,8 +103,8 @@ def test_everybody_has_an_anchor_of_their_own_inside_another_too(x: float) -> No
 
 def test_a_flipped_view_of_the_ideal_finds_the_same_boxes() -> None:
     head, batch = make_head(), people([3, 1])
-    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip)
-    undone = head.flip(head.ideal(mirrored), Frame({}, mirrored.size, mirrored.content))
+    mirrored = make_view(batch, batch.size, 1.0, True, torch.zeros(3, dtype=torch.uint8), COCO.flip_order)
+    undone = head.unflip(head.ideal(mirrored), Frame({}, mirrored.size, mirrored.content))
     here, there = (make_proposals(count=4)({}, outputs) for outputs in (head.ideal(batch), undone))
     for row in range(2):
         there_boxes = there["proposals"][row]
@@ -131,29 +131,30 @@ def test_true_boxes_keep_the_people_s_order_and_may_be_of_the_annotated_alone() 
     annotated = make_proposals(who="annotated").ideal(batch)
     torch.testing.assert_close(annotated["proposals"][0], BOXES * torch.tensor([[0.0], [1.0], [1.0]]))
     assert annotated["proposal_scores"].tolist() == [[0, 1, 1]]
-    first = make_proposals(who="annotated", first=3).ideal(batch)
+    first = make_proposals(who="annotated", first=3).teaching(batch)
     torch.testing.assert_close(first["proposals"][0, :2], BOXES[1:])
     assert first["proposal_scores"].tolist() == [[1, 1, 0]]
 
 
 def test_only_training_may_be_about_the_first_people_alone() -> None:
     batch, proposals = people([3]), make_proposals(first=2)
-    assert proposals.ideal(batch)["proposal_scores"].tolist() == [[1, 1]]
-    assert make_proposals(first=5).ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
-    assert proposals.eval().ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1]]
+    assert proposals.teaching(batch)["proposal_scores"].tolist() == [[1, 1]]
+    assert make_proposals(first=5).teaching(batch)["proposal_scores"].tolist() == [[1, 1, 1, 0, 0]]
+    for mode in (True, False):
+        assert proposals.train(mode).ideal(batch)["proposal_scores"].tolist() == [[1, 1, 1]]
 
 
 def test_in_training_true_boxes_may_be_as_inexact_as_detected_ones() -> None:
     torch.manual_seed(0)
     batch = people([3] * 200 + [1])
-    exact, inexact = (make_proposals(jitter=jitter, least_iou=0.6).ideal(batch)["proposals"] for jitter in (0.0, 0.1))
+    exact, inexact = (make_proposals(jitter=jitter, least_iou=0.6).teaching(batch)["proposals"] for jitter in (0.0, 0.1))
     sides = (exact[:200, :, 2:] - exact[:200, :, :2]).repeat(1, 1, 2)
     shift = (inexact - exact)[:200] / sides
     assert 0.05 < shift.std() < 0.15 and shift.mean().abs() < 0.02
     iou = torch.stack([box_iou(*pair).diagonal() for pair in zip(inexact[:200], exact[:200], strict=True)])
     assert iou.min() >= 0.6 - 1e-4 and iou.mean() < 0.95
     assert not inexact[200, 1:].any()  # nobody is nowhere
-    torch.testing.assert_close(make_proposals(jitter=0.1).eval().ideal(batch)["proposals"], exact)
+    torch.testing.assert_close(make_proposals(jitter=0.1).ideal(batch)["proposals"], exact)
 
 
 def test_a_box_that_would_come_to_lie_elsewhere_stays() -> None:

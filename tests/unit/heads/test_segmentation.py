@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from bottomup.contracts import Level, Source, probability
 from bottomup.geometry import Grid, share_of_cells
 from bottomup.heads.segmentation import Criterion, Segmentation
 from bottomup.masks import Masks
 from bottomup.ops.start import Start
 from bottomup.skeletons import COCO
-from bottomup.stages import Level, Source, probability
 from bottomup.types import Task
 from tests.scenes import make_batch
 

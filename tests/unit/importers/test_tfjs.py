@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from bottomup.cli import main
-from bottomup.compose import compose_model
 from bottomup.errors import CheckpointError
 from bottomup.importers.personlab import import_personlab
 from bottomup.importers.tfjs import read_graph_model
+from bottomup.plan.model import ModelPlan
 
 POSENET = "posenet_mobilenetv1_075_stride16/posenet.json"
 REFERENCES = {  # folder of the reference -> weights, output stride
@@ -45,7 +45,7 @@ def test_google_s_maps_come_out(name: str, shared: Path) -> None:
     weights, stride = REFERENCES[name]
     folder = shared / "reference" / name
     checkpoint, _ = import_personlab(shared / "weights" / weights, stride, refine=0)
-    model, _ = compose_model(checkpoint.config, checkpoint.task)
+    model, _ = ModelPlan.of(checkpoint.config).compose(checkpoint.task)
     model.load_state_dict(checkpoint.model)
     model.eval().double()  # the sums of float32 differ by 2e-3 of offsets of 50 px, whoever adds them
     image = torch.from_numpy(np.load(folder / "input.npy")).double().view(-1, *np.load(folder / "input.npy").shape[-3:])

@@ -8,12 +8,12 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, boxes_around
 from bottomup.masks import Masks
 from bottomup.ops.shown import shown
 from bottomup.skeletons import COCO
-from bottomup.stages import DECODERS, Decoder
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction, Task
 
@@ -95,8 +95,8 @@ def test_boxes_that_the_method_finds_itself_stay() -> None:
 
 
 def test_nobody_is_shown_as_nobody() -> None:
-    nobody = people()[:0]
-    assert len(show(nobody, Thresholds(0.1, 0.3, 0.5))) == len(show(with_masks(people())[:0], Thresholds(0.1, 0.3, 0.5))) == 0
+    nobody, some = people()[:0], Thresholds(score=0.1, keypoint=0.3, alike=0.5)
+    assert len(show(nobody, some)) == len(show(with_masks(people())[:0], some)) == 0
 
 
 @pytest.mark.parametrize("name", DECODERS.names())
@@ -123,7 +123,7 @@ def test_a_decoder_of_somebody_else_s_shows_everything_unless_it_says_otherwise(
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.0, float("nan"), float("inf")])
 def test_thresholds_lie_in_the_range_of_scores(wrong: float) -> None:
-    with pytest.raises(ConfigError, match="score_threshold should be in"):
+    with pytest.raises(ConfigError, match="score should be"):
         Thresholds(score=wrong)
-    with pytest.raises(ConfigError, match="keypoint_threshold should be in"):
+    with pytest.raises(ConfigError, match="keypoint should be"):
         Thresholds(keypoint=wrong)

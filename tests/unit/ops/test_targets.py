@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.data.augment import Augment
-from bottomup.data.loader import collate
+from bottomup.contracts import HEADS, Head, Level, Source
 from bottomup.geometry import Grid
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.mid_offsets import MidOffsets
 from bottomup.heads.short_offsets import ShortOffsets
+from bottomup.samples.augment import Augment
+from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
-from bottomup.stages import HEADS, Head, Level, Source
 from bottomup.types import OUTSIDE, Batch, Sample, Task
 from tests.scenes import make_sample
 
@@ -28,7 +28,7 @@ WINDOW = np.s_[(WHOLE - CUT) // 8 : (WHOLE + CUT) // 8]  # the cells of the larg
 def make_batch(canvas: int, seed: int) -> Batch:
     """A sample of 128 x 160 px at twice its size, of which the canvas shows the middle."""
     still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0}
-    augment = Augment((canvas, canvas), (0, 0, 0), COCO.flip, 320, **still)
+    augment = Augment((canvas, canvas), (0, 0, 0), COCO.flip_order, 320, **still)
     return collate([augment(crowd(seed), seed)])
 
 
@@ -90,7 +90,7 @@ def test_what_lies_on_padding_teaches_nothing_there(head: Heatmap | ShortOffsets
     keypoints = np.full((1, 17, 2), 70.0, np.float32) * (1.0, 0.5)
     people = replace(sample.people, keypoints=keypoints.astype(np.float32), visibility=np.full((1, 17), 2, np.uint8))
     still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0}
-    augment = Augment((128, 128), (0, 0, 0), COCO.flip, 64, **still)
+    augment = Augment((128, 128), (0, 0, 0), COCO.flip_order, 64, **still)
     batch = collate([augment(replace(sample, people=people), 0)])
     targets = head.encode(batch, {})
     disk = targets["heatmap"] > 0 if "heatmap" in targets else targets["inside"]

@@ -9,7 +9,7 @@ import pytest
 
 from bottomup.benchmark.results import write_result
 from bottomup.errors import ConfigError
-from bottomup.report.provenance import Provenance, told
+from bottomup.report.provenance import Provenance, lines_of
 from bottomup.report.rows import read_results
 from tests.unit.report.results import refused, row, written
 
@@ -29,7 +29,7 @@ def test_each_machine_and_commit_of_the_rows_is_told_once(tmp_path: Path) -> Non
         row("4", **of_machine("Other card", first, "2026-01-03T10:00:00+00:00")),
         refused("5", "no reason") | of_machine("Third card", "c" * 40, "2026-01-01T10:00:00+00:00"),
     ]
-    assert read_results([written(tmp_path, rows)]).setting == [
+    assert read_results([written(tmp_path, rows)]).conditions == [
         "Card: commits aaaaaaaaaaaa, bbbbbbbbbbbb-dirty (2026-01-02 to 2026-01-04)",
         "Other card: commit aaaaaaaaaaaa (2026-01-03)",
     ]
@@ -37,7 +37,7 @@ def test_each_machine_and_commit_of_the_rows_is_told_once(tmp_path: Path) -> Non
 
 def test_rows_that_say_nothing_of_themselves_are_from_where_their_file_is(tmp_path: Path) -> None:
     header = json.loads((written(tmp_path, [row("1"), row("2")]) / "benchmark.json").read_text())
-    (line,) = read_results([tmp_path]).setting
+    (line,) = read_results([tmp_path]).conditions
     assert line.startswith(f"{header['device']}, {header['threads']} thread") and header["versions"]["torch"] in line
     assert header["commit"][:12] in line and header["date"][:10] in line
 
@@ -46,14 +46,14 @@ def test_versions_are_told_of_the_devices_that_the_header_is_of(tmp_path: Path) 
     header = json.loads((written(tmp_path, [row("1")]) / "benchmark.json").read_text())
     moment = {"commit": "a" * 40, "date": "2026-01-02T10:00:00+00:00"}
     rows = [row("1", **moment | {"device": header["device"], "threads": 1}), row("2", **moment | {"device": "Card", "threads": 4})]
-    here, there = read_results([written(tmp_path, rows)]).setting
+    here, there = read_results([written(tmp_path, rows)]).conditions
     assert here == f"{header['device']}, 1 thread, torch {header['versions']['torch']}: commit aaaaaaaaaaaa (2026-01-02)"
     assert there == "Card, 4 threads: commit aaaaaaaaaaaa (2026-01-02)"
 
 
 def test_nothing_measured_has_no_lines() -> None:
-    assert told([]) == []
-    assert told([Provenance("machine", "unknown", "2026-01-02")] * 2) == ["machine: commit unknown (2026-01-02)"]
+    assert lines_of([]) == []
+    assert lines_of([Provenance("machine", "unknown", "2026-01-02")] * 2) == ["machine: commit unknown (2026-01-02)"]
 
 
 def test_equal_names_of_two_results_are_told_apart(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_times_against_people_are_a_further_result(tmp_path: Path) -> None:
     file = write_result(tmp_path / "people.json", "people", {}, [PEOPLE])
     results = read_results([written(tmp_path, [row("1")]), file])
     assert results.people == [PEOPLE] and len(results.measured) == 1
-    assert len(results.setting) == 2 and results.setting[1].startswith("time against people: ")
+    assert len(results.conditions) == 2 and results.conditions[1].startswith("time against people: ")
     with pytest.raises(ConfigError, match="give one"):
         read_results([file, file])
 
@@ -96,7 +96,7 @@ def test_what_figures_are_of_is_told_once(tmp_path: Path) -> None:
     }
     twice = judged | {"images": None, "scales": [1.0, 1.5], "flip": True, "precision": "bf16"}
     rows = [row("1", judged=judged), row("2", judged=judged), row("3", judged=twice), row("4", judged={})]
-    assert read_results([written(tmp_path, rows)]).setting[:2] == [
+    assert read_results([written(tmp_path, rows)]).conditions[:2] == [
         "AP of 300 images of coco, val2017; 512 px, fp32",
         "AP of coco, val2017; 512 px in 2 scales, flip, bf16",
     ]

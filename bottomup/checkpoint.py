@@ -1,0 +1,184 @@
+"""Checkpoints: plain tensors and plain data, written whole or not at all, refused by name where foreign or broken."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from bottomup.contracts import DECODERS
+from bottomup.errors import BottomupWarning, CheckpointError
+from bottomup.ops.finite import not_finite
+from bottomup.options import moved
+from bottomup.paths import path_of, written_whole
+from bottomup.skeletons import Skeleton
+from bottomup.types import Task
+from bottomup.version import __version__
+
+_FORMAT = "bottomup checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: enough to rebuild the model, and to go on training where ``training`` is there."""
+
+    config: dict[str, Any]  # of the model: backbone, necks, heads, decoder, and how images enter
+    task: Task
+    model: dict[str, Tensor]
+    average: dict[str, Tensor] | None
+    training: dict[str, Any] | None  # optimiser, schedule, scaler, average's count, random state, progress
+    versions: dict[str, str]
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged weights where there are any, else the model's."""
+        return self.average or self.model
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint whole or not at all; CheckpointError, and nothing written, where weights are not finite."""
+    target = path_of(path)
+    _check_finite(f"{target} is not written", checkpoint)
+    data = {
+        "format": _FORMAT,
+        "config": checkpoint.config,
+        "task": task_to_dict(checkpoint.task),
+        "model": checkpoint.model,
+        "average": checkpoint.average,
+        "training": checkpoint.training,
+        "versions": checkpoint.versions,
+    }
+    with written_whole(target) as file:
+        torch.save(data, file)
+    return target
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU; CheckpointError says what is wrong with the file."""
+    path = path_of(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; give the .pt file of a training run (best.pt or last.pt)")
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen types for broken files
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
+        ) from error
+    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+        raise CheckpointError(
+            f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
+            "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
+        )
+    checkpoint = Checkpoint(
+        config=_current(data["config"]),
+        task=task_from_dict(data["task"]),
+        model=data["model"],
+        average=data["average"],
+        training=data["training"],
+        versions=data["versions"],
+    )
+    _check_finite(str(path), checkpoint)
+    return checkpoint
+
+
+def _current(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the decoder's options under the names that they have now, whichever version wrote it."""
+    decoder = config.get("decoder")
+    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)} if decoder else config
+
+
+def _check_finite(where: str, checkpoint: Checkpoint) -> None:
+    for what, weights in (("weights", checkpoint.model), ("averaged weights", checkpoint.average or {})):
+        _check_weights(where, what, weights)
+
+
+def _check_weights(where: str, what: str, weights: Mapping[str, Tensor]) -> None:
+    bad = not_finite(weights)
+    if bad:
+        raise CheckpointError(f"{where}: {what} are not finite ({bad}), as of a training that diverged; take an earlier checkpoint")
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load every tensor; CheckpointError names the first ones that do not fit, or are not finite."""
+    _check_weights(source, "weights", weights)
+    _refuse(source, [*_unfit(model, weights), *(f"{name} not in the model" for name in _surplus(model, weights))])
+    model.load_state_dict(dict(weights))
+
+
+def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load what the model has, and warn of the rest: a relation without weights needs no Pose Residual Network's.
+
+    CheckpointError names the first tensors that are missing or of another shape.
+    """
+    _refuse(source, _unfit(model, weights))
+    surplus = _surplus(model, weights)
+    if surplus:
+        some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
+        warnings.warn(
+            f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", BottomupWarning, stacklevel=2
+        )
+    model.load_state_dict({name: weights[name] for name in model.state_dict()})
+
+
+def _unfit(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    own = model.state_dict()
+    wrong = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    faults = [f"{name}: {tuple(weights[name].shape)} in the file, {tuple(own[name].shape)} in the model" for name in wrong]
+    return faults + [f"{name} missing" for name in own if name not in weights]
+
+
+def _surplus(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    own = model.state_dict()
+    return [name for name in weights if name not in own]
+
+
+def _refuse(source: str, faults: Sequence[str]) -> None:
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        remedy = f"leave out what differs from the model that was trained, or train from what matches by init={source}"
+        raise CheckpointError(f"{source} is of another model: {'; '.join(faults[:3])}{more}; {remedy}")
+
+
+def initialise(model: nn.Module, paths: Sequence[str | Path]) -> list[str]:
+    """Load the tensors whose name and shape match (transfer to another skeleton); return the names of those that none has.
+
+    Of checkpoints that have the same tensor the last counts.
+    """
+    own = model.state_dict()
+    matching = {
+        name: tensor
+        for path in paths
+        for name, tensor in load_checkpoint(path).weights.items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    model.load_state_dict(matching, strict=False)
+    return [name for name in own if name not in matching]
+
+
+class SavedTask(TypedDict):
+    """A task as plain data."""
+
+    skeleton: dict[str, Any] | None  # as of Skeleton.to_dict
+    categories: list[str]
+
+
+def task_to_dict(task: Task) -> SavedTask:
+    """A task as plain data."""
+    return {"skeleton": task.skeleton.to_dict() if task.skeleton else None, "categories": list(task.categories)}
+
+
+def task_from_dict(data: SavedTask) -> Task:
+    """The inverse of ``task_to_dict``."""
+    skeleton = Skeleton.from_dict(data["skeleton"]) if data["skeleton"] else None
+    return Task(skeleton, tuple(data["categories"]))
+
+
+def versions() -> dict[str, str]:
+    """The versions that wrote a file."""
+    return {"bottomup": __version__, "torch": str(torch.__version__)}

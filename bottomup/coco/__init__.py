@@ -1,0 +1,1 @@
+"""COCO annotation files as they are found: records, people, masks and skeletons, checked and completed."""

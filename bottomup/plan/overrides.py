@@ -1,0 +1,84 @@
+"""What a command line says: KEY=VALUE in Hydra's grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+from bottomup.errors import ConfigError
+from bottomup.paths import with_home
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+SEARCHPATH = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
+
+
+def key_of(override: str) -> str:
+    """The option that an override sets: ``decoder.window`` of ``++decoder.window=5``."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def parts_of(override: str) -> list[str]:
+    """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
+    return key_of(override).split("@")[0].replace("/", ".").split(".")
+
+
+def typed_paths(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The names that lead to each value that was typed: of ``heads={tags: {dim: 2}}`` heads, heads.tags and heads.tags.dim.
+
+    Without what Hydra removes, packs elsewhere or reads itself. ConfigError for what it cannot read.
+    """
+    own = [override for override in overrides if not override.startswith("~") and not set("/@") & set(key_of(override))]
+    said = [override for override in own if key_of(override) != SEARCHPATH]
+    return [
+        path
+        for entry, override in zip(_parsed(said), said, strict=True)
+        for path in _inner(tuple(parts_of(override)), entry.value())
+    ]
+
+
+def _inner(path: tuple[str, ...], value: object) -> list[tuple[str, ...]]:
+    below = value.items() if isinstance(value, Mapping) else ()
+    return [path, *(found for name, entry in below for found in _inner((*path, str(name)), entry))]
+
+
+def typed(overrides: Sequence[str]) -> dict[str, str]:
+    """What is set, by key, as text; neither additions nor removals of Hydra's."""
+    return {key_of(text): text.partition("=")[2] for text in overrides if "=" in text and not text.startswith(("+", "~"))}
+
+
+def value_of(override: str) -> str | None:
+    """What an override sets its option to, as text: ``a b`` of ``output='a b'``; ConfigError where it has several values."""
+    (entry,) = _parsed([override])
+    if entry.is_sweep_override():
+        raise ConfigError(f"{override!r} should have one value; commas within it are quoted twice")
+    value = entry.value()
+    return value if value is None or isinstance(value, str) else override.partition("=")[2]
+
+
+def sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of overrides that have several values, ``a=1,2 b=x`` as [[a=1, b=x], [a=2, b=x]]; lists stay lists."""
+    choices = []
+    for entry, override in zip(_parsed(overrides), overrides, strict=True):
+        key = override.partition("=")[0]
+        choices.append([f"{key}={value}" for value in entry.sweep_string_iterator()] if entry.is_sweep_override() else [override])
+    return [list(combination) for combination in product(*choices)]
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them; ConfigError where it cannot."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException, OverrideParseException
+
+    try:
+        return OverridesParser.create().parse_overrides([with_home(override) for override in overrides])
+    except OverrideParseException as error:
+        from bottomup.plan.hydra_errors import quoted
+
+        raise ConfigError(quoted(error.override)) from error
+    except HydraException as error:
+        from bottomup.plan.hydra_errors import message
+
+        raise ConfigError(message(error)) from error

@@ -1,0 +1,104 @@
+"""The parts of a plan that several commands share."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+
+from bottomup.errors import ConfigError
+from bottomup.image_files import Orientation
+from bottomup.paths import path_of
+from bottomup.precision import Precision
+
+
+def said(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration says of the fields of a dataclass; lists as tuples, which are frozen, too."""
+    names = [entry.name for entry in fields(kind) if entry.name in config]
+    return {name: tuple(config[name]) if isinstance(config[name], list) else config[name] for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a command writes, on what it runs, and where chance begins."""
+
+    output: str | int | None = None
+    seed: int = 0
+    device: str | None = None
+    workers: int = 0
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The place that a configuration says."""
+        return cls(**said(cls, config))
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    def folder(self, command: str) -> Path:
+        """``output``, or outputs/<command>/<time>; ConfigError where no such folder can be made."""
+        now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        folder = Path("outputs") / command / now if self.output is None else path_of(str(self.output))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a file of that name, no right to write, a full disk
+            raise ConfigError(
+                f"output={folder} is no folder and cannot become one ({error.strerror}); give another output="
+            ) from error
+        return folder
+
+    def chosen_device(self) -> str:
+        """``device``, or cuda where there is one; ConfigError where the one asked for is not there."""
+        device = str(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if device not in ("cpu", "cuda"):
+            raise ConfigError(f"device is cpu or cuda, got {device!r}")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("device=cuda, but torch finds no CUDA device; run `bottomup doctor`, or use device=cpu")
+        return device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewing:
+    """In which views an image is seen, how they are joined, and how many images at once, in which precision."""
+
+    scales: Sequence[float] = (1.0,)  # of input_size, the finest first
+    flip: bool = False
+    views: Literal["maps", "instances"] = "maps"
+    batch_size: int = 8
+    precision: Precision = "fp32"
+    orientation: Orientation | None = None  # of files that EXIF turns; None: upright
+    bit_depth: int | None = None  # of files with 16 bits a channel
+    score_threshold: float | None = None  # from which score on people are kept; None: as the decoder recommends
+    keypoint_threshold: float | None = None  # above which keypoints are drawn; None: as the decoder recommends
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The views that a configuration says."""
+        return cls(**said(cls, config))
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self) | {"scales": list(self.scales)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validating:
+    """How a training run is judged on the way."""
+
+    limit: int | None = None  # images
+    flip: bool = False
+    max_people: int = 20  # instances an image that count
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any] | None) -> Self:
+        """The ``validation`` part of a configuration."""
+        return cls(**said(cls, given or {}))
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)

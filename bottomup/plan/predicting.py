@@ -1,0 +1,56 @@
+"""What ``bottomup predict`` is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.parts import Place, Viewing
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictPlan:
+    """A model, the images in which it finds people, and how it sees them."""
+
+    model: ModelPlan
+    viewing: Viewing = field(default_factory=Viewing)
+    place: Place = field(default_factory=Place)
+    weights: str | None = None
+    images: str | None = None  # an image, a folder or a glob
+    limit: int | None = None  # images, the first by name
+    annotations: str | None = None  # a COCO file of which images are predicted, with its image ids
+    image_info: str | None = None  # the same, of a test split
+    draw: bool = True  # the people over each image
+    maps: bool = False  # also draw what the network says
+    overwrite: bool = False  # what an earlier run wrote
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The plan that a configuration makes; ConfigError for what does not fit."""
+        return cls(
+            model=ModelPlan.of(config),
+            viewing=Viewing.of(config),
+            place=Place.of(config),
+            weights=config.get("weights"),
+            images=config.get("images"),
+            limit=config.get("limit"),
+            annotations=config.get("annotations"),
+            image_info=config.get("image_info"),
+            draw=bool(config["draw"]),
+            maps=bool(config["maps"]),
+            overwrite=bool(config.get("overwrite")),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data, from which ``of`` makes it again."""
+        names = ("weights", "images", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
+        own = {name: getattr(self, name) for name in names}
+        return self.model.plain() | self.viewing.plain() | self.place.plain() | own
+
+
+def predict_plan(overrides: Sequence[str] = ()) -> PredictPlan:
+    """The plan of ``bottomup predict`` with overrides; ConfigError for what does not fit."""
+    return PredictPlan.of(load_config("predict", overrides))

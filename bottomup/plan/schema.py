@@ -1,0 +1,106 @@
+"""The keys that commands read themselves, with what their values may be; what stands in a component's part is its constructor's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypedDict
+
+from bottomup.options import BelowOne, Count, Interval, Natural, Positive
+
+_Options = Mapping[str, Any]
+
+
+class Judging(TypedDict, total=False):
+    """What a benchmark's figures are of."""
+
+    split: str | int | None
+    limit: Count | None
+
+
+class Measuring(TypedDict, total=False):
+    """How a benchmark takes times."""
+
+    runs: Count | None
+    batch_sizes: Sequence[Count]
+    training_steps: Natural
+    compile: bool
+    pictures: Natural
+
+
+class Validating(TypedDict, total=False):
+    """How a training run is judged on the way."""
+
+    limit: Count | None
+    flip: bool
+    max_people: Count | None
+
+
+class Configuration(TypedDict, total=False):
+    """The keys of all commands; one key means the same in each."""
+
+    show: bool
+    matrix: str | None
+    retime: bool
+    output: str | int | None
+    seed: Natural
+    seeds: Count
+    device: str | None
+    workers: Natural
+    limit: Count | None
+    resume: bool
+    overwrite: bool
+    train: bool
+    init: str | Sequence[str] | None
+    weights: str | None
+    images: str | None
+    orientation: Literal["stored", "upright"] | None
+    bit_depth: Annotated[int, Interval(8, 16)] | None
+    annotations: str | None
+    image_info: str | None
+    score_threshold: BelowOne | None
+    keypoint_threshold: BelowOne | None
+    results: str | Sequence[str] | None
+    title: str | int
+    input_size: Count
+    side: Literal["long", "short", "square", "native"]
+    scales: Sequence[Positive]
+    head_scales: Mapping[str, Sequence[Positive]]
+    flip: bool
+    views: Literal["maps", "instances"]
+    batch_size: Count
+    precision: Literal["fp32", "bf16", "fp16"]
+    max_people: Count
+    pictures: Natural
+    draw: bool
+    maps: bool
+    learning_rates: Sequence[Positive] | None
+    learning_rate_steps: Count | None
+    trained: Sequence[str] | None
+    given: Sequence[str]
+    freeze: Sequence[str]
+    oracle: Sequence[str]
+    method: str | None
+    backbone: _Options | None
+    necks: Mapping[str, _Options]
+    heads: Mapping[str, _Options | None]
+    decoder: _Options | None
+    data: _Options
+    augment: _Options
+    engine: _Options
+    validation: Validating
+    judge: Judging
+    measure: Measuring
+
+
+class Loading(TypedDict, total=False):
+    """The options of ``data`` that are not the data set's own: which of its images are drawn, and as what."""
+
+    train_split: str | int | None
+    val_split: str | int | None
+    train_only_people: bool | str | None
+    max_people: Count | None
+    min_people: Natural | None
+    keep: bool | None
+    unit: str | None
+    min_keypoints: Natural | None
+    curriculum: bool | None

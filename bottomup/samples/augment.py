@@ -1,0 +1,144 @@
+"""Samples moved into the network's input frame at random, for training.
+
+Each step makes a sample of a sample: albumentations' transforms by name, then one warp onto the canvas. The affine ``to_input``
+that they undergo moves the people; where it mirrors, keypoints swap sides.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bottomup.geometry import chain
+from bottomup.options import Ascending, Fraction, FromZero, Positive, checked
+from bottomup.samples.content import inside_only, outside_marked
+from bottomup.samples.letterbox import moved_labels
+from bottomup.samples.transforms import Transform
+from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
+from bottomup.types import Sample
+
+Side = Literal["long", "short"]
+ScaleOf = Literal["image", "box"]
+Centre = Literal["image", "people"]
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
+
+    At scale 1 the ``side`` of the image is ``length`` px. Factors of the range ``scale`` are on the image or, by ``scale_of``
+    "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
+    ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image.
+    """
+
+    size: tuple[int, int]
+    length: float
+    rotate: float
+    scale: tuple[float, float]
+    scale_of: ScaleOf
+    side: Side
+    translate: float
+    flip: float
+    crop: bool
+
+    def draw(self, shape: tuple[int, int], middle: NDArray[np.float64], rng: random.Random) -> NDArray[np.float64]:
+        """The affine matrix (2, 3), px of an image of ``shape`` (H, W) -> canvas px; ``middle`` (2,) is the point to centre."""
+        h, w = shape
+        base = self.length / (max if self.side == "long" else min)(h, w)
+        scale = rng.uniform(*self.scale)
+        factor = base * (scale if self.scale_of == "image" else 1 / scale)
+        angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate))
+        mirror = -1.0 if rng.random() < self.flip else 1.0
+        cos, sin = factor * np.cos(angle), factor * np.sin(angle)
+        linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+        if self.crop:
+            reach, middle = np.abs(np.array((w, h)) * factor - self.size[::-1]) / 2, np.array((w / 2, h / 2))
+        else:
+            reach = np.full(2, self.translate * max(self.size))
+        centre = np.array(self.size[::-1]) / 2 + [rng.uniform(-reach[0], reach[0]), rng.uniform(-reach[1], reach[1])]
+        return np.column_stack((linear, centre - linear @ middle))
+
+
+@checked("augment")
+class Augment:
+    """Random views of training images, a function of the sample and a seed.
+
+    ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``; ``length`` px is what
+    the image is resized to, which the padded input may exceed (default: the input's own side).
+    ``rotate`` in degrees; ``scale`` the range, drawn from evenly, of factors on the ``side`` that is ``length`` px at 1:
+    ``scale_of`` the "image", which grows by them, or the "box" around it that is resized to the input, so that the image grows
+    by their reciprocals (PersonLab §4.1); ``translate`` a fraction of the input side about the ``centre``, the middle of the
+    "image", of what the transforms left of it, or of the annotated "people" (MultiPoseNet §3.5: the crowd or the main person),
+    or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` albumentations by name, e.g.
+    ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour; one
+    that labels could not follow is refused. Keypoints that leave the picture become OUTSIDE, people whose box leaves it are
+    dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are fitted into the input and mirrored,
+    nothing else.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        fill: Sequence[int],
+        flip_order: tuple[int, ...],
+        length: float | None = None,
+        *,
+        rotate: Annotated[FromZero, "degrees"] = 30.0,
+        scale: Annotated[tuple[Positive, Positive], Ascending()] = (0.75, 1.25),
+        scale_of: ScaleOf = "image",
+        side: Side = "long",
+        translate: FromZero = 40 / 512,
+        centre: Centre = "image",
+        flip: Fraction = 0.5,
+        crop: bool = False,
+        transforms: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        self.flip_order, self.size, self.flip, self.centre = flip_order, size, flip, centre
+        self.fill = (fill[0], fill[1], fill[2])
+        self.transforms = [Transform(entry, flip_order) for entry in transforms]
+        whole = length or (max if side == "long" else min)(size)
+        self.warp = Warp(size, whole, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop)
+
+    def __call__(self, sample: Sample, seed: int) -> Sample:
+        """The sample in input px, drawn by ``seed``."""
+        if sample.image is None:
+            return self._labels(sample, seed)
+        sample = outside_marked(sample)  # before its image stands on a canvas
+        for number, transform in enumerate(self.transforms, start=1):  # a seed each: equal ones would draw the same numbers
+            sample = transform(sample, (seed + number) % 2**32)
+        return inside_only(self._warped(sample, random.Random(seed % 2**32)))
+
+    def _warped(self, sample: Sample, rng: random.Random) -> Sample:
+        """The sample on the canvas."""
+        middle = _middle_of_people(sample) if self.centre == "people" else np.array(sample.shape[::-1]) / 2
+        matrix = self.warp.draw(sample.shape, middle, rng)
+        image = warp_image(np.ascontiguousarray(sample.pixels.transpose(1, 2, 0)), matrix, self.size, self.fill)
+        flags = warp_map(pack_flags(sample), matrix, self.size, PADDING)
+        return replace(
+            sample.move_people(matrix, self.flip_order),
+            image=np.ascontiguousarray(image.transpose(2, 0, 1)),
+            ignore=unpack_flags(flags, {*sample.ignore, "padding"}),
+            instances=None if sample.instances is None else warp_map(sample.instances, matrix, self.size, 0),
+            content=None,
+        )
+
+    def _labels(self, sample: Sample, seed: int) -> Sample:
+        """Labels alone, fitted into the upper left corner of the input."""
+        scale = min(self.size[0] / sample.shape[0], self.size[1] / sample.shape[1])
+        matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
+        if np.random.default_rng(seed).random() < self.flip:
+            matrix = chain(np.array([[-1.0, 0.0, sample.shape[1]], [0.0, 1.0, 0.0]]), matrix)
+        return moved_labels(sample, matrix, self.size, self.flip_order)
+
+
+def _middle_of_people(sample: Sample) -> NDArray[np.float64]:
+    """The middle (2,) of the box around everybody who has keypoints, of the image where nobody has."""
+    boxes = sample.people.boxes[sample.people.labelled.any(1)]
+    if not len(boxes):
+        return np.array(sample.shape[::-1]) / 2
+    return np.asarray((boxes[:, :2].min(0) + boxes[:, 2:].max(0)) / 2, dtype=np.float64)

@@ -1,0 +1,300 @@
+"""Samples become batches: for training in a drawn order that can be resumed anywhere, for evaluation in buckets of one shape."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from bottomup.coco.masks import paint_box
+from bottomup.dataset import Dataset
+from bottomup.errors import ConfigError
+from bottomup.samples.content import select_people
+from bottomup.types import Batch, People, Sample
+
+_LAST_IN_LINE = 19  # niceness
+
+
+class Position(NamedTuple):
+    """One draw of an image."""
+
+    epoch: int
+    image: int  # its index in the data set
+    earlier: int = 0  # how often it was drawn in the epoch before
+
+
+def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
+    """Samples of one shape as a batch, people padded to ``max_people`` (None: to the most that one image has, at least 1).
+
+    Where an image has more, the largest stay, as they carry most of the supervision; the others are ignored as a crowd.
+    """
+    if max_people is not None:
+        samples = [_largest(sample, max_people) for sample in samples]
+    rows = [_rows(sample) for sample in samples]
+    count = max_people if max_people is not None else max(1, *map(len, rows))
+    names = samples[0].ignore.keys()
+    return Batch(
+        size=samples[0].shape,
+        keypoints=_padded([people.keypoints for people in rows], count),
+        visibility=_padded([people.visibility for people in rows], count),
+        boxes=_padded([people.boxes for people in rows], count),
+        areas=_padded([people.areas for people in rows], count),
+        labels=_padded([people.labels for people in rows], count),
+        has_mask=_padded([people.has_mask for people in rows], count),
+        present=_padded([np.ones(len(sample.people), bool) for sample in samples], count),
+        content=torch.tensor([_content(sample) for sample in samples], dtype=torch.float32),
+        image_ids=tuple(sample.image_id for sample in samples),
+        file_sizes=tuple(sample.file_size for sample in samples),
+        to_input=torch.from_numpy(np.stack([sample.to_input for sample in samples])),
+        ignore={name: torch.from_numpy(np.stack([sample.ignore[name] for sample in samples])) for name in names},
+        images=_images(samples),
+        instances=_instances(samples),
+        annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
+    )
+
+
+def _rows(sample: Sample) -> People:
+    """Everybody in the picture, then those just out of it."""
+    people, beside = sample.people, sample.beside
+    if beside is None or not len(beside):
+        return people
+    return People(**{f.name: np.concatenate((getattr(people, f.name), getattr(beside, f.name))) for f in fields(People)})
+
+
+def _largest(sample: Sample, count: int) -> Sample:
+    if len(sample.people) <= count:
+        return sample
+    largest_first = np.argsort(-sample.people.areas, kind="stable")
+    ignore = dict(sample.ignore)
+    if "crowd" in ignore:
+        ignore["crowd"] = ignore["crowd"].copy()
+        for box in sample.people.boxes[largest_first[count:]].tolist():
+            paint_box(ignore["crowd"], box)
+    return replace(select_people(sample, np.sort(largest_first[:count])), ignore=ignore)
+
+
+def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:
+    padded = np.zeros((len(arrays), count, *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array[:count]
+    return torch.from_numpy(padded)
+
+
+def _content(sample: Sample) -> tuple[float, float, float, float]:
+    return sample.content or (0.0, 0.0, float(sample.shape[1]), float(sample.shape[0]))
+
+
+def _annotated(sample: Sample) -> NDArray[np.bool_]:
+    return np.ones(sample.people.keypoints.shape[1], bool) if sample.annotated is None else sample.annotated
+
+
+def _images(samples: list[Sample]) -> Tensor | None:
+    images = [sample.image for sample in samples if sample.image is not None]
+    return torch.from_numpy(np.stack(images)) if len(images) == len(samples) else None
+
+
+def _instances(samples: list[Sample]) -> Tensor | None:
+    maps = [sample.instances for sample in samples if sample.instances is not None]
+    return torch.from_numpy(np.stack(maps)) if len(maps) == len(samples) else None
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order images are drawn: a function of seed and position alone, whatever the ranks and workers.
+
+    One step draws ``batch_size`` images over all ranks and accumulation steps; micro-batches cut it in order, so that any
+    way of cutting sees the same images.
+    """
+
+    dataset: Dataset
+    batch_size: int
+    seed: int
+    fixed: Sequence[int] | None = None  # the order of every epoch, each once, as of a curriculum; None: drawn
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch < 1:
+            raise ConfigError(f"a step draws {self.batch_size} images, but the data set has {len(self.dataset)}; lower batch_size")
+
+    @property
+    def draws(self) -> int:
+        """Images drawn in an epoch."""
+        weights = self.dataset.weights if self.fixed is None else None
+        return len(self.dataset) if weights is None else int(sum(weights))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole steps in an epoch; the remainder is left out, by a drawn order another one each time.
+
+        A fixed order goes on with it in the next epoch, so that nobody is left out for ever.
+        """
+        return self.draws // self.batch_size
+
+    def epoch(self, epoch: int) -> NDArray[np.int64]:
+        """The order of one epoch, (draws,) indices."""
+        if self.fixed is not None:
+            return np.roll(np.asarray(self.fixed, np.int64), -epoch * self.steps_per_epoch * self.batch_size)
+        rng = np.random.default_rng((self.seed, epoch))
+        if self.dataset.weights is None:
+            return rng.permutation(len(self.dataset))
+        edges = np.cumsum(self.dataset.weights)
+        return rng.permutation(np.searchsorted(edges, rng.random() + np.arange(self.draws), side="right") % len(edges))
+
+    def positions(self, first_step: int, rank: int, world: int, micro_batch: int) -> Iterator[list[Position]]:
+        """Micro-batches of one rank from a step on, without end."""
+        step = first_step
+        while True:
+            epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
+            order = self.epoch(epoch)
+            earlier = _draws_before(order)
+            for start in range(step_in_epoch * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
+                for chunk in range(rank, self.batch_size // micro_batch, world):
+                    drawn = slice(start + chunk * micro_batch, start + (chunk + 1) * micro_batch)
+                    yield [Position(epoch, *draw) for draw in zip(order[drawn].tolist(), earlier[drawn].tolist(), strict=True)]
+                step += 1
+
+
+def _draws_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each entry of an order stands before itself."""
+    together = np.argsort(order, kind="stable")  # equal ones side by side, as they stand
+    ordered = order[together]
+    before = np.empty_like(order)
+    before[together] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return before
+
+
+class TrainingSet(TorchDataset[Sample]):
+    """Augmented samples by position; the randomness is a function of (seed, epoch, image id, how often it was drawn before).
+
+    ``augment`` takes a sample and the seed of its own draw, as ``samples.augment.Augment`` does.
+    """
+
+    def __init__(self, dataset: Dataset, augment: Callable[[Sample, int], Sample], maps: frozenset[str], seed: int) -> None:
+        self.dataset, self.augment, self.maps, self.seed = dataset, augment, maps - {"padding"}, seed
+
+    def __getitem__(self, position: tuple[int, ...]) -> Sample:
+        """The sample of one position, (epoch, index) where it is the epoch's first draw, in input px."""
+        epoch, index, earlier = Position(*position)
+        key = (self.seed, epoch, self.dataset.image_ids[index], *([earlier] if earlier else []))
+        drawn = int(np.random.SeedSequence(key).generate_state(1)[0])
+        return self.augment(self.dataset.sample(index, self.maps), drawn)
+
+
+class _Collate:
+    """``collate`` with a fixed N, picklable for the workers."""
+
+    def __init__(self, max_people: int) -> None:
+        self.max_people = max_people
+
+    def __call__(self, samples: list[Sample]) -> Batch:
+        return collate(samples, self.max_people)
+
+
+class _Batches(torch.utils.data.Sampler[list[Position]]):
+    """The order of one rank as a batch sampler."""
+
+    def __init__(self, order: Order, first_step: int, rank: int, world: int, micro_batch: int) -> None:
+        self.order, self.args = order, (first_step, rank, world, micro_batch)
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        return self.order.positions(*self.args)
+
+
+def start_worker(_: int) -> None:
+    """Give a worker one thread, as there are others, and leave signals to the main process, which still needs its batches.
+
+    Ctrl-C and what ends a job go to all processes of a group.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def start_yielding_worker(number: int) -> None:
+    """As ``start_worker``, of a worker that gets a core only while nobody else wants it.
+
+    Where training computes on the CPU, a worker that takes one of its cores has all its threads wait: on two cores a step of the
+    demo took 151 ms beside ordinary workers, 122 ms beside these, which run while the step waits for them.
+    """
+    start_worker(number)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_LAST_IN_LINE)
+
+
+def training_batches(
+    samples: TrainingSet,
+    order: Order,
+    *,
+    micro_batch: int,
+    max_people: int,
+    first_step: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 2,
+    pin_memory: bool = False,
+    start: Callable[[int], None] = start_worker,
+) -> Iterator[Batch]:
+    """Micro-batches of one rank from step ``first_step`` on, without end; workers, begun by ``start``, live between epochs."""
+    loader = DataLoader(
+        samples,
+        batch_sampler=_Batches(order, first_step, rank, world, micro_batch),
+        num_workers=workers,
+        collate_fn=_Collate(max_people),
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=start,
+    )
+    return iter(loader)
+
+
+class _Prepared(TorchDataset[tuple[int, Sample]]):
+    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str]) -> None:
+        self.dataset, self.prepare, self.maps = dataset, prepare, maps - {"padding"}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[int, Sample]:
+        return index, self.prepare(self.dataset.sample(index, self.maps))
+
+
+def first(items: list[tuple[int, Sample]]) -> tuple[int, Sample]:
+    """The only item of a batch of one."""
+    return items[0]
+
+
+def prepared_samples(
+    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int
+) -> Iterator[tuple[int, Sample]]:
+    """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
+    loader: DataLoader[tuple[int, Sample]] = DataLoader(
+        _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=start_worker
+    )
+    return iter(loader)
+
+
+def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[tuple[list[int], Batch]]:
+    """Batches of equal shapes, with the indices of their samples; batched = single, as shapes depend on the image alone."""
+    waiting: dict[tuple[int, ...], list[tuple[int, Sample]]] = {}
+    for index, sample in samples:
+        bucket = waiting.setdefault(sample.shape, [])
+        bucket.append((index, sample))
+        if len(bucket) == batch_size:
+            yield _release(waiting.pop(sample.shape))
+    for bucket in waiting.values():
+        yield _release(bucket)
+
+
+def _release(bucket: list[tuple[int, Sample]]) -> tuple[list[int], Batch]:
+    return [index for index, _ in bucket], collate([sample for _, sample in bucket])

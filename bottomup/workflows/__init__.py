@@ -1,0 +1,1 @@
+"""Training, judging, predicting and measuring, as functions of plans."""

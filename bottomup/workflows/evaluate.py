@@ -1,0 +1,130 @@
+"""AP, per-keypoint AP, an error breakdown, and the best and worst images drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bottomup.checkpoint import Checkpoint, load_checkpoint
+from bottomup.dataset import Dataset
+from bottomup.errors import ConfigError, DataError
+from bottomup.evaluation.coco import keypoint_ap
+from bottomup.evaluation.errors import breakdown
+from bottomup.evaluation.limits import limits_of, warn_of_limits
+from bottomup.evaluation.oks import per_image_oks
+from bottomup.evaluation.records import category_ids
+from bottomup.evaluation.report import format_table, write_metrics
+from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.model import PoseModel
+from bottomup.paths import write_json
+from bottomup.plan.judging import EvaluatePlan
+from bottomup.plan.model import ModelPlan
+from bottomup.predictor import Predictor
+from bottomup.samples.labels import Labels
+from bottomup.skeletons import Skeleton
+from bottomup.types import Sample
+from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
+from bottomup.workflows.folders import check_no_training, write_config
+from bottomup.workflows.models import check_oracle, make_predictor, seen
+
+_PAPER = 160  # the grey that people are drawn on where there is no image
+
+
+def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
+    """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds.
+
+    Without ``checkpoint`` the plan's ``weights`` are read, where it names any, and their own model where the plan has none.
+    """
+    if checkpoint is None and plan.weights:
+        checkpoint = load_checkpoint(plan.weights)
+        plan = replace(plan, model=plan.model if plan.model.heads else ModelPlan.of(checkpoint.config))
+    torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
+    dataset = plan.data.dataset("val", plan.limit)
+    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
+    check_oracle(predictor.model, plan.oracle)
+    _check_weights(predictor.model, plan.oracle, checkpoint)
+    output = plan.place.folder("evaluate")  # not before all of this was accepted
+    check_no_training(output, "evaluate")
+    judged = f"{len(dataset)} images of {plan.data.called('val')}, {seen(predictor)}"
+    limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
+    warn_of_limits(dataset, limits, "are found and counted")
+    evaluation = evaluate_dataset(
+        predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
+    )
+    metrics = {"judged": judged} | summarise(evaluation, dataset, plan.max_people)
+    write_config(output, plan.plain())
+    write_metrics(output, metrics)
+    category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
+    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
+    write_json(output / "predictions.json", records)
+    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
+    print(judged)
+    print(format_table(evaluation.metrics))
+    print(format_table(metrics["errors"]))
+    print(f"{output}/metrics.json")
+    return metrics
+
+
+def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:
+    """Raise ConfigError where what must run has weights, and nobody gave any."""
+    given = model.keys_of(oracle)
+    running = [model.stack(name) for name in model.running(model.decoded, given)]
+    if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
+        lacking = ", ".join(sorted(model.decoded - given))
+        raise ConfigError(
+            f"weights= is missing: give a checkpoint (best.pt or last.pt of a training run); no oracle gives {lacking}"
+        )
+
+
+def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
+    """COCO's figures, and below them AP by keypoint and the error breakdown."""
+    skeleton = _skeleton(dataset)
+    judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
+    return {
+        **evaluation.metrics,
+        "images": len(dataset),
+        "keypoints": keypoint_ap(*judged),
+        "errors": breakdown(*judged),
+    }
+
+
+def draw_extremes(
+    evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: Predictor, max_people: int = 20
+) -> None:
+    """Annotated people beside those predicted ones that are worth showing, of the best and the worst images by mean OKS.
+
+    On grey where there is no image.
+    """
+    skeleton = _skeleton(dataset)
+    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
+    ranked = sorted(oks, key=lambda image_id: oks[image_id])
+    place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
+    for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):
+        for old in folder.glob(f"{kind}_*_oks*.png"):  # of an earlier run into the same folder
+            old.unlink()
+        for rank, image_id in enumerate(chosen):
+            index = place[image_id]
+            instances = predictor.shown(evaluation.predictions[index]).instances
+            sample = _readable(dataset, index, frozenset({"instances"} if instances.masks is not None else ()))
+            image = np.full((3, *sample.shape), _PAPER, np.uint8) if sample.image is None else sample.image
+            truth = draw_people(image, sample.people, skeleton, sample.instances)
+            found = draw_instances(image, instances, skeleton, keypoint_threshold=predictor.thresholds.keypoint)
+            save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
+
+
+def _readable(dataset: Dataset, index: int, maps: frozenset[str]) -> Sample:
+    """A sample with its image, or its labels alone where the image is not there: predictions may have needed none."""
+    try:
+        return dataset.sample(index, maps)
+    except DataError:
+        return Labels(dataset).sample(index, maps)
+
+
+def _skeleton(dataset: Dataset) -> Skeleton:
+    assert dataset.task.skeleton is not None  # evaluate_dataset refuses a data set without
+    return dataset.task.skeleton

@@ -1,0 +1,66 @@
+"""The folder that a run writes into: what it may hold already, and its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bottomup.errors import ConfigError
+from bottomup.paths import write_text
+
+LAST = "last.pt"  # of a training run: what resume=true goes on from
+
+_OF_TRAINING = (LAST, "best.pt", "log.jsonl")
+_OF_PREDICTION = ("predictions.json", "metrics.json", "config.yaml", "pictures")
+
+
+def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to train into a folder that holds something else, and to write over an earlier run unless that is asked for."""
+    if resume and overwrite:
+        raise ConfigError("resume=true goes on with a run and overwrite=true replaces it; give one of them")
+    held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if not held:
+        return
+    if not holds_training(folder):
+        raise ConfigError(
+            f"output={folder} holds something else than a training run, such as {held[0]}; give another output=, a new folder"
+        )
+    if not (resume or overwrite):
+        raise ConfigError(
+            f"{folder} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
+        )
+
+
+def check_results_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to predict into the folder of a training run, and to write over earlier predictions unless that is asked for."""
+    check_no_training(folder, "predict")
+    held = [name for name in _OF_PREDICTION if (folder / name).exists()]
+    if held and not overwrite:
+        raise ConfigError(f"{folder} holds {held[0]} already; give another output=, or replace it by overwrite=true")
+
+
+def check_no_training(folder: Path, command: str) -> None:
+    """Refuse a training run's folder, whose configuration and figures would be overwritten."""
+    if holds_training(folder):
+        raise ConfigError(f"output={folder} is the folder of a training run; give another output=, as {folder / command}")
+
+
+def holds_training(folder: Path) -> bool:
+    """Whether a training run wrote into a folder, be it no more than its configuration."""
+    return any((folder / name).is_file() for name in _OF_TRAINING) or "engine" in _config(folder)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(file.read_text()) if file.is_file() else None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write ``config.yaml``, whole or not at all."""
+    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))

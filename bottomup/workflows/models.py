@@ -1,0 +1,64 @@
+"""The model that a plan and a checkpoint make together, ready to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
+from bottomup.errors import ConfigError
+from bottomup.model import PoseModel
+from bottomup.plan.model import ModelPlan
+from bottomup.plan.parts import Viewing
+from bottomup.predictor import Predictor
+from bottomup.registry import unknown
+from bottomup.types import Task
+
+
+def with_checkpoint(model: ModelPlan, weights: str | None, overrides: Sequence[str]) -> tuple[ModelPlan, Checkpoint | None]:
+    """The checkpoint that ``weights`` names, and the model that holds with it: its own, with the command line on top."""
+    if not weights:
+        return model, None
+    checkpoint = load_checkpoint(weights)
+    return model.of_checkpoint(checkpoint.config, overrides), checkpoint
+
+
+def make_predictor(
+    model: ModelPlan, viewing: Viewing, device: str, checkpoint: Checkpoint | None, task: Task, weights: str | None = None
+) -> Predictor:
+    """The predictor of a checkpoint, whose file ``weights`` is named in errors; without one, of an untrained model."""
+    if checkpoint is None:
+        built, decoder = model.compose(task)
+    else:
+        built, decoder = model.without_pretraining().compose(checkpoint.task)
+        load_needed(built, checkpoint.weights, str(weights))
+    return Predictor(
+        built,
+        decoder,
+        input_size=model.input_size,
+        side=model.side,
+        scales=viewing.scales,
+        head_scales=model.head_scales,
+        flip=viewing.flip,
+        views=viewing.views,
+        batch_size=viewing.batch_size,
+        precision=viewing.precision,
+        device=device,
+        orientation=viewing.orientation or "upright",
+        bit_depth=viewing.bit_depth,
+        score_threshold=viewing.score_threshold,
+        keypoint_threshold=viewing.keypoint_threshold,
+    )
+
+
+def seen(predictor: Predictor) -> str:
+    """How a predictor sees images, as figures are told of: "513 px", with its views where there are several."""
+    side = "" if predictor.side == "long" else f" {predictor.side}"
+    scales = f", scales {', '.join(f'{scale:g}' for scale in predictor.scales)}" if len(predictor.scales) > 1 else ""
+    return f"{predictor.input_size} px{side}{scales}{', mirrored too' if predictor.flip else ''}"
+
+
+def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:
+    """Raise ConfigError where ``oracle`` names a head that the model does not have."""
+    for name in oracle:
+        if name not in model.heads:
+            raise ConfigError("oracle: " + unknown("head of this model", name, list(model.heads)))

@@ -1,0 +1,149 @@
+"""Read, augment, train, validate, keep the best."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bottomup.benchmark.speed import gigamacs
+from bottomup.checkpoint import initialise
+from bottomup.dataset import Dataset
+from bottomup.engine import cpu
+from bottomup.engine.distributed import Ranks, ranks
+from bottomup.engine.trainer import Trainer
+from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
+from bottomup.evaluation.limits import warn_of_limits
+from bottomup.model import PoseModel
+from bottomup.paths import write_json
+from bottomup.plan.data import DataPlan
+from bottomup.plan.training import TrainPlan
+from bottomup.samples.labels import Persons
+from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
+from bottomup.samples.subset import warn_of_shared_images
+from bottomup.types import Batch
+from bottomup.workflows.folders import LAST, check_training_folder, write_config
+from bottomup.workflows.samples import training_dataset, training_set
+from bottomup.workflows.validation import make_validation
+
+
+def train(plan: TrainPlan) -> dict[str, float]:
+    """Train as planned; returns the last validation's figures."""
+    output = plan.place.folder("train")
+    with ranks(plan.place.chosen_device()) as place, _tuned(place):
+        if place.first:  # of several ranks, others come when it has written already
+            check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
+        torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
+        trainer = make_trainer(plan, output, place)
+        if plan.resume:
+            _resume(trainer, output)
+        if place.first:
+            if plan.overwrite:
+                _remove_earlier(output)
+            write_config(output, plan.plain())
+            warn_of_unmeasured_norms(trainer.model)
+            describe(trainer.model, plan.model.input_size, trainer.given)
+        metrics = trainer.fit()
+        if place.first:
+            best = {trainer.settings.best: trainer.best, "step": trainer.best_step}
+            write_json(output / "metrics.json", {"last": metrics, "best": best})
+        return metrics
+
+
+def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:
+    return cpu.tuned() if place.device.type == "cpu" else contextlib.nullcontext()
+
+
+def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
+    """Everything that a training run consists of, wired."""
+    dataset = plan.data.dataset("train", plan.limit)
+    starting = plan.model.without_pretraining() if plan.resume else plan.model  # what is resumed holds all weights
+    model, decoder = starting.compose(dataset.task)
+    fresh = _initialise(model, plan.init, place) if plan.init else list(model.state_dict())  # what no checkpoint gives
+    trained = training_dataset(plan, dataset, model)
+    if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
+        warn_of_limits(trained, {"data.max_people": plan.data.max_people}, "are trained on")
+    batches = _batches(plan, trained, model, place)
+    validate = make_validation(plan, model, decoder, place, fresh) if plan.engine.validate_every else None
+    if validate is not None and place.first:
+        warn_of_shared_images(dataset, validate.dataset)
+    carried, given = plan.carried(), plan.model.given
+    return Trainer(model, batches, plan.engine, output, config=carried, validate=validate, given=given, ranks=place)
+
+
+def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) -> Callable[[int], Iterator[Batch]]:
+    """The batches of this rank, from the one of a step on."""
+    samples, settings = training_set(plan, dataset, model), plan.engine
+    order = Order(dataset, settings.batch_size, plan.place.seed, _curriculum(plan.data, dataset))
+
+    def batches(first_step: int) -> Iterator[Batch]:
+        return training_batches(
+            samples,
+            order,
+            micro_batch=settings.micro_batch(place.world),
+            max_people=plan.data.max_people,
+            first_step=first_step,
+            rank=place.rank,
+            world=place.world,
+            workers=plan.place.workers,
+            pin_memory=place.device.type == "cuda",
+            start=start_yielding_worker if place.device.type == "cpu" else start_worker,
+        )
+
+    return batches
+
+
+def _curriculum(data: DataPlan, dataset: Dataset) -> Sequence[int] | None:
+    """The order of a data set that knows its easiest samples, where ``data.curriculum`` asks for it."""
+    if not data.curriculum:
+        return None
+    if not isinstance(dataset, Persons):
+        raise ConfigError("data.curriculum=true orders single persons; set data.unit=person")
+    return dataset.easiest_first
+
+
+def _remove_earlier(output: Path) -> None:
+    """Remove what this run may never write again, such as a best.pt; checkpoints that it starts from are loaded by now."""
+    for name in (LAST, "best.pt", "metrics.json"):
+        (output / name).unlink(missing_ok=True)
+
+
+def _resume(trainer: Trainer, output: Path) -> None:
+    last = output / LAST
+    if not last.is_file():
+        raise CheckpointError(f"resume=true, but there is no {last}; give the output= folder of the interrupted run")
+    trainer.resume(last)
+
+
+def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[str]:
+    """Take over what matches, and return and tell the names of the rest."""
+    rest, count = initialise(model, paths), len(model.state_dict())
+    if place.first:
+        taken = f"{count - len(rest)} of {count} tensors taken over"
+        print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)
+    return rest
+
+
+def warn_of_unmeasured_norms(model: PoseModel) -> None:
+    """Say that batch norm keeps statistics which nobody has measured: frozen, without weights, it does nothing."""
+    frozen = [m for m in model.train().modules() if isinstance(m, nn.BatchNorm2d) and not m.training]
+    if any(m.running_mean is not None and not m.running_mean.any() for m in frozen):
+        advice = "give backbone.pretrained=true, backbone.weights=FILE or init=CHECKPOINT, or backbone.frozen_batch_norm=false"
+        warnings.warn(f"batch norm is frozen, but at no network's statistics: {advice}", BottomupWarning, stacklevel=2)
+
+
+def describe(model: PoseModel, input_size: int, given: Sequence[str] = ()) -> None:
+    """Print parameters and the multiply-adds of one image as it trains."""
+    parameters = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    size = f"{parameters / 1e6:.2f} M parameters ({trained / 1e6:.2f} M trained)"
+    if model.backbone is None:
+        print(size, file=sys.stderr)
+        return
+    side = model.side(input_size, "all")
+    print(f"{size}, {gigamacs(model, side, given, stages='all'):.2f} GMACs at {side}x{side}", file=sys.stderr)

@@ -1,0 +1,141 @@
+"""What a training run is judged by on the way: the loss and the poses of the validation split."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset, GroundTruth
+from bottomup.engine.distributed import Ranks
+from bottomup.engine.objective import LOSS, forward_losses, mean_figures
+from bottomup.engine.settings import Validation
+from bottomup.errors import BottomupWarning, ConfigError
+from bottomup.evaluation.boxes import evaluate_boxes
+from bottomup.evaluation.coco import evaluate_keypoints
+from bottomup.evaluation.limits import limits_of, warn_of_limits
+from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.model import PoseModel
+from bottomup.plan.training import TrainPlan
+from bottomup.precision import PRECISIONS
+from bottomup.predictor import Predictor
+from bottomup.registry import unknown
+from bottomup.samples.letterbox import letterbox
+from bottomup.samples.loader import buckets, prepared_samples
+from bottomup.skeletons import Skeleton
+from bottomup.visualize import contact_sheet, draw_instances
+from bottomup.workflows.samples import training_dataset
+
+_SHOWN = 4  # images
+
+
+def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: Ranks, fresh: Sequence[str]) -> Judge:
+    """The validation of a training run, on the first ``validation.limit`` images of ``data.val_split``.
+
+    ``fresh`` names the tensors that no checkpoint gave: where heads that the decoder needs have such and are not trained,
+    the loss alone is measured. ConfigError where ``engine.best`` then is no figure, or never is one.
+    """
+    dataset = validation_dataset(plan)
+    untrained = _untrained(model, plan.model.given, fresh)
+    if not plan.engine.best_is_least:
+        if untrained:
+            raise ConfigError(
+                f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untrained)} are neither trained "
+                "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
+            )
+        _check_best(plan.engine.best, dataset.task.skeleton)
+    if untrained and place.first:
+        message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
+        warnings.warn(message, BottomupWarning, stacklevel=2)
+    if place.first and not untrained:
+        limits = {"validation.max_people": plan.validation.max_people} | limits_of(model, decoder, plan.model.given)
+        warn_of_limits(dataset, limits, "validation finds and counts")
+    return Judge(plan, dataset, None if untrained else decoder, place)
+
+
+def validation_dataset(plan: TrainPlan) -> Dataset:
+    """The images that a training run is judged on: never those of ``data.split``, which it may train on."""
+    return replace(plan.data, split=None).dataset("val", plan.validation.limit)
+
+
+def _untrained(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> list[str]:
+    """The heads that the decoder needs, but whose weights are new: neither trained here nor taken over."""
+    running = model.running(model.decoded, model.keys_of(given))
+    new = {name: [tensor for tensor in fresh if tensor.startswith(f"heads.{name}.")] for name in running}
+    return [name for name in running if name not in model.trained and new[name]]
+
+
+def _check_best(best: str, skeleton: Skeleton | None) -> None:
+    """Refuse a figure that no validation gives, hours before the first one."""
+    if skeleton is None:
+        return  # evaluate_dataset says so
+    nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
+    if "/" not in best and best not in known:
+        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges a model in evaluation mode as configured; without ``decoder`` by its loss alone."""
+
+    plan: TrainPlan
+    dataset: Dataset
+    decoder: Decoder | None
+    place: Ranks
+
+    def __call__(self, model: PoseModel) -> Validation:
+        """The loss, its terms and the heads' figures; AP and the like, with pictures of the first images, where it decodes."""
+        figures = self.losses(model)
+        if self.decoder is None:
+            return Validation(figures)
+        evaluation = self._evaluate(model, self.decoder)
+        loss = {LOSS: figures.pop(LOSS)}
+        metrics = {name: value for name, value in evaluation.metrics.items() if isinstance(value, float)}
+        return Validation(loss | metrics | figures, self._pictures(model, evaluation))
+
+    @torch.no_grad()
+    def losses(self, model: PoseModel) -> dict[str, float]:
+        """The loss as it is trained, of images as the predictor gets them, or of persons or labels where those are trained."""
+        plan, side = self.plan, partial(model.side, stages="all")
+        length, fill = plan.model.input_size, model.fill.tolist()
+        prepare = partial(letterbox, side_length=length, accept=side, fill=fill, side=plan.model.side)
+        dataset = training_dataset(plan, self.dataset, model)
+        samples = prepared_samples(dataset, prepare, model.ignores, plan.place.workers)
+        batches = (batch.to(self.place.device) for _, batch in buckets(samples, plan.engine.micro_batch(self.place.world)))
+        precision = PRECISIONS[plan.engine.precision]
+        parts = [forward_losses(model, batch, plan.model.given, precision) for batch in batches]
+        return {name: float(mean) for name, mean in mean_figures(parts).items()} if parts else {LOSS: math.nan}
+
+    def _evaluate(self, model: PoseModel, decoder: Decoder) -> Evaluation:
+        plan = self.plan
+        predictor = Predictor(
+            model,
+            decoder,
+            input_size=plan.model.input_size,
+            side=plan.model.side,
+            head_scales=plan.model.head_scales,
+            flip=plan.validation.flip,
+            precision=plan.engine.precision,
+            device=self.place.device,
+        )
+        oracle, workers, most = plan.model.given, plan.place.workers, plan.validation.max_people
+        return evaluate_dataset(predictor, self.dataset, oracle=oracle, workers=workers, max_people=most)
+
+    def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
+        """People found in the first images; none where no image is read."""
+        skeleton = self.dataset.task.skeleton
+        if skeleton is None or not model.reads_images(model.decoded, model.keys_of(self.plan.model.given)):
+            return {}
+        shown = range(min(_SHOWN, len(self.dataset)))
+        drawn = [
+            draw_instances(self.dataset.sample(i, frozenset()).pixels, evaluation.predictions[i].instances, skeleton) for i in shown
+        ]
+        return {"val": contact_sheet(drawn, columns=2)}
