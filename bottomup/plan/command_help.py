@@ -16,7 +16,7 @@ import yaml
 
 from bottomup.fitting import words
 from bottomup.options import resolved
-from bottomup.plan.files import choices, config_folder
+from bottomup.plan.files import choices, config_folder, read_yaml
 from bottomup.plan.keys import keys_read, parts_chosen
 from bottomup.plan.schema import Configuration
 
@@ -56,7 +56,7 @@ def _own(config: str) -> Iterator[str]:
     for key, default in _defaults(config).items():
         yield _line(key, default, _fits(key), meaning_of(config, key))
     if "engine" in keys_read(config):
-        for key, default in _yaml(_ENGINE).items():
+        for key, default in read_yaml(_ENGINE).items():
             yield _line(f"engine.{key}", default, _kind_of(default), _meanings(_ENGINE).get(key, ""))
 
 
@@ -72,16 +72,11 @@ def _plain(value: Any) -> str:
 def _defaults(config: str) -> dict[str, Any]:
     """The keys of a command's file with their values, inner ones with their path."""
     flat: dict[str, Any] = {}
-    for key, value in _yaml(config).items():
+    for key, value in read_yaml(config).items():
         if key != "defaults" and key in keys_read(config):
             inner = isinstance(value, Mapping) and value
             flat |= {f"{key}.{name}": entry for name, entry in value.items()} if inner else {key: value}
     return flat
-
-
-@cache
-def _yaml(file: str) -> dict[str, Any]:
-    return dict(yaml.safe_load((config_folder() / f"{file}.yaml").read_text()))
 
 
 def _fits(key: str) -> str:

@@ -41,4 +41,4 @@ class Component:
 
     def plain(self, name: str | None = None) -> dict[str, Any]:
         """As plain data, without the name where it is ``name``."""
-        return {} | ({} if self.name == name else {"name": self.name}) | dict(self.options)
+        return ({} if self.name == name else {"name": self.name}) | dict(self.options)

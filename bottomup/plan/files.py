@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.resources
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 def beside_package(packaged: str, in_checkout: str) -> Path:
@@ -15,6 +19,12 @@ def beside_package(packaged: str, in_checkout: str) -> Path:
 def config_folder() -> Path:
     """Where the YAML files lie."""
     return beside_package("configs", "configs")
+
+
+@cache
+def read_yaml(name: str) -> dict[str, Any]:
+    """What one of the files says by itself, ``train`` or ``engine/default``; not to be changed."""
+    return dict(yaml.safe_load((config_folder() / f"{name}.yaml").read_text()))
 
 
 def choices(group: str) -> list[str]:

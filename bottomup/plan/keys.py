@@ -9,11 +9,9 @@ from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, get_args, is_typeddict
 
-import yaml
-
 from bottomup.errors import ConfigError
 from bottomup.options import annotations_of, former_paths, resolved
-from bottomup.plan.files import config_folder
+from bottomup.plan.files import read_yaml
 from bottomup.plan.overrides import key_of, typed_paths
 from bottomup.plan.schema import Configuration, Loading
 
@@ -42,20 +40,15 @@ _UNREAD = {"evaluate": _OF_TRAINING, "predict": (*_OF_TRAINING, "data")}
 @cache
 def parts_chosen(command: str) -> dict[str, str | None]:
     """The parts of a command's configuration that are chosen by a file's name, with the choice where nothing is typed."""
-    defaults = _file(command).get("defaults", [])
+    defaults = read_yaml(command).get("defaults", [])
     return {part: name for entry in defaults if isinstance(entry, dict) for part, name in entry.items()}
 
 
 @cache
 def keys_read(command: str) -> tuple[str, ...]:
     """The first names of all keys that a command reads."""
-    own = [key for key in _file(command) if key != "defaults"]
+    own = [key for key in read_yaml(command) if key != "defaults"]
     return tuple(key for key in [*parts_chosen(command), *own] if key not in _UNREAD.get(command, ()))
-
-
-@cache
-def _file(command: str) -> dict[str, Any]:
-    return dict(yaml.safe_load((config_folder() / f"{command}.yaml").read_text()))
 
 
 # ---- components ----------------------------------------------------------------------------------------------------------
