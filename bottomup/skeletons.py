@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bottomup.errors import BottomupWarning, ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import BottomupWarning, ConfigError, unknown
 
 _DEFAULT_SIGMA = 0.0625  # the mean of COCO's seventeen is 0.0668 with, 0.0596 without the hips; between the two
 

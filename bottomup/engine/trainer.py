@@ -22,12 +22,11 @@ from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
 from bottomup.engine.settings import Settings, Validation
-from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError
+from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError, unknown
 from bottomup.model import PoseModel
 from bottomup.options import made
 from bottomup.paths import path_of
 from bottomup.precision import PRECISIONS
-from bottomup.registry import unknown
 from bottomup.types import Batch
 
 

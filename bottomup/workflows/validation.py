@@ -16,7 +16,7 @@ from bottomup.dataset import Dataset, GroundTruth
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import LOSS, forward_losses, mean_figures
 from bottomup.engine.settings import Validation
-from bottomup.errors import BottomupWarning, ConfigError
+from bottomup.errors import BottomupWarning, ConfigError, unknown
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.limits import limits_of, warn_of_limits
@@ -26,7 +26,6 @@ from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
 from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
-from bottomup.registry import unknown
 from bottomup.samples.letterbox import letterbox
 from bottomup.samples.loader import buckets, prepared_samples
 from bottomup.skeletons import Skeleton
