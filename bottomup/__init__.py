@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bottomup.plan.files import available
     from bottomup.plan.judging import EvaluatePlan
     from bottomup.plan.model import HeadPlan, ModelPlan
-    from bottomup.plan.parts import Place, Validating, Viewing
+    from bottomup.plan.groups import Validating
+    from bottomup.plan.parts import Place, Viewing
     from bottomup.plan.training import TrainPlan, train_plan
     from bottomup.predictor import Predictor
     from bottomup.skeletons import Skeleton
@@ -42,7 +43,7 @@ _MODULES = {
     "Skeleton": "skeletons",
     "Task": "types",
     "TrainPlan": "plan.training",
-    "Validating": "plan.parts",
+    "Validating": "plan.groups",
     "Viewing": "plan.parts",
     "available": "plan.files",
     "evaluate": "workflows.evaluate",

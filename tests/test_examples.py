@@ -20,7 +20,7 @@ from bottomup.cli import main
 from bottomup.contracts import HEADS, Level, Source
 from bottomup.geometry import Grid
 from bottomup.plan.data import DataPlan
-from bottomup.plan.parts import Validating
+from bottomup.plan.groups import Validating
 from bottomup.samples.loader import collate
 from bottomup.types import Frame
 from bottomup.views import make_view

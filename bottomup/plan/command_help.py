@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from bottomup.fitting import words
-from bottomup.options import resolved
+from bottomup.fitting import group, words
+from bottomup.options import annotations_of, resolved
 from bottomup.plan.files import choices, config_folder, read_yaml
 from bottomup.plan.keys import keys_read, parts_chosen
 from bottomup.plan.schema import Configuration
@@ -83,7 +83,8 @@ def _fits(key: str) -> str:
     """What fits a key, as the schema says."""
     part, _, inner = key.partition(".")
     kind = resolved(Configuration)[part]
-    return " or ".join(words(resolved(kind)[inner] if inner else kind, plural=False))
+    inside = group(kind)
+    return " or ".join(words(annotations_of(inside)[inner] if inner and inside else kind, plural=False))
 
 
 def _kind_of(default: Any) -> str:

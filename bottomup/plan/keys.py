@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
 from functools import cache
-from typing import Any, get_args, is_typeddict
+from typing import Any
 
 from bottomup.errors import ConfigError
+from bottomup.fitting import group
 from bottomup.options import annotations_of, former_paths, resolved
 from bottomup.plan.files import read_yaml
 from bottomup.plan.overrides import key_of, typed_paths
@@ -59,9 +59,9 @@ def names_at(path: Sequence[str], config: Mapping[str, Any]) -> Names:
 
     Imports components, torch among what they need.
     """
-    kind = resolved(Configuration).get(path[0]) if len(path) == 1 else None
-    if is_typeddict(kind):
-        return resolved(kind).keys()
+    of_command = _group_of_command(path[0]) if len(path) == 1 else None
+    if of_command is not None:
+        return of_command
     if tuple(path) == ("engine", "optimiser"):
         from bottomup.engine.optim import optimiser_options
 
@@ -69,6 +69,12 @@ def names_at(path: Sequence[str], config: Mapping[str, Any]) -> Names:
     constructor = _constructor(tuple(path), config)
     own = None if constructor is None else _options(constructor)
     return None if own is None else {*own, *_read_elsewhere(tuple(path))}
+
+
+def _group_of_command(key: str) -> Names:
+    """The keys of a group that commands read themselves, as ``validation``; None for a key that is none."""
+    kind = group(resolved(Configuration).get(key))
+    return None if kind is None else annotations_of(kind).keys()
 
 
 def _read_elsewhere(path: _Path) -> Collection[str]:
@@ -105,7 +111,7 @@ def _constructor(path: _Path, config: Mapping[str, Any]) -> Callable[..., object
             return _component(path, config)
         case (*above, name) if above:
             outer = _constructor(tuple(above), config)
-            return None if outer is None else _group(annotations_of(outer).get(name))
+            return None if outer is None else group(annotations_of(outer).get(name))
         case _:
             return None
 
@@ -119,13 +125,6 @@ def _component(path: _Path, config: Mapping[str, Any]) -> Callable[..., object] 
     }  # fmt: skip
     name = _at(config, path).get("name") or (path[-1] if path[0] in ("heads", "necks") else None)
     return None if name is None else registries.get(".".join(path), registries[path[0]])[str(name)]
-
-
-def _group(expected: Any) -> type | None:
-    """The dataclass of options that an annotation names."""
-    if isinstance(expected, type):
-        return expected if is_dataclass(expected) else None
-    return next(filter(None, map(_group, get_args(expected))), None)
 
 
 def _options(component: Callable[..., object]) -> Names:
@@ -162,8 +161,7 @@ def check_first_names(command: str, overrides: Sequence[str], defaults: Callable
     if dashed:
         raise ConfigError(_unknown((dashed[0],), _all_keys(command, defaults()), None, command))
     for path in typed_paths(overrides):
-        below = resolved(Configuration).get(path[0])
-        inside = resolved(below) if is_typeddict(below) else None
+        inside = _group_of_command(path[0])
         if path[0] not in known or (inside is not None and len(path) > 1 and path[1] not in inside):
             raise ConfigError(_unknown(path, _all_keys(command, defaults()), None, command))
 

@@ -84,21 +84,3 @@ class Viewing:
     def plain(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self) | {"scales": list(self.scales)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Validating:
-    """How a training run is judged on the way."""
-
-    limit: int | None = None  # images
-    flip: bool = False
-    max_people: int = 20  # instances an image that count
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any] | None) -> Self:
-        """The ``validation`` part of a configuration."""
-        return cls(**said(cls, given or {}))
-
-    def plain(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)

@@ -13,9 +13,10 @@ from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
+from bottomup.plan.groups import Validating
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.overrides import key_of
-from bottomup.plan.parts import Place, Validating
+from bottomup.plan.parts import Place
 
 
 @dataclass(frozen=True, kw_only=True)
