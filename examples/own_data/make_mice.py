@@ -32,6 +32,7 @@ def main(folder: str, images: str = "400") -> None:
     count = int(images)
     for split, numbers in (("train", range(count)), ("val", range(count, count + max(2, count // 10)))):
         write(Path(folder), split, numbers)
+        print(f"{Path(folder) / split}.json: {len(numbers)} images")
 
 
 def write(folder: Path, split: str, numbers: Sequence[int]) -> None:
