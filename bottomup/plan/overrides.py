@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from bottomup.errors import ConfigError
 from bottomup.paths import with_home
+from bottomup.plan.files import SEARCHPATH
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
-
-SEARCHPATH = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
 
 
 def key_of(override: str) -> str:
