@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from bottomup.version import __version__
 
 if TYPE_CHECKING:
+    from bottomup.engine.optim import Average, Optimiser, Schedule
     from bottomup.engine.settings import Settings
     from bottomup.loading import load, save
     from bottomup.model import PoseModel
     from bottomup.plan.component import Component
     from bottomup.plan.data import DataPlan
     from bottomup.plan.files import available
+    from bottomup.plan.groups import Validating
     from bottomup.plan.judging import EvaluatePlan
     from bottomup.plan.model import HeadPlan, ModelPlan
-    from bottomup.plan.groups import Validating
     from bottomup.plan.parts import Place, Viewing
     from bottomup.plan.training import TrainPlan, train_plan
     from bottomup.predictor import Predictor
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
     from bottomup.workflows.train import train
 
 _MODULES = {
+    "Average": "engine.optim",
     "Component": "plan.component",
     "DataPlan": "plan.data",
     "EvaluatePlan": "plan.judging",
     "HeadPlan": "plan.model",
     "Instances": "types",
     "ModelPlan": "plan.model",
+    "Optimiser": "engine.optim",
     "Place": "plan.parts",
     "PoseModel": "model",
     "Prediction": "types",
     "Predictor": "predictor",
+    "Schedule": "engine.optim",
     "Settings": "engine.settings",
     "Skeleton": "skeletons",
     "Task": "types",
@@ -54,16 +58,19 @@ _MODULES = {
 }
 
 __all__ = [
+    "Average",
     "Component",
     "DataPlan",
     "EvaluatePlan",
     "HeadPlan",
     "Instances",
     "ModelPlan",
+    "Optimiser",
     "Place",
     "PoseModel",
     "Prediction",
     "Predictor",
+    "Schedule",
     "Settings",
     "Skeleton",
     "Task",

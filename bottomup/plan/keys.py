@@ -94,15 +94,12 @@ def _read_elsewhere(path: _Path) -> Collection[str]:
 
 def _constructor(path: _Path, config: Mapping[str, Any]) -> Callable[..., object] | None:
     """Whose options stand below a path: a component's, the settings', or a group of such; None where whatever comes does."""
-    from bottomup.engine.optim import make_average, make_schedule
     from bottomup.engine.settings import Settings
     from bottomup.samples.augment import Augment
 
     settings: dict[_Path, Callable[..., object]] = {
         ("augment",): Augment,
         ("engine",): Settings,
-        ("engine", "schedule"): make_schedule,
-        ("engine", "average"): make_average,
     }
     if path in settings:
         return settings[path]
@@ -175,7 +172,14 @@ def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: st
                 now = _present_path(path, depth, config)
                 if now is not None:
                     raise ConfigError(f"no key named {'.'.join(path)!r}; did you mean {now}?")
-                raise ConfigError(_unknown(path, _all_keys(command, config), (path[:depth], known), command))
+                level = (_called(path[:depth], config), known)
+                raise ConfigError(_unknown(path, _all_keys(command, config), level, command))
+
+
+def _called(path: _Path, config: Mapping[str, Any]) -> str:
+    """A level of the configuration as a person says it: ``data=synthetic`` where that is the data set's name."""
+    name = _at(config, path).get("name")
+    return f"{path[0]}={name}" if name and path in (("backbone",), ("data",), ("decoder",)) else ".".join(path)
 
 
 def _present_path(path: _Path, depth: int, config: Mapping[str, Any]) -> str | None:
@@ -215,7 +219,7 @@ def _keys_below(path: _Path, config: Mapping[str, Any]) -> Iterator[_Path]:
         yield from _keys_below((*path, name), config)
 
 
-def _unknown(path: _Path, keys: Sequence[str], level: tuple[_Path, Collection[str]] | None, command: str) -> str:
+def _unknown(path: _Path, keys: Sequence[str], level: tuple[str, Collection[str]] | None, command: str) -> str:
     """That there is no such key, and which one was meant, else which there are."""
     key = ".".join(path)
     near = _meant(key, keys)
@@ -223,7 +227,7 @@ def _unknown(path: _Path, keys: Sequence[str], level: tuple[_Path, Collection[st
         dashes = " Keys are written without dashes" if key.startswith("-") else ""
         return f"no key named {key!r}; did you mean {' or '.join(near)}?{dashes}"
     if level is not None and len(level[1]) <= _MOST_LISTED:
-        return f"no key named {key!r}; {'.'.join(level[0])} has {', '.join(sorted(level[1]))}"
+        return f"no key named {key!r}; {level[0]} has {', '.join(sorted(level[1]))}"
     return f"no key named {key!r}; `bottomup {command} --help` lists the keys that there are"
 
 

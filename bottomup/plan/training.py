@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,7 +62,7 @@ class TrainPlan:
             **self.place.plain(),
             "data": self.data.plain(),
             "augment": dict(self.augment),
-            "engine": {entry.name: getattr(self.engine, entry.name) for entry in fields(self.engine)},
+            "engine": self.engine.plain(),
             "validation": self.validation.plain(),
             "limit": self.limit,
             "init": list(self.init),
