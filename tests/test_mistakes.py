@@ -51,6 +51,8 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     # values
     "train method=personlabs": "did you mean method=personlab?",
     "train backbone=hourglas": "did you mean backbone=hourglass?",
+    "train hydra.searchpath=[nowhere] experiment=mice": "there is no folder 'nowhere'",
+    "list configs hydra.searchpath=[nowhere]": "there is no folder 'nowhere'",
     "train experiment=demo/personlabs": "did you mean experiment=demo/personlab?",
     "train engine.optimiser.name=adamm": "did you mean 'adam'?",
     "train engine.steps=many": "engine.steps should be a whole number from 1 on, got 'many'",

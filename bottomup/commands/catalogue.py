@@ -13,7 +13,7 @@ from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError, unknown
 from bottomup.manual import Option, options_of
 from bottomup.plan.files import SEARCHPATH, choices, config_folder
-from bottomup.plan.overrides import key_of
+from bottomup.plan.overrides import check_search_path, key_of
 from bottomup.registry import Registry
 from bottomup.samples.augment import Augment
 
@@ -42,6 +42,7 @@ def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     ``hydra.searchpath=[FOLDER]`` adds the YAML files of a folder.
     """
     places = [argument for argument in arguments if key_of(argument) == SEARCHPATH]
+    check_search_path(places)
     asked = _asked([argument for argument in arguments if argument not in places])
     for kind, name in asked or [(kind, None) for kind in KINDS]:
         print(kind)
