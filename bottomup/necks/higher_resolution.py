@@ -34,8 +34,8 @@ class HigherResolution(Neck):
     Its first stage is what it reads, the one level of its source. ``doublings`` more stages follow, level "up", each of half the
     stride of the one before: a 4x4 transposed convolution with batch norm and ReLU of that one's features and of what its heads
     predict, then ``blocks`` residual ones. ``channels`` are those of the finer stages; None: as many as it reads. Raises
-    ConfigError for a pyramid, whose coarser levels would come to nothing, and where the stride cannot be halved so often or cells do not tile
-    the image.
+    ConfigError for a pyramid, whose coarser levels would come to nothing, and where the stride cannot be halved so often or cells
+    do not tile the image.
     """
 
     feeds_back = True
