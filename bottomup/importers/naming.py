@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ _COUNTER = "num_batches_tracked"  # files from before PyTorch 0.4.1 lack it, and
 def as_checkpoint(
     published: Published, overrides: Sequence[str], task: Task, names: Names, unused: str = ""
 ) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint of the model that ``overrides`` configure, with a file's weights; also the file's tensors that it has no use for.
+    """The checkpoint of the model that ``overrides`` configure, with a file's weights; also the names of what it does not use.
 
     Several of our tensors with one published name lie in it one after the other, along the first axis: heatmaps and tags from one
     convolution, features and predictions into one. Raises CheckpointError with the first difference between what the model expects
@@ -42,7 +41,9 @@ def as_checkpoint(
 
 def published_name(ours: str, names: Names) -> str:
     """What a published file calls a tensor of ours."""
-    return reduce(lambda name, rule: re.sub(*rule, name), names, ours)
+    for pattern, replacement in names:
+        ours = re.sub(pattern, replacement, ours)
+    return ours
 
 
 def _fitted(published: Published, own: Mapping[str, Tensor], names: Names) -> tuple[dict[str, Tensor], set[str]]:

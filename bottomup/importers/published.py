@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -100,15 +99,15 @@ def _load(path: str | Path) -> object:
     except Exception as error:  # torch raises half a dozen types for broken files
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
-            f"{file}: not readable as PyTorch weights, it may be cut short, of another program, or hold more than tensors ({first_line})"
+            f"{file}: not readable as PyTorch weights, it may be cut short, of another program, or hold more than tensors "
+            f"({first_line})"
         ) from error
 
 
 def _wrapping(names: list[str]) -> str:
     """What wrappers put before all of the names."""
-    common = os.path.commonprefix(names)
-    found = _WRAPPED.match(common)
-    return found.group() if found else ""
+    found = _WRAPPED.match(names[0])
+    return found.group() if found and all(name.startswith(found.group()) for name in names) else ""
 
 
 def _full(tensor: Tensor) -> Tensor:
