@@ -18,9 +18,7 @@ def skeleton_of(published: Published, outputs: str, name: str | None = None) -> 
     if name is not None:
         skeleton = skeleton_named(name)
         if 2 * len(skeleton) != channels:
-            raise ConfigError(
-                f"skeleton={name} has {len(skeleton)} keypoints, but {published.path} holds a network of {channels // 2} and their tags"
-            )
+            raise ConfigError(f"skeleton={name} has {len(skeleton)} keypoints, the network in {published.path} has {channels // 2}")
         return skeleton
     known = [SKELETONS[name] for name in dict.fromkeys((*_USUAL, *SKELETONS)) if name in SKELETONS]
     found = next((skeleton for skeleton in known if 2 * len(skeleton) == channels), None)

@@ -9,12 +9,14 @@ from typing import NamedTuple
 from bottomup.checkpoint import Checkpoint
 from bottomup.errors import CheckpointError
 from bottomup.importers.bodies import skeleton_of
+from bottomup.importers.hourglass import WORDS
+from bottomup.importers.hourglass import sizes as hourglass_sizes
 from bottomup.importers.hrnet import sizes as hrnet_sizes
 from bottomup.importers.naming import Names, as_checkpoint
 from bottomup.importers.published import Published, read_published
 from bottomup.types import Task
 
-_OVERRIDES = ("method=associative_embedding", "decoder=higherhrnet", "input_size=512", "side=short")
+_OVERRIDES = ("method=associative_embedding", "decoder=pose_ae_train", "input_size=512", "side=short")
 _RESNETS = {6: 50, 23: 101, 36: 152}  # blocks of stride 16 -> layers
 
 _UP: Names = (
@@ -23,6 +25,15 @@ _UP: Names = (
 )
 _RESNET: Names = ((r"^backbone\.network\.net\.", "backbone."), *_UP)
 _HRNET: Names = ((r"^backbone\.network\.", "backbone."), *_UP)
+_HOURGLASS: Names = (
+    *WORDS,
+    (r"^backbone\.hourglasses\.", "backbone.hourglass_modules."),
+    (r"^backbone\.merge_features\.", "backbone.remap_feature_convs."),
+    (r"^backbone\.merge_predictions\.", "backbone.remap_out_convs."),
+    (r"^(backbone\..*)\.0\.(\w+)$", r"\1.conv.\2"),
+    (r"^(backbone\..*)\.1\.(\w+)$", r"\1.bn.\2"),
+    (r"^heads\.(heatmap|tags)\.heads\.(\d+)\.conv\.", r"backbone.out_convs.\2.conv."),
+)
 _MOBILENET: Names = (
     (r"^backbone\.network\.(net|top)\.", "backbone."),
     (r"^backbone\.conv_stem\.", "backbone.conv1.conv."),
@@ -40,6 +51,8 @@ _MOBILENET: Names = (
     (r"(\.layer\d\.\d)\.bn3\.", r"\1.conv.2.bn."),
     *_UP,
 )
+
+_FIRST_OUTPUTS = "backbone.out_convs.0.conv.weight"  # of the hourglass
 
 
 class Network(NamedTuple):
@@ -59,7 +72,12 @@ def _resnet(published: Published) -> list[str]:
     return [f"backbone=resnet{_RESNETS[blocks]}_deconvolution"]
 
 
+def _hourglass(published: Published) -> list[str]:
+    return ["backbone=hourglass", "backbone.batch_norm=before", *hourglass_sizes(published, "backbone.hourglass_modules")]
+
+
 NETWORKS = (
+    Network("hourglass", _FIRST_OUTPUTS, _hourglass, _HOURGLASS, _FIRST_OUTPUTS),
     Network("HRNet", "backbone.stage4.0.branches.0.0.conv1.weight", lambda file: hrnet_sizes(file, "backbone."), _HRNET),
     Network("MobileNetV2", "backbone.layer7.0.conv.0.conv.weight", lambda _: ["backbone=mobilenetv2_deconvolution"], _MOBILENET),
     Network("ResNet", "backbone.layer4.0.conv3.weight", _resnet, _RESNET),

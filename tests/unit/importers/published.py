@@ -17,10 +17,17 @@ from torch import Tensor
 
 from bottomup.checkpoint import Checkpoint
 from bottomup.contracts import Decoder
+from bottomup.importers.naming import published_name
+from bottomup.importers.pose_ae import NAMES
 from bottomup.model import PoseModel
 from bottomup.plan.model import ModelPlan
+from bottomup.plan.predicting import predict_plan
+from bottomup.skeletons import COCO
+from bottomup.types import Task
 
 Tensors = dict[str, Tensor]
+
+_OUTPUTS = 68  # of each of pose-ae-train's stacks
 
 
 class Reference(NamedTuple):
@@ -80,6 +87,22 @@ def as_higherhrnet(tensors: Tensors) -> Mapping[str, object]:
 def as_half(tensors: Tensors) -> Mapping[str, object]:
     """As they save one that was wrapped for training in half precision, by names."""
     return {f"1.{name}": tensor for name, tensor in tensors.items()}
+
+
+def small_pose_ae() -> Tensors:
+    """Random weights of a small network under the names of pose-ae-train, with the outputs that nobody reads."""
+    sizes = ["backbone.stacks=2", "backbone.channels=8", "backbone.growth=4", "backbone.levels=2"]
+    with torch.device("meta"):
+        model, _ = predict_plan(["method=associative_embedding", *sizes]).model.compose(Task(COCO))
+    named: Tensors = {}
+    for ours, tensor in model.state_dict().items():
+        name, (first, *others) = published_name(ours, NAMES), tensor.shape
+        if name.startswith("outs."):
+            first = _OUTPUTS
+        elif name.startswith("merge_preds.") and others:
+            others[0] = _OUTPUTS
+        named[name] = 0.1 * torch.randn(first, *others)
+    return named
 
 
 def built(checkpoint: Checkpoint) -> tuple[PoseModel, Decoder]:

@@ -12,40 +12,25 @@ from torch import Tensor
 from bottomup.cli import main
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.importers.kinds import KINDS, import_file, kind_of
-from bottomup.importers.naming import published_name
-from bottomup.importers.pose_ae import NAMES, without_leftovers
+from bottomup.importers.pose_ae import without_leftovers
 from bottomup.importers.published import read_published
-from bottomup.plan.predicting import predict_plan
 from bottomup.skeletons import COCO
-from bottomup.types import Task
-
-TINY = ["backbone.stacks=2", "backbone.channels=8", "backbone.growth=4", "backbone.levels=2"]
-OUTPUTS = 68
+from tests.unit.importers.published import Tensors, as_pose_ae, small_pose_ae
 
 
 @pytest.fixture
-def tensors() -> dict[str, Tensor]:
-    """A small network's under the names of pose-ae-train, with its outputs that nobody reads."""
-    model, _ = predict_plan(["method=associative_embedding", *TINY]).model.compose(Task(COCO))
-    named: dict[str, Tensor] = {}
-    for ours, tensor in model.state_dict().items():
-        theirs = published_name(ours, NAMES)
-        shape = [
-            OUTPUTS if size == 2 * len(COCO) or (theirs.startswith("outs") and axis == 0) else size
-            for axis, size in enumerate(tensor.shape)
-        ]
-        named[theirs] = torch.randn(shape)
-    return named
+def tensors() -> Tensors:
+    return small_pose_ae()
 
 
-def saved(path: Path, tensors: dict[str, Tensor], wrapping: str = "model.module.") -> Path:
+def saved(path: Path, tensors: Tensors, wrapping: str = "model.module.") -> Path:
     file = path / "checkpoint.pth.tar"
-    torch.save({"state_dict": {wrapping + name: tensor for name, tensor in tensors.items()}, "epoch": 1}, file)
+    torch.save(as_pose_ae({wrapping + name: tensor for name, tensor in tensors.items()}), file)
     return file
 
 
 @pytest.mark.parametrize("wrapping", ["model.module.", "module.", "model.", "1.", ""])
-def test_a_file_shows_what_it_is_whatever_trained_it(wrapping: str, tensors: dict[str, Tensor], tmp_path: Path) -> None:
+def test_a_file_shows_what_it_is_whatever_trained_it(wrapping: str, tensors: Tensors, tmp_path: Path) -> None:
     file = saved(tmp_path, {name: tensor.half() for name, tensor in tensors.items()}, wrapping)
     assert kind_of(file) == "pose_ae"
     checkpoint, unused = import_file(file)
@@ -53,12 +38,12 @@ def test_a_file_shows_what_it_is_whatever_trained_it(wrapping: str, tensors: dic
     assert {tensor.dtype for tensor in checkpoint.model.values()} == {torch.float32}
 
 
-def test_outputs_that_nobody_reads_are_part_of_what_enters_the_next_stack(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+def test_outputs_that_nobody_reads_are_part_of_what_enters_the_next_stack(tensors: Tensors, tmp_path: Path) -> None:
     """merge(f) + back(out(f)) is the same with them and without."""
     whole = read_published(saved(tmp_path, tensors))
     features = torch.randn(1, 8, 5, 7)
 
-    def entering(tensors: dict[str, Tensor]) -> Tensor:
+    def entering(tensors: Tensors) -> Tensor:
         def convolved(maps: Tensor, name: str) -> Tensor:
             return torch.conv2d(maps, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
 
@@ -70,7 +55,7 @@ def test_outputs_that_nobody_reads_are_part_of_what_enters_the_next_stack(tensor
     torch.testing.assert_close(entering(trimmed.tensors), entering(whole.tensors), rtol=1e-4, atol=1e-4)
 
 
-DIFFERENCES: dict[str, tuple[Callable[[dict[str, Tensor]], object], str]] = {
+DIFFERENCES: dict[str, tuple[Callable[[Tensors], object], str]] = {
     "one is missing": (
         lambda tensors: tensors.pop("features.1.2.conv.bias"),
         r"model\.module\.features\.1\.2\.conv\.bias: expected \(8,\), found none",
@@ -99,9 +84,7 @@ DIFFERENCES: dict[str, tuple[Callable[[dict[str, Tensor]], object], str]] = {
 
 
 @pytest.mark.parametrize("difference", DIFFERENCES)
-def test_a_file_that_does_not_fit_is_refused_by_the_first_difference(
-    difference: str, tensors: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_a_file_that_does_not_fit_is_refused_by_the_first_difference(difference: str, tensors: Tensors, tmp_path: Path) -> None:
     change, said = DIFFERENCES[difference]
     change(tensors)
     with pytest.raises(CheckpointError, match=said):
@@ -118,7 +101,7 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-def test_nothing_in_a_file_is_run(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+def test_nothing_in_a_file_is_run(tensors: Tensors, tmp_path: Path) -> None:
     file, sprung = tmp_path / "trap.pth", tmp_path / "sprung"
     torch.save({"state_dict": tensors, "hook": Trap(sprung)}, file)
     with pytest.raises(CheckpointError, match="hold more than tensors"):
@@ -158,7 +141,7 @@ def test_an_unreadable_file_is_refused(what: str, tmp_path: Path) -> None:
         import_file(tmp_path / "some.pth")
 
 
-def test_an_option_is_the_importer_s(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+def test_an_option_is_the_importer_s(tensors: Tensors, tmp_path: Path) -> None:
     file = saved(tmp_path, tensors)
     with pytest.raises(ConfigError, match="no option named 'refine'"):
         import_file(file, "pose_ae", refine=2)
@@ -167,7 +150,7 @@ def test_an_option_is_the_importer_s(tensors: dict[str, Tensor], tmp_path: Path)
 
 
 def test_the_command_needs_no_kind_and_refuses_its_own_checkpoints(
-    tensors: dict[str, Tensor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tensors: Tensors, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import-weights", str(saved(tmp_path, tensors)), f"output={tmp_path / 'made'}"]) == 0
     assert "not used: none" in capsys.readouterr().out
