@@ -17,12 +17,6 @@ from tests.unit.importers.published import as_pose_ae, small_pose_ae
 SIZE = ["input_size=96", "workers=0"]
 STEP = ["method=associative_embedding", "backbone.stacks=2", "backbone.channels=8", "backbone.growth=4", "backbone.levels=2"]
 STEP += ["backbone.normalisation=none", "augment=none", "engine.batch_size=2", "engine.schedule.warmup=0"]
-    "backbone.normalisation=none",
-    "augment=none",
-    "engine.batch_size=2",
-    "engine.tensorboard=false",
-    "engine.schedule.warmup=0",
-]
 
 
 @pytest.fixture(scope="module")
