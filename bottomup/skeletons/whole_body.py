@@ -35,20 +35,16 @@ _ROOTS = (("right_eye", 39), ("right_eye", 19), ("right_ear", 0))
 
 
 def _face_pairs() -> Pairs:
-    mirror = {number: other for row in _ROWS for number, other in zip(row, reversed(row), strict=True)}
-    return tuple((_FACE[other], _FACE[number]) for number, other in mirror.items() if number < other)
+    halves = [list(zip(row, reversed(row), strict=True))[: len(row) // 2] for row in _ROWS]
+    return tuple((_FACE[left], _FACE[right]) for half in halves for right, left in half)
 
 
 def _face_edges() -> Pairs:
-    """Edges from the nose, the eyes and the ears over the face, each with its mirror image."""
-    mirror = dict(_face_pairs()) | {right: left for left, right in _face_pairs()} | dict(sided("eye", "ear"))
-    mirror |= {right: left for left, right in sided("eye", "ear")}
-    middle = [("nose", _FACE[30]), *_linked(_MIDDLE)]
+    """Edges from the nose, the eyes and the ears over the face, each on the right with its mirror image."""
+    mirror = {right: left for left, right in (*sided("eye", "ear"), *_face_pairs())}
     right = [*((body, _FACE[number]) for body, number in _ROOTS), *_linked(_RIGHT)]
-    return (
-        *middle,
-        *((mirror.get(a, a) if turned else a, mirror[b] if turned else b) for a, b in right for turned in (False, True)),
-    )
+    left = [(mirror.get(a, a), mirror[b]) for a, b in right]
+    return (("nose", _FACE[30]), *_linked(_MIDDLE), *right, *left)
 
 
 def _linked(chains: tuple[tuple[int, ...], ...]) -> list[tuple[str, str]]:
