@@ -21,7 +21,6 @@ COARSE = Grid.centred(4)
 ALL = torch.tensor([[0.0, 0.0, 160.0, 128.0]])
 
 
-
 def scatter(people: int) -> Tensor:
     """Keypoints (N, K, 2) input px, each person's in a column of the picture of its own."""
     width = SIZE[1] / people
