@@ -23,4 +23,4 @@ def import_higherhrnet(path: str | Path, *, skeleton: str | None = None) -> tupl
     """
     published = read_published(path)
     task = Task(skeleton_of(published, "final_layers.0.weight", skeleton))
-    return as_checkpoint(published, [*_OVERRIDES, *sizes(published)], task, higher_names())
+    return as_checkpoint(published, [*_OVERRIDES, *sizes(published)], task, higher_names()), []

@@ -94,7 +94,7 @@ NETWORKS = (
 
 
 def import_mmpose(path: str | Path, *, skeleton: str | None = None) -> tuple[Checkpoint, list[str]]:
-    """Read a checkpoint of mmpose 0.x; also the names of the tensors that it does not use.
+    """Read a checkpoint of mmpose 0.x; also the names of the tensors that it does not use, of which there are none.
 
     Its meta data are not read: the network is known by its tensors' names and shapes, the skeleton by their number, or by
     ``skeleton`` where several have as many keypoints, as AIC has CrowdPose's 14. Raises CheckpointError where the file is of
@@ -108,4 +108,4 @@ def import_mmpose(path: str | Path, *, skeleton: str | None = None) -> tuple[Che
         raise CheckpointError(f"{path}: none of mmpose's bottom-up networks, which are {known}; its first tensor is {first}")
     task = Task(skeleton_of(published, network.outputs, skeleton))
     overrides = [f"method={network.method}", *_OVERRIDES, *network.overrides(published)]
-    return as_checkpoint(published, overrides, task, network.names)
+    return as_checkpoint(published, overrides, task, network.names), []

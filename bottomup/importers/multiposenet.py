@@ -74,8 +74,7 @@ def import_multiposenet(path: str | Path) -> tuple[Checkpoint, list[str]]:
     published = read_hdf5(path)
     overrides = [*_OVERRIDES, f"backbone={_network(published)}_fpn", *prn_overrides(published, "prn.")]
     ours, left_out = rearranged(published, _entries())
-    checkpoint, unused = as_checkpoint(ours, overrides, Task(COCO), _NAMES)
-    return checkpoint, [*left_out, *unused]
+    return as_checkpoint(ours, overrides, Task(COCO), _NAMES), left_out
 
 
 def _network(published: Published) -> str:

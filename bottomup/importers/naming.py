@@ -18,25 +18,21 @@ Names = Sequence[tuple[str, str]]  # regular expressions with replacements that 
 _COUNTER = "num_batches_tracked"  # files from before PyTorch 0.4.1 lack it, and nothing reads it
 
 
-def as_checkpoint(
-    published: Published, overrides: Sequence[str], task: Task, names: Names, unused: str = ""
-) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint of the model that ``overrides`` configure, with a file's weights; also the names of what it does not use.
+def as_checkpoint(published: Published, overrides: Sequence[str], task: Task, names: Names) -> Checkpoint:
+    """The checkpoint of the model that ``overrides`` configure, with a file's weights.
 
     Several of our tensors with one published name lie in it one after the other, along the first axis: heatmaps and tags from one
     convolution, features and predictions into one. Raises CheckpointError with the first difference between what the model expects
-    and the file has, a tensor too many included, unless its name matches the regular expression ``unused`` as a whole.
+    and the file has, a tensor too many included.
     """
     plan = predict_plan(overrides).model
     with torch.device("meta"):  # names and shapes alone
         model, _ = plan.compose(task)
     weights, used = _fitted(published, model.state_dict(), names)
-    left = [name for name in published.tensors if name not in used]
-    for name in left:
-        if not re.fullmatch(unused, name):
-            raise published.differs(name, "no such tensor", tuple(published.tensors[name].shape))
-    checkpoint = Checkpoint(plan.carried(), task, weights, average=None, training=None, versions=versions())
-    return checkpoint, [published.wrapping + name for name in left]
+    for name, tensor in published.tensors.items():
+        if name not in used:
+            raise published.differs(name, "no such tensor", tuple(tensor.shape))
+    return Checkpoint(plan.carried(), task, weights, average=None, training=None, versions=versions())
 
 
 def published_name(ours: str, names: Names) -> str:

@@ -34,7 +34,7 @@ def import_pose_ae(path: str | Path) -> tuple[Checkpoint, list[str]]:
     this one's features, and so become a part of those. Raises CheckpointError where the file is another network's.
     """
     published = without_leftovers(read_published(path))
-    return as_checkpoint(published, [*_OVERRIDES, *sizes(published, "features")], Task(COCO), NAMES)
+    return as_checkpoint(published, [*_OVERRIDES, *sizes(published, "features")], Task(COCO), NAMES), []
 
 
 def without_leftovers(published: Published) -> Published:

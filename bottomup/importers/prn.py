@@ -33,7 +33,7 @@ def import_prn(path: str | Path) -> tuple[Checkpoint, list[str]]:
     published = read_published(path)
     overrides = ["experiment=multiposenet/prn", "~heads.proposals.first", *prn_overrides(published)]
     ours, _ = rearranged(published, prn_entries(range(len(COCO))))
-    return as_checkpoint(ours, overrides, Task(COCO), prn_names())
+    return as_checkpoint(ours, overrides, Task(COCO), prn_names()), []
 
 
 def prn_overrides(published: Published, prefix: str = "") -> list[str]:

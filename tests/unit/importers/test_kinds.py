@@ -13,6 +13,7 @@ from torch import Tensor
 from bottomup.cli import main
 from bottomup.commands import import_weights
 from bottomup.errors import CheckpointError, ConfigError
+from bottomup.importers.bodies import skeleton_of
 from bottomup.importers.kinds import KINDS, import_file, kind_of
 from bottomup.importers.pose_ae import without_leftovers
 from bottomup.importers.published import read_published
@@ -38,6 +39,21 @@ def test_a_file_shows_what_it_is_whatever_trained_it(wrapping: str, tensors: Ten
     checkpoint, unused = import_file(file)
     assert unused == []
     assert {tensor.dtype for tensor in checkpoint.model.values()} == {torch.float32}
+
+
+SHOWN: dict[str, Callable[[Path], object]] = {
+    "tfjs": lambda file: file.write_text('\n{"modelTopology": {}}'),
+    "mmpose": lambda file: torch.save({"state_dict": {"keypoint_head.final_layers.0.weight": torch.zeros(1)}, "meta": {}}, file),
+    "higherhrnet": lambda file: torch.save({"1.deconv_layers.0.0.0.weight": torch.zeros(1)}, file),
+    "multiposenet": lambda file: file.write_bytes(b"\x89HDF\r\n\x1a\n"),
+    "prn": lambda file: torch.save({"dens1.weight": torch.zeros(1)}, file),
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_little_of_a_file_shows_its_kind(kind: str, tmp_path: Path) -> None:
+    SHOWN[kind](tmp_path / "some")
+    assert kind_of(tmp_path / "some") == kind
 
 
 def test_outputs_that_nobody_reads_are_part_of_what_enters_the_next_stack(tensors: Tensors, tmp_path: Path) -> None:
@@ -91,6 +107,34 @@ def test_a_file_that_does_not_fit_is_refused_by_the_first_difference(difference:
     change(tensors)
     with pytest.raises(CheckpointError, match=said):
         import_file(saved(tmp_path, tensors))
+
+
+OUTPUTS, BRANCH = "keypoint_head.final_layer.weight", "backbone.stage4.0.branches.0.0.conv1.weight"
+OTHERS: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, object], str]] = {
+    "no network of mmpose's": ({OUTPUTS: (34, 8, 1, 1), "backbone.stem.weight": (8, 3)}, {}, "none of mmpose's bottom-up networks"),
+    "a map for each keypoint, but no tags": ({OUTPUTS: (17, 8, 1, 1), BRANCH: (1,)}, {}, "a heatmap and a tag of each keypoint"),
+    "a ResNet of no published depth": (
+        {OUTPUTS: (34, 8, 1, 1), "backbone.layer4.0.conv3.weight": (1,), "backbone.layer3.0.conv3.weight": (1,)},
+        {},
+        r"backbone\.layer3: expected 6, 23, 36 blocks, found 1",
+    ),
+    "a skeleton of another number": ({OUTPUTS: (28, 8, 1, 1), BRANCH: (1,)}, {"skeleton": "coco"}, "has 17 keypoints, .* has 14"),
+    "an unknown skeleton": ({OUTPUTS: (28, 8, 1, 1), BRANCH: (1,)}, {"skeleton": "crowdpse"}, "did you mean 'crowdpose'"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_another_network_of_mmpose_s_is_refused(what: str, tmp_path: Path) -> None:
+    shapes, options, said = OTHERS[what]
+    torch.save({"state_dict": {name: torch.zeros(shape) for name, shape in shapes.items()}}, tmp_path / "some.pth")
+    with pytest.raises((CheckpointError, ConfigError), match=said):
+        import_file(tmp_path / "some.pth", **options)
+
+
+def test_as_many_keypoints_may_be_another_body_s(tmp_path: Path) -> None:
+    torch.save({OUTPUTS: torch.zeros(28, 8, 1, 1)}, tmp_path / "some.pth")
+    published = read_published(tmp_path / "some.pth")
+    assert skeleton_of(published, OUTPUTS).name == "crowdpose" and skeleton_of(published, OUTPUTS, "aic").name == "aic"
 
 
 class Trap:
