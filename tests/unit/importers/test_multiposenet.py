@@ -98,12 +98,14 @@ def weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quickly_drawn(name: str, shape: tuple[int, ...]) -> Tensor:
-    """Weights that keep the size of what goes through, under which some boxes are people's."""
+    """Weights that keep the size of what goes through, so that something is found."""
     if name.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
-    if len(shape) < 2:
-        return torch.ones(shape) if "bn" in name and not name.endswith(("mean", "bias")) else 0.01 * torch.randn(shape)
-    return torch.randn(shape) * (1 / np.prod(shape[1:])) ** 0.5
+    if name.endswith("running_var"):
+        return torch.ones(shape)
+    if name.endswith(("running_mean", "bias")):
+        return 0.1 * torch.randn(shape)
+    return torch.full(shape, 0.5) if len(shape) < 2 else torch.randn(shape) * float(np.sqrt(2 / np.prod(shape[1:])))
 
 
 @pytest.fixture(scope="module")
