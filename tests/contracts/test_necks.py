@@ -37,6 +37,7 @@ BUILD: dict[str, Callable[[list[FeatureSpec]], Neck]] = {
     "keypoint_pyramid": partial(KeypointPyramid, channels=8, reduced=4),
     "keypoint_pyramid own": partial(KeypointPyramid, channels=8, reduced=4, intermediate="own"),
     "keypoint_pyramid plain": partial(KeypointPyramid, channels=8, reduced=4, intermediate=None, concat=False),
+    "keypoint_pyramid linear": partial(KeypointPyramid, channels=8, reduced=4, smoothed="sums", reduction="linear"),
 }
 necks = pytest.mark.parametrize("name", BUILD)
 
@@ -130,6 +131,24 @@ def test_batch_norm_makes_features_those_of_any_scale_of_the_backbones(neck: Cal
     for stage, of_larger in zip(normed(features), normed(larger), strict=True):
         for level, maps in stage.items():
             torch.testing.assert_close(of_larger[level], maps, rtol=1e-2, atol=1e-2)  # variances are of + 1e-5
+
+
+def test_of_sums_alone_the_coarsest_level_sees_its_own_cell_only() -> None:
+    """C5 is the sum of nothing: without a 3x3 convolution K5 is a linear map of each cell of it."""
+    for smoothed, reach in (("all", 9), ("sums", 1)):
+        neck, features = KeypointPyramid(SOURCE, channels=8, reduced=4, smoothed=smoothed), make_features(1)
+        features[-1]["C5"].requires_grad_()
+        *_, k5, _ = neck(features)
+        k5["K5"][0, :, 1, 3].sum().backward()
+        gradient = features[-1]["C5"].grad
+        assert gradient is not None and int((gradient.abs().sum(1) > 0).sum()) == reach
+
+
+def test_a_linear_reduction_is_one() -> None:
+    maps = torch.randn(1, 8, 4, 8)
+    for reduction, linear in (("relu", False), ("linear", True)):
+        reduce = KeypointPyramid(SOURCE, channels=8, reduced=4, reduction=reduction).reductions["D3"]
+        assert torch.allclose(reduce(maps) + reduce(-maps), 2 * reduce(0 * maps), atol=1e-5) == linear
 
 
 @pytest.mark.parametrize("levels", [[2], [6, 7], [1, 5], [5, 3], [2, 6], [2, 8], [2, 3, 4, 5]])
