@@ -90,12 +90,17 @@ def _parts(entry: Entry, overrides: Sequence[str], runs: int) -> Iterator[Row]:
     timed = Predictor(model, predictor.decoder, input_size=SIDE, side="square")
     if model.backbone is not None:
         yield {"gigamacs": gigamacs(model, model.side(SIDE), given)}
-    alike = dataset.task.skeleton == model.task.skeleton
+    alike = _alike(model.task, dataset.task)
     yield {"ms": _milliseconds(timed, dataset, given, runs, alike)}
     if alike:
         yield {"ideal_AP": _ideal(predictor, dataset, plan)}
     else:
         yield {"reason": f"no ideal maps: the data set has no labels of {entry.skeleton}"}
+
+
+def _alike(ours: Task, theirs: Task) -> bool:
+    """Whether a network's keypoints are those that a data set has labels of."""
+    return ours.skeleton is not None and theirs.skeleton is not None and ours.skeleton.keypoints == theirs.skeleton.keypoints
 
 
 def _predictor(plan: EvaluatePlan, entry: Entry) -> Predictor:
