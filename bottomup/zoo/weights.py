@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 from filelock import FileLock
 
 from bottomup.checkpoint import Checkpoint, save_checkpoint
 from bottomup.errors import CheckpointError, ConfigError
+from bottomup.importers.kinds import import_file
 from bottomup.paths import path_of
 from bottomup.plan.predicting import predict_plan
 from bottomup.zoo.downloading import fetched
@@ -19,9 +18,6 @@ from bottomup.zoo.entries import Entry, entries, unknown_name
 from bottomup.zoo.home import VARIABLE, checkpoint_path
 
 _NAME = re.compile(r"[\w-]+")  # what has a folder or an ending is a file's
-_IMPORTERS = {  # kind -> module of bottomup.importers, and its function (path, **options) -> (checkpoint, unused tensors)
-    "tfjs": ("personlab", "import_personlab"),
-}
 
 
 def checkpoint_file(given: str | Path) -> Path:
@@ -75,20 +71,10 @@ def imported(entry: Entry) -> Path:
 
 def _made(entry: Entry) -> Checkpoint:
     """The checkpoint of a network as its entry says that it is run: decoder, input size and side."""
-    importer = _importer(entry)
-    checkpoint, _ = importer(fetched(entry), **entry.options)
+    checkpoint, _ = import_file(fetched(entry), entry.importer, **entry.options)
     overrides = [f"decoder={entry.decoder}", f"input_size={entry.input_size}", f"side={entry.side}"]
     model = predict_plan(overrides).model.of_checkpoint(checkpoint.config, overrides)
     return replace(checkpoint, config=checkpoint.config | model.carried())
-
-
-def _importer(entry: Entry) -> Callable[..., tuple[Checkpoint, list[str]]]:
-    """The function that reads the files of a network; ConfigError where this version has none."""
-    if entry.importer not in _IMPORTERS:
-        raise ConfigError(f"{entry.name}: this version has no importer {entry.importer!r}")
-    module, function = _IMPORTERS[entry.importer]
-    found: Callable[..., tuple[Checkpoint, list[str]]] = getattr(import_module(f"bottomup.importers.{module}"), function)
-    return found
 
 
 def _remove_others(target: Path, entry: Entry) -> None:
