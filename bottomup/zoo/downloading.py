@@ -67,6 +67,8 @@ def _download(entry: Entry, url: str, path: Path, sha256: str | None) -> None:
     """Fetch one file by torch.hub, which writes under another name, checks the hash and renames."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for unfinished in path.parent.glob(f"{path.name}.*.partial"):  # of a process that was killed
+            unfinished.unlink()
         with _patient():
             torch.hub.download_url_to_file(url, str(path), sha256, progress=sys.stderr.isatty())
     except RuntimeError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bottomup.checkpoint import Checkpoint, save_checkpoint
 from bottomup.errors import CheckpointError, ConfigError
@@ -58,7 +61,7 @@ def imported(entry: Entry) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent / f".{entry.name}.lock"):
+        with _alone(entry, target.parent / f".{entry.name}.lock"):
             if not target.is_file():
                 save_checkpoint(target, _made(entry))
                 _remove_others(target, entry)
@@ -67,6 +70,21 @@ def imported(entry: Entry) -> Path:
             f"{target.parent} cannot be written ({error.strerror or error}); give another folder by {VARIABLE}="
         ) from error
     return target
+
+
+@contextlib.contextmanager
+def _alone(entry: Entry, file: Path) -> Iterator[None]:
+    """Let nobody else who takes the lock in ``file`` run at the same time; the system frees it where a process ends."""
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{entry.name}: waiting for another process that is fetching it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _made(entry: Entry) -> Checkpoint:

@@ -7,12 +7,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from bottomup.checkpoint import load_checkpoint
 from bottomup.errors import CheckpointError, ConfigError
@@ -80,11 +83,19 @@ def test_progress_is_shown_where_there_is_a_terminal(
 def test_a_cut_download_leaves_nothing_and_a_second_try_works(name: str, site: Site) -> None:
     entry = hashed(site) if name == FILE else sharded(site)
     site.cut[name] = 1
-    with pytest.raises(CheckpointError, match=r"cut short|ends within"):
+    with pytest.raises(CheckpointError, match=r"cut short|is the file whole"):
         fetched(entry)
     assert left(entry) == []
     file = fetched(entry)
     assert file.read_bytes() == site.files[file.name] and site.asked[name] == 2
+
+
+def test_what_a_killed_process_left_is_removed(site: Site) -> None:
+    entry = hashed(site)
+    download_folder(entry).mkdir(parents=True)
+    (download_folder(entry) / f"{FILE}.0123abcd.partial").write_bytes(CONTENT[:100])
+    fetched(entry)
+    assert left(entry) == [FILE]
 
 
 def test_a_wrong_hash_is_refused_and_removed(site: Site) -> None:
@@ -181,6 +192,21 @@ def test_another_version_imports_anew_from_the_same_files(site: Site, monkeypatc
     assert all(count == 1 for count in site.asked.values())
 
 
+def test_who_comes_second_says_that_it_waits(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    entry, found = sharded(site), list[Path]()
+    lock = checkpoint_path(entry).with_name(f".{entry.name}.lock")
+    lock.parent.mkdir(parents=True)
+    second, told = threading.Thread(target=lambda: found.append(imported(entry))), ""
+    with FileLock(lock):
+        second.start()
+        while "waiting for another process" not in told and second.is_alive():
+            told += capsys.readouterr().err
+            time.sleep(0.01)
+        assert not found and not site.asked
+    second.join()
+    assert found == [checkpoint_path(entry)] and "waiting" in told
+
+
 TWO = """
 from pathlib import Path
 from bottomup.zoo.entries import read_entry
@@ -200,7 +226,7 @@ def test_two_processes_at_once_fetch_and_import_once(site: Site, tmp_path: Path)
         subprocess.Popen([sys.executable, "-c", TWO.format(file=file)], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    told = [process.communicate(timeout=120)[0].strip() for process in started]
+    told = [process.communicate(timeout=600)[0].strip() for process in started]
     assert [process.returncode for process in started] == [0, 0]
     assert told[0] == told[1] and load_checkpoint(told[0]).model
     assert site.asked == {MODEL: 1, "group1-shard1of2.bin": 1, "group1-shard2of2.bin": 1}
