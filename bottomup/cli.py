@@ -48,7 +48,7 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   show_targets  data=… method=…                          what the network is taught, as pictures
   list          [backbones|heads|…] | head tags          components, options, defaults
   doctor        [data=…]                                 versions, device, data check
-  import-weights tfjs PATH output=…                      PoseNet's or BodyPix's weights as a checkpoint
+  import-weights [KIND] FILE output=…                    a published network's file as a checkpoint
   zoo           [NAME]                                   published networks that go by name: weights=posenet
 
 bottomup COMMAND --help lists a command's keys, bottomup COMMAND … show=true prints what they come to, bottomup --version.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bottomup.checkpoint import Checkpoint
 from bottomup.errors import CheckpointError, ConfigError, unknown
+from bottomup.importers.higherhrnet import import_higherhrnet
 from bottomup.importers.mmpose import import_mmpose
 from bottomup.importers.personlab import import_personlab
 from bottomup.importers.pose_ae import import_pose_ae
@@ -32,8 +33,9 @@ KINDS = {
     "tfjs": Kind("Google's PoseNet or BodyPix, the JSON of a TF.js graph model", import_personlab, begins=b"{"),
     "pose_ae": Kind("pose-ae-train's hourglasses", import_pose_ae, names=r"merge_preds\.0\.conv\.conv\.weight"),
     "mmpose": Kind("a bottom-up network of mmpose 0.x", import_mmpose, names=r"backbone\..*"),
+    "higherhrnet": Kind("HigherHRNet of its authors", import_higherhrnet, names=r"deconv_layers\.0\.0\.0\.weight"),
 }
-_LONGEST = max(len(kind.begins) for kind in KINDS.values())
+_READ = 64  # bytes
 
 
 def import_file(path: str | Path, kind: str | None = None, **options: object) -> tuple[Checkpoint, list[str]]:
@@ -68,6 +70,6 @@ def kind_of(path: str | Path) -> str:
 def _beginning(path: str | Path) -> bytes:
     try:
         with path_of(path).open("rb") as file:
-            return file.read(_LONGEST)
+            return file.read(_READ).lstrip()
     except OSError as error:
         raise CheckpointError(f"{path}: not readable ({error.strerror}); give a file of published weights") from error

@@ -11,12 +11,13 @@ from bottomup.errors import CheckpointError
 from bottomup.importers.bodies import skeleton_of
 from bottomup.importers.hourglass import WORDS
 from bottomup.importers.hourglass import sizes as hourglass_sizes
+from bottomup.importers.hrnet import higher_names
 from bottomup.importers.hrnet import sizes as hrnet_sizes
 from bottomup.importers.naming import Names, as_checkpoint
 from bottomup.importers.published import Published, read_published
 from bottomup.types import Task
 
-_OVERRIDES = ("method=associative_embedding", "decoder=pose_ae_train", "input_size=512", "side=short")
+_OVERRIDES = ("decoder=higherhrnet", "input_size=512", "side=short")
 _RESNETS = {6: 50, 23: 101, 36: 152}  # blocks of stride 16 -> layers
 
 _UP: Names = (
@@ -25,6 +26,7 @@ _UP: Names = (
 )
 _RESNET: Names = ((r"^backbone\.network\.net\.", "backbone."), *_UP)
 _HRNET: Names = ((r"^backbone\.network\.", "backbone."), *_UP)
+_HIGHER: Names = higher_names("backbone.", "keypoint_head.")
 _HOURGLASS: Names = (
     *WORDS,
     (r"^backbone\.hourglasses\.", "backbone.hourglass_modules."),
@@ -52,6 +54,7 @@ _MOBILENET: Names = (
     *_UP,
 )
 
+_DOUBLING = "keypoint_head.deconv_layers.0.0.0.weight"  # of HigherHRNet's finer stage
 _FIRST_OUTPUTS = "backbone.out_convs.0.conv.weight"  # of the hourglass
 
 
@@ -63,6 +66,7 @@ class Network(NamedTuple):
     overrides: Callable[[Published], list[str]]
     names: Names
     outputs: str = "keypoint_head.final_layer.weight"  # heatmaps, then tags
+    method: str = "associative_embedding"
 
 
 def _resnet(published: Published) -> list[str]:
@@ -73,12 +77,17 @@ def _resnet(published: Published) -> list[str]:
 
 
 def _hourglass(published: Published) -> list[str]:
-    return ["backbone=hourglass", "backbone.batch_norm=before", *hourglass_sizes(published, "backbone.hourglass_modules")]
+    return ["backbone.batch_norm=before", *hourglass_sizes(published, "backbone.hourglass_modules")]
+
+
+def _hrnet(published: Published) -> list[str]:
+    return hrnet_sizes(published, "backbone.")
 
 
 NETWORKS = (
     Network("hourglass", _FIRST_OUTPUTS, _hourglass, _HOURGLASS, _FIRST_OUTPUTS),
-    Network("HRNet", "backbone.stage4.0.branches.0.0.conv1.weight", lambda file: hrnet_sizes(file, "backbone."), _HRNET),
+    Network("HigherHRNet", _DOUBLING, _hrnet, _HIGHER, "keypoint_head.final_layers.0.weight", method="higherhrnet"),
+    Network("HRNet", "backbone.stage4.0.branches.0.0.conv1.weight", _hrnet, _HRNET),
     Network("MobileNetV2", "backbone.layer7.0.conv.0.conv.weight", lambda _: ["backbone=mobilenetv2_deconvolution"], _MOBILENET),
     Network("ResNet", "backbone.layer4.0.conv3.weight", _resnet, _RESNET),
 )
@@ -98,4 +107,5 @@ def import_mmpose(path: str | Path, *, skeleton: str | None = None) -> tuple[Che
         first = published.wrapping + next(iter(published.tensors))
         raise CheckpointError(f"{path}: none of mmpose's bottom-up networks, which are {known}; its first tensor is {first}")
     task = Task(skeleton_of(published, network.outputs, skeleton))
-    return as_checkpoint(published, [*_OVERRIDES, *network.overrides(published)], task, network.names)
+    overrides = [f"method={network.method}", *_OVERRIDES, *network.overrides(published)]
+    return as_checkpoint(published, overrides, task, network.names)

@@ -47,7 +47,7 @@ class Entry:
     url: str | None = None
     by_hand: str | None = None
     sha256: str | None = None
-    method: Literal["associative_embedding", "personlab", "multiposenet"]
+    method: Literal["associative_embedding", "higherhrnet", "personlab", "multiposenet"]
     architecture: Annotated[Sequence[str], NotEmpty()]  # as `bottomup train` takes it
     skeleton: str
     keypoints: Count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bottomup.cli import main
+from bottomup.commands import import_weights
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.importers.kinds import KINDS, import_file, kind_of
 from bottomup.importers.pose_ae import without_leftovers
@@ -158,3 +160,9 @@ def test_the_command_needs_no_kind_and_refuses_its_own_checkpoints(
     assert "a checkpoint of bottomup's already" in capsys.readouterr().err
     assert main(["import-weights", f"output={tmp_path / 'again'}"]) == 1
     assert "[KIND] FILE output=DIR" in capsys.readouterr().err
+
+
+def test_help_names_every_kind_and_option() -> None:
+    said = import_weights.__doc__ or ""
+    options = {name for kind in KINDS.values() for name in signature(kind.importer).parameters} - {"path"}
+    assert all(word in said for word in (*KINDS, *options))

@@ -13,6 +13,7 @@ from torch import Tensor
 from bottomup.importers.kinds import import_file, kind_of
 from bottomup.model import PoseModel
 from bottomup.predictor import Predictor
+from bottomup.types import Outputs
 from tests.unit.importers import published
 from tests.unit.importers.published import Reference, Tensors
 
@@ -70,8 +71,13 @@ def test_a_published_network_computes_what_its_authors_code_does(name: str, shar
 
 def maps_by_stage(model: PoseModel, image: Tensor) -> list[Tensor]:
     """Heatmaps, then tags where a stage has them, (1, C, h, w), of each stage."""
-    stages = model(image[None], stages="all")
-    return [torch.cat([stage[key].flatten(1, -3) for key in ("heatmap", "tags") if key in stage], dim=1) for stage in stages]
+    return [torch.cat([maps.flatten(1, -3) for maps in own(stage)], dim=1) for stage in model(image[None], stages="all")]
+
+
+def own(stage: Outputs) -> list[Tensor]:
+    """A stage's heatmap and tags; the last one has those of a coarser stage as well, where they are what is predicted."""
+    maps = [stage[key] for key in ("heatmap", "tags") if key in stage]
+    return [one for one in maps if one.shape[-2:] == maps[0].shape[-2:]]
 
 
 def authors_stages(maps: Tensor) -> list[Tensor]:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from bottomup.checkpoint import Checkpoint
 from bottomup.importers.kinds import KINDS, import_file
-from bottomup.plan.files import choices
+from bottomup.plan.files import available, choices
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.training import train_plan
 from bottomup.types import Task
-from bottomup.zoo.entries import Entry, entry_named
+from bottomup.zoo.entries import Entry, entries, entry_named
 from tests.unit.zoo.test_entries import LAYOUTS
 
 TFJS = {
@@ -52,10 +52,9 @@ def test_the_file_holds_the_architecture(layout: str, shared: Path, tmp_path: Pa
 
 
 def skip_what_is_not_there(entry: Entry) -> None:
-    """Skip where this version lacks the importer or the backbone."""
-    backbone = next((text.partition("=")[2] for text in entry.architecture if text.startswith("backbone=")), None)
-    if entry.importer not in KINDS or backbone not in (None, *choices("backbone")):
-        pytest.skip(f"no importer {entry.importer}, or no backbone {backbone}")
+    """Skip where this version lacks the importer or the method."""
+    if entry.importer not in KINDS or entry.method not in available():
+        pytest.skip(f"no importer {entry.importer}, or no method {entry.method}")
 
 
 def write(layout: Mapping[str, Sequence[int]], importer: str, file: Path) -> Path:
@@ -78,3 +77,8 @@ def write(layout: Mapping[str, Sequence[int]], importer: str, file: Path) -> Pat
 def test_google_s_files_hold_the_architecture(name: str, shared: Path) -> None:
     entry = entry_named(name)
     assert_same(entry, import_file(shared / "weights" / TFJS[name], entry.importer, **entry.options)[0])
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_the_decoder_that_an_entry_names_is_there(entry: Entry) -> None:
+    assert entry.decoder in choices("decoder")

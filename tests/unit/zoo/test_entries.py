@@ -12,7 +12,7 @@ import yaml
 
 from bottomup.errors import ConfigError
 from bottomup.plan.files import available, config_folder
-from bottomup.skeletons import SKELETONS
+from bottomup.skeletons import skeleton_named
 from bottomup.zoo.entries import Entry, entries, entry_named, names, read_entry
 
 LAYOUTS = {  # what an authors' own network holds, in reference/networks -> the networks that are such
@@ -38,8 +38,7 @@ MEASURED = (".running_mean", ".running_var", ".num_batches_tracked")  # of batch
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
 def test_what_is_said_of_a_network_goes_together(entry: Entry) -> None:
-    if entry.skeleton in SKELETONS:
-        assert entry.keypoints == len(SKELETONS[entry.skeleton])
+    assert entry.keypoints == len(skeleton_named(entry.skeleton))
     if entry.importer == "mmpose":  # whose names end in the hash and the day
         assert entry.sha256 == entry.file.rpartition("-")[2].partition("_")[0]
     assert entry.url is None or entry.url.endswith(f"/{entry.file}")
