@@ -119,6 +119,12 @@ class Hourglass(Backbone):
         merges = self.merge_features if channels else ()
         self.merge_predictions = nn.ModuleList(self.convolve.merge(channels, self.channels) for _ in merges)
 
+    def used_from(self, stage: int) -> list[str]:
+        """The stack of that stage, those after it, and what leads to them."""
+        merges = {"merge_features": self.merge_features, "merge_predictions": self.merge_predictions}
+        leading = [f"{name}.{index}" for name, merge in merges.items() for index in range(max(stage - 1, 0), len(merge))]
+        return [*(f"hourglasses.{index}" for index in range(stage, len(self.hourglasses))), *leading]
+
     def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One feature map (B, channels, H/4, W/4) a stack; ``feed_back`` is called only where connected."""
         x = self.stem(images)

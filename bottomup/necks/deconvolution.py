@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
+from bottomup.contracts import NECKS, FeatureSpec, FeedBack, Level, Neck
 from bottomup.errors import ConfigError
 from bottomup.necks._doubling import doubling, finer
 from bottomup.options import Count
@@ -37,6 +37,6 @@ class Deconvolution(Neck):
         self.layers = nn.Sequential(*(part for pair in pairwise(widths) for part in doubling(*pair)))
         self.stages = [{"up": Level(channels, grid)}]
 
-    def forward(self, stages: list[Features]) -> list[Features]:
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of one level, (B, channels, h, w) on the finer grid, from the source's last."""
         return [{"up": self.layers(stages[-1][self.read])}]

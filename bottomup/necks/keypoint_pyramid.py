@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
+from bottomup.contracts import NECKS, FeatureSpec, FeedBack, Level, Neck
 from bottomup.geometry import enlarge
 from bottomup.necks._aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
 from bottomup.options import Count
@@ -68,7 +68,7 @@ class KeypointPyramid(Neck):
         self.stages = [{f"K{name}": level} for name, level in zip(_NAMES, supervised, strict=True) if intermediate]
         self.stages.append({"D": Level(channels, finest)})
 
-    def forward(self, stages: list[Features]) -> list[Features]:
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
         """A stage for each K-level, finest first, then that of the joined features."""
         read = OrderedDict((name, stages[-1][name]) for name in self.reads)
         pyramid = list(self.fpn(read).values())

@@ -17,6 +17,7 @@ from bottomup.heads.heatmap import Heatmap
 from bottomup.necks._aligned_pyramid import AlignedPyramid
 from bottomup.necks.deconvolution import Deconvolution
 from bottomup.necks.fpn import Fpn
+from bottomup.necks.higher_resolution import HigherResolution
 from bottomup.necks.keypoint_pyramid import KeypointPyramid
 from bottomup.skeletons import COCO
 from bottomup.types import Features, Task
@@ -30,6 +31,8 @@ BUILD: dict[str, Callable[[list[FeatureSpec]], Neck]] = {
     "fpn [4, 4]": partial(Fpn, channels=8, levels=[4, 4]),
     "deconvolution": partial(Deconvolution, channels=8),
     "deconvolution once": partial(Deconvolution, channels=8, layers=1),
+    "higher_resolution": partial(HigherResolution, blocks=1),
+    "higher_resolution twice": partial(HigherResolution, channels=6, blocks=2, doublings=2),
     "keypoint_pyramid": partial(KeypointPyramid, channels=8, reduced=4),
     "keypoint_pyramid own": partial(KeypointPyramid, channels=8, reduced=4, intermediate="own"),
     "keypoint_pyramid plain": partial(KeypointPyramid, channels=8, reduced=4, intermediate=None, concat=False),
@@ -183,6 +186,31 @@ def test_a_deconvolution_moves_nothing() -> None:
 def test_a_stride_that_cannot_be_halved_so_often_is_refused(source: Level, layers: int) -> None:
     with pytest.raises(ValueError, match="use backbone pyramid, or fewer layers"):
         Deconvolution([{"C5": source}], layers=layers)
+
+
+def test_finer_stages_take_in_what_is_predicted_on_the_one_before() -> None:
+    neck = HigherResolution(SOURCE, channels=6, blocks=1, doublings=2)
+    neck.connect(3)
+    asked = []
+
+    def feed_back(features: Features, stage: int) -> torch.Tensor:
+        (maps,) = features.values()
+        asked.append((stage, maps.shape[-1]))
+        return maps.new_full((len(maps), 3, *maps.shape[-2:]), fed[stage])
+
+    fed = [0.0, 0.0]
+    first = neck.eval()(make_features(), feed_back)
+    assert asked == [(0, SIZE[1] // 4), (1, SIZE[1] // 2)]
+    fed = [0.0, 1.0]
+    second = neck(make_features(), feed_back)
+    alike = [torch.equal(*(stage[name] for stage in pair)) for pair in zip(first, second, strict=True) for name in pair[0]]
+    assert alike == [True, True, False]
+
+
+@pytest.mark.parametrize("source", [Level(8, Grid.cornered(4)), Level(8, Grid.centred(1))])
+def test_a_stride_that_has_no_half_is_refused(source: Level) -> None:
+    with pytest.raises(ValueError, match="neck higher_resolution: 1 doublings"):
+        HigherResolution([{"C2": source}])
 
 
 @pytest.mark.parametrize("grid", [Grid.cornered(16), Grid.centred(12)])
