@@ -91,16 +91,17 @@ class PoseModel(nn.Module):
         if images is None or self.backbone is None:
             heads = [name for name in running if self.stack(name).reads]
             raise ValueError(f"heads {heads} read features: images are needed, or their outputs must be given")
-        stages = self.backbone(self.normalise(images), self._feeding(BACKBONE, self.backbone, outputs))
-        made = {name: neck(stages, self._feeding(name, neck, outputs)) for name, neck in self.necks.items() if name in read}
+        stages = self.backbone(self.normalise(images), self._feeding(BACKBONE, outputs))
+        made = {name: neck(stages, self._feeding(name, outputs)) for name, neck in self.necks.items() if name in read}
         return {BACKBONE: stages} | made
 
-    def _feeding(self, part: str, staged: Staged, outputs: list[Outputs]) -> FeedBack | None:
+    def _feeding(self, part: str, outputs: list[Outputs]) -> FeedBack | None:
         """What a part asks for predictions of a stage that are to enter its next; they enter ``outputs``, too."""
         stacks = [stack for stack in map(self.stack, self.fed_back) if stack.reads == part]
+        count = len(self._part(part).stages)
 
         def feed_back(features: Features, stage: int) -> Tensor:
-            from_end = stage - len(staged.stages)
+            from_end = stage - count
             maps = []
             for stack in stacks:
                 found = stack.run(from_end, features, outputs[from_end])
@@ -150,6 +151,12 @@ class PoseModel(nn.Module):
     def stacks(self) -> Iterator[tuple[str, HeadStack]]:
         """All heads, by name, in order."""
         return ((name, self.stack(name)) for name in self.heads)
+
+    def _part(self, name: str) -> Staged:
+        """A neck, or the backbone, by the name by which heads read it."""
+        part = self.backbone if name == BACKBONE else self.necks[name]
+        assert isinstance(part, Staged)
+        return part
 
     @property
     def _heads(self) -> dict[str, HeadStack]:
@@ -215,13 +222,18 @@ class PoseModel(nn.Module):
         running = self.running(self.wanted("all"), given)
         read = needs.furthest(self._heads, running)
         idle = [f"heads.{name}" for name, stack in self.stacks() if name not in running and list(stack.parameters())]
-        for name, neck in self.necks.items():
-            idle += _beyond(f"necks.{name}", neck, read[name]) if name in read else [f"necks.{name}"]
+        for name in self.necks:
+            idle += self._beyond(f"necks.{name}", name, read[name]) if name in read else [f"necks.{name}"]
         if self.backbone is None:
             return idle
         if not read:
             return [*idle, BACKBONE]
-        return idle + (_beyond(BACKBONE, self.backbone, read[BACKBONE]) if read.keys() == {BACKBONE} else [])
+        return idle + (self._beyond(BACKBONE, BACKBONE, read[BACKBONE]) if read.keys() == {BACKBONE} else [])
+
+    def _beyond(self, path: str, part: str, stage: int) -> list[str]:
+        """The modules of a part that only later stages than this one, counted from the end, have use for."""
+        staged = self._part(part)
+        return [f"{path}.{module}" for module in staged.used_from(stage + 1 + len(staged.stages))] if stage < -1 else []
 
     def train(self, mode: bool = True) -> Self:
         """As nn.Module.train, but frozen parts stay in evaluation mode."""
@@ -235,8 +247,3 @@ def _statistics(backbone: Backbone | None) -> tuple[Tensor, Tensor]:
     if backbone is None:
         return torch.zeros(3), torch.ones(3)
     return torch.tensor(backbone.normalisation.mean), torch.tensor(backbone.normalisation.std)
-
-
-def _beyond(name: str, part: Staged, stage: int) -> list[str]:
-    """The modules of a part that only later stages than this one, counted from the end, have use for."""
-    return [f"{name}.{module}" for module in part.used_from(stage + 1 + len(part.stages))] if stage < -1 else []

@@ -31,8 +31,12 @@ class Kind(NamedTuple):
 
 KINDS = {
     "tfjs": Kind("Google's PoseNet or BodyPix, the JSON of a TF.js graph model", import_personlab, begins=b"{"),
-    "pose_ae": Kind("pose-ae-train's hourglasses", import_pose_ae, names=r"merge_preds\.0\.conv\.conv\.weight"),
-    "mmpose": Kind("a bottom-up network of mmpose 0.x", import_mmpose, names=r"backbone\..*"),
+    "pose_ae": Kind("pose-ae-train's hourglasses", import_pose_ae, names=r"outs\.0\.conv\.weight"),
+    "mmpose": Kind(
+        "a bottom-up network of mmpose 0.x",
+        import_mmpose,
+        names=r"keypoint_head\.final_layers?\.(0\.)?weight|backbone\.out_convs\.0\.conv\.weight",
+    ),
     "higherhrnet": Kind("HigherHRNet of its authors", import_higherhrnet, names=r"deconv_layers\.0\.0\.0\.weight"),
 }
 _READ = 64  # bytes

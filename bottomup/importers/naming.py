@@ -35,7 +35,7 @@ def as_checkpoint(
     for name in left:
         if not re.fullmatch(unused, name):
             raise published.differs(name, "no such tensor", tuple(published.tensors[name].shape))
-    checkpoint = Checkpoint(plan.carried(), task, weights, None, None, versions())
+    checkpoint = Checkpoint(plan.carried(), task, weights, average=None, training=None, versions=versions())
     return checkpoint, [published.wrapping + name for name in left]
 
 
@@ -58,7 +58,7 @@ def _fitted(published: Published, own: Mapping[str, Tensor], names: Names) -> tu
             continue
         shape = tuple(own[sharing[0]].shape)
         if len(sharing) == 1:
-            weights[sharing[0]] = published.expect(theirs, shape)
+            weights[sharing[0]] = published.expect(theirs, shape).clone()  # the file's own memory is the file's
             continue
         lengths = [len(own[ours]) for ours in sharing]
         pieces = published.expect(theirs, (sum(lengths), *shape[1:])).split(lengths)

@@ -23,7 +23,7 @@ NAMES = (
     (r"^backbone\.merge_predictions\.(\d+)\.", r"merge_preds.\1.conv.conv."),
     (r"^heads\.(heatmap|tags)\.heads\.(\d+)\.conv\.", r"outs.\2.conv."),
 )
-_OVERRIDES = ("method=associative_embedding", "decoder=pose_ae_train", "backbone.normalisation=none", "input_size=512", "side=long")
+_OVERRIDES = ("method=associative_embedding", "decoder=pose_ae", "backbone.normalisation=none", "input_size=512", "side=long")
 _USED = 2 * len(COCO)  # of the outputs: heatmaps, then tags
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from bottomup.assembly import HeadSpec, assemble
+from bottomup.backbones.hourglass import Hourglass
 from bottomup.contracts import Source
 from bottomup.engine.objective import compute_losses
 from bottomup.geometry import Grid, resize
@@ -145,8 +148,6 @@ def test_what_only_later_stages_use_is_frozen_with_the_heads_there() -> None:
 
 
 def test_an_hourglass_s_later_stacks_rest_where_nothing_trained_reads_them() -> None:
-    from bottomup.backbones.hourglass import Hourglass
-
     backbone = Hourglass(stacks=3, levels=1, channels=8, growth=4)
     heads = {"heatmap": Heatmap, "tags": HeadSpec(Tags, last_stage=-2)}
     model, batch = assemble(backbone, TASK, heads, trained=["tags"]), make_batch([2, 1], SIZE)

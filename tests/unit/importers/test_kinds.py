@@ -114,7 +114,7 @@ def test_nothing_in_a_file_is_run(tensors: Tensors, tmp_path: Path) -> None:
 FOREIGN: dict[str, Callable[[Path], object]] = {
     "other tensors": lambda file: torch.save({"encoder.weight": torch.zeros(2)}, file),
     "tensors of two kinds": lambda file: torch.save(
-        {"merge_preds.0.conv.conv.weight": torch.zeros(1), "backbone.conv1.weight": torch.zeros(1)}, file
+        {"outs.0.conv.weight": torch.zeros(1), "keypoint_head.final_layer.weight": torch.zeros(1)}, file
     ),
 }
 
