@@ -1,8 +1,8 @@
 """``bottomup import-weights [KIND] FILE output=DIR [OPTION=VALUE]``: a published network becomes an ordinary checkpoint.
 
-KIND, which most files show themselves, is tfjs (PoseNet, BodyPix), pose_ae (pose-ae-train), mmpose (a bottom-up network of 0.x) or
-higherhrnet (the authors' release). Options are output_stride=16 and refine=2 of tfjs, and skeleton=NAME of mmpose, where several
-skeletons have as many keypoints.
+KIND, which most files show themselves, is tfjs (PoseNet, BodyPix), pose_ae (pose-ae-train), mmpose (a bottom-up network of 0.x),
+higherhrnet (its authors' release), multiposenet (MultiPoseNet.pytorch) or prn (the Pose Residual Network of its authors). Options are
+output_stride=16 and refine=2 of tfjs, and skeleton=NAME of mmpose and higherhrnet, where several skeletons have as many keypoints.
 """
 
 from __future__ import annotations

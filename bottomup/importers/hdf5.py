@@ -16,6 +16,7 @@ from bottomup.ops.finite import not_finite
 from bottomup.paths import path_of
 
 _PARALLEL = "module."  # what data parallel training puts before all names
+_DEFLATED = 1032  # times that compression makes data smaller, at the most
 _NUMBERS = "fiu"  # kinds of NumPy's dtypes
 
 
@@ -42,7 +43,7 @@ def _read(file: Path) -> Iterator[tuple[str, Tensor]]:
     try:
         with h5py.File(file, "r") as opened:
             for name in opened:
-                yield name, _tensor(_dataset(h5py, opened, name, file), name, file)
+                yield name, _tensor(_dataset(h5py, opened, name, file))
     except (OSError, KeyError, RuntimeError) as error:  # h5py's for files that are cut short or of another kind
         raise CheckpointError(f"{file}: not readable as HDF5, it may be cut short or of another program ({error})") from error
 
@@ -64,13 +65,13 @@ def _dataset(h5py: Any, opened: Any, name: str, file: Path) -> Any:
         raise CheckpointError(f"{file}: {name} is a group, as Keras writes; expected one dataset for each tensor of a state dict")
     if found.dtype.kind not in _NUMBERS:
         raise CheckpointError(f"{file}: {name} holds {found.dtype}, expected numbers")
-    elsewhere = found.is_virtual or found.external is not None
-    if elsewhere or (found.compression is None and found.nbytes > found.id.get_storage_size()):
+    most = found.id.get_storage_size() * (1 if found.compression is None else _DEFLATED)
+    if found.is_virtual or found.external is not None or found.nbytes > most:
         raise CheckpointError(f"{file}: {name} has {found.nbytes} bytes, which are not all in the file; is it whole?")
     return found
 
 
-def _tensor(dataset: Any, name: str, file: Path) -> Tensor:
+def _tensor(dataset: Any) -> Tensor:
     values = np.asarray(dataset)
     whole = values.dtype.kind != "f"
     return torch.from_numpy(values.astype(np.int64 if whole else np.float32, copy=False))

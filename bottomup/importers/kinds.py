@@ -11,8 +11,10 @@ from bottomup.checkpoint import Checkpoint
 from bottomup.errors import CheckpointError, ConfigError, unknown
 from bottomup.importers.higherhrnet import import_higherhrnet
 from bottomup.importers.mmpose import import_mmpose
+from bottomup.importers.multiposenet import import_multiposenet
 from bottomup.importers.personlab import import_personlab
 from bottomup.importers.pose_ae import import_pose_ae
+from bottomup.importers.prn import import_prn
 from bottomup.importers.published import read_published
 from bottomup.options import check_values, resolved
 from bottomup.paths import path_of
@@ -38,6 +40,8 @@ KINDS = {
         names=r"keypoint_head\.final_layers?\.(0\.)?weight|backbone\.out_convs\.0\.conv\.weight",
     ),
     "higherhrnet": Kind("HigherHRNet of its authors", import_higherhrnet, names=r"deconv_layers\.0\.0\.0\.weight"),
+    "multiposenet": Kind("MultiPoseNet.pytorch, HDF5", import_multiposenet, begins=b"\x89HDF"),
+    "prn": Kind("the Pose Residual Network of its authors", import_prn, names=r"dens1\.weight"),
 }
 _READ = 64  # bytes
 

@@ -93,7 +93,7 @@ def _entries() -> dict[str, Entries]:
     """Which of their channels ours are."""
     keypoints = torch.tensor(OPENPOSE)
     supervised = {f"convfin_k{level}": Entries(0, keypoints, 19) for level in (2, 3, 4, 5)}
-    joined = permuted((4, 128), (0, 1)).view(4, 128).flip(0).flatten()
+    joined = torch.arange(512).view(4, 128).flip(0).flatten()  # 128 channels of each D-level
     return supervised | {
         "convfin": Entries(0, keypoints, 18),
         "conv2": Entries(1, joined, 512),

@@ -209,6 +209,10 @@ def promised(opened: h5py.File) -> None:
     opened.create_dataset("conv2.weight", shape=(1 << 40,), dtype=np.float32, chunks=(1 << 20,))  # a file of 1 kB
 
 
+def promised_small(opened: h5py.File) -> None:
+    opened.create_dataset("conv2.weight", shape=(1 << 40,), dtype=np.float32, chunks=(1 << 20,), compression="gzip")
+
+
 def in_another_file(opened: h5py.File) -> None:
     opened.create_dataset("conv2.weight", shape=(4,), dtype=np.float32, external=[("other.bin", 0, 16)])
 
@@ -228,6 +232,7 @@ def infinite(opened: h5py.File) -> None:
         (keras, "model_weights is a group, as Keras writes"),
         (elsewhere, r"conv2\.weight is a link to somewhere else"),
         (promised, r"conv2\.weight has 4398046511104 bytes, which are not all in the file"),
+        (promised_small, "which are not all in the file"),
         (in_another_file, "which are not all in the file"),
         (words, r"conv2\.weight holds \|S5, expected numbers"),
         (infinite, r"weights are not finite \(conv2\.weight\)"),
