@@ -11,7 +11,7 @@ from bottomup.zoo.entries import Entry, entries, entry_named
 RESULT = Path(__file__).parent / "results" / "zoo.json"
 _TAKEN = {  # for what -> the network to take
     "the most accurate poses, on a GPU": "higherhrnet_w48",
-    "half the weights, nearly as accurate": "hrnet_w32",
+    "half the weights, nearly as accurate": "higherhrnet_w32",
     "people in crowds, 14 keypoints": "higherhrnet_w32_crowdpose",
     "feet, face and hands as well, 133 keypoints": "higherhrnet_w32_wholebody",
     "boxes as well": "multiposenet_r101",

@@ -61,7 +61,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint onto the CPU; CheckpointError says what is wrong with the file."""
     path = path_of(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; give the .pt file of a training run (best.pt or last.pt)")
+        inside = next((f"; there is {file}" for name in ("best.pt", "last.pt") if (file := path / name).is_file()), "")
+        raise CheckpointError(f"{path}: no such checkpoint{inside}; give the .pt file of a training run (best.pt or last.pt)")
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for broken files

@@ -63,7 +63,7 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     # what does not go together
     "train experiment=demo/associative_embedding method=personlab": "give demo/personlab",
     "train decoder=personlab data=synthetic": "heads 'mid_offsets', 'short_offsets' provide",
-    "evaluate weights={here}/weights/best.pt method=personlab": "leave method= out",
+    "evaluate weights={here}/weights/best.pt method=personlab": "leave the method out",
     "evaluate weights={here}/weights/best.pt oracle=[heatmaps] data=synthetic": "did you mean 'heatmap'?",
     "evaluate weights={here}/weights/best.pt backbone.channels=16 data=synthetic": "leave out what differs",
     "evaluate weights={here}/weights/best.pt data=coco data.root={here}/animals": "map these onto those: data=concat",
@@ -133,7 +133,7 @@ IN_PYTHON: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another method's checkpoint": (
         lambda here: load("personlab", weights=here / "weights" / "best.pt"),
-        "leave method= out",
+        "leave the method out",
     ),
     "a misspelt override": (
         lambda here: load("associative_embedding", weights=here / "weights" / "best.pt", overrides=["decoder.windw=3"]),

@@ -73,9 +73,11 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
     A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
     """
-    plan, checkpoint = planned(overrides)
+    plan = _asked(overrides)
+    files = find_images(str(plan.images))  # before a network is fetched for images that are not there
+    plan, checkpoint = _with_model(plan, overrides)
     listing = read_listing(plan.annotations, plan.image_info, checkpoint.task.categories[0])
-    photos = photos_of(find_images(str(plan.images)), listing)[: plan.limit]
+    photos = photos_of(files, listing)[: plan.limit]
     as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
     plan = replace(plan, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
     predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
@@ -98,14 +100,25 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 def planned(overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
     """The plan of what is typed, with the checkpoint's model, and images read as its data were."""
+    return _with_model(_asked(overrides), overrides)
+
+
+def _asked(overrides: Sequence[str]) -> PredictPlan:
+    """The plan of what is typed, before any weights are read; ConfigError where images or weights are missing."""
     plan = predict_plan(overrides)
     if not plan.images:
         raise ConfigError("images= is missing: give an image, a folder or a glob")
-    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
-    if checkpoint is None:
+    if not plan.weights:
         raise ConfigError(
             "weights= is missing: give a checkpoint (best.pt or last.pt of a run), or a name that `bottomup zoo` lists"
         )
+    return plan
+
+
+def _with_model(plan: PredictPlan, overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
+    """The same with the model of the checkpoint, which is fetched where it is a network of the zoo."""
+    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
+    assert checkpoint is not None  # of weights, which are there
     bit_depth = plan.viewing.bit_depth or checkpoint.config.get("data", {}).get("bit_depth")
     return replace(plan, model=model, viewing=replace(plan.viewing, bit_depth=bit_depth)), checkpoint
 

@@ -6,6 +6,7 @@ use a network is downloaded and imported; ``bottomup zoo NAME fetch=true`` does 
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -24,7 +25,8 @@ def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     asked, fetch = _asked(arguments)
     if not asked:
         print(table(entries()))
-        print(f"\nbottomup zoo NAME tells more; files are kept in {home()} ({VARIABLE})")
+        print("\nAP is what the authors print, of most with flip=true, which is not switched on by itself")
+        print(f"bottomup zoo NAME tells more; files are kept in {home()} ({VARIABLE})")
     for entry in asked:
         if fetch:
             from bottomup.zoo.weights import imported
@@ -89,12 +91,12 @@ def details(entry: Entry) -> Iterator[str]:
 def _told(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "licence", licence_said(entry)
     yield "method", f"{entry.method}, {entry.keypoints} keypoints ({entry.skeleton}), {entry.parameters:.1f} M parameters"
-    yield "architecture", f"bottomup train {' '.join(entry.architecture)}"
+    yield "architecture", f"bottomup train {shlex.join(entry.architecture)}"
     for figure in entry.published:
         yield "published", f"AP {figure.AP:.3f} on {figure.images}: {figure.protocol}"
     if entry.figures:
         yield "figures", entry.figures
-    flip = "; flip=true, which is not switched on by itself, as the figures were measured" if entry.flip else ""
+    flip = "; type flip=true as well for the first figure, it is not switched on by itself" if entry.flip else ""
     yield "runs with", f"decoder={entry.decoder} input_size={entry.input_size} side={entry.side}{flip}"
     yield "source", entry.source
     yield "file", f"{entry.url or f'{entry.file}, by hand from {entry.by_hand}'}"

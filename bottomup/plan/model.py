@@ -140,7 +140,7 @@ class ModelPlan:
         own = self.carried()
         said = [override for override in overrides if parts_of(override)[0] in own]
         if "method" in map(key_of, said) and saved.get("method") != self.method:
-            raise ConfigError(f"the checkpoint holds {saved.get('method')!r}, not {self.method!r}; leave method= out")
+            raise ConfigError(f"the checkpoint holds {saved.get('method')!r}, not {self.method!r}; leave the method out")
         model = {key: value for key, value in saved.items() if key in own}
         merged = without_leftovers(with_typed(model, own, said), said)
         check_typed(merged, said)

@@ -78,7 +78,7 @@ def _download(entry: Entry, url: str, path: Path, sha256: str | None) -> None:
     except (OSError, http.client.HTTPException) as error:
         raise CheckpointError(
             f"{entry.name}: {url} could not be fetched ({_reason(error)}); try again, or fetch it elsewhere and put it into "
-            f"{path.parent}{_beside(entry)}"
+            f"{path.parent} as {path.name}{_beside(entry)}"
         ) from error
 
 
@@ -91,7 +91,7 @@ def _reason(error: Exception) -> str:
 
 
 def _beside(entry: Entry) -> str:
-    return " together with the .bin files that stand beside it" if entry.importer == "tfjs" else ""
+    return ", together with the .bin files that stand beside it" if entry.importer == "tfjs" else ""
 
 
 @contextlib.contextmanager
@@ -125,7 +125,8 @@ def _check(entry: Entry, file: Path) -> None:
         found = _sha256(file)
         if not found.startswith(entry.sha256):
             raise CheckpointError(
-                f"{file}: not the file that was published: its SHA-256 should begin with {entry.sha256}, got {found}; replace it"
+                f"{file}: not the file that was published: its SHA-256 should begin with {entry.sha256}, got {found}; "
+                f"replace it by {entry.url or f'the one of {entry.by_hand}'}"
             )
         return
     record = file.parent / RECORD

@@ -39,7 +39,14 @@ def test_all_that_is_known_of_one_network(home: Path, capsys: pytest.CaptureFixt
     told = capsys.readouterr().out
     for words in ("NO COMMERCIAL USE", "ECCV", "ckpt_baseline_resnet101.h5, by hand from", "SHA-256 begins with bcb8c247"):
         assert words in told
-    assert "flip=true, which is not switched on by itself" in told and str(home / "downloads" / "hrnet_w32") in told
+    assert "type flip=true as well for the first figure" in told and str(home / "downloads" / "hrnet_w32") in told
+
+
+def test_commands_that_are_told_can_be_pasted_into_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "posenet", "prn"]) == 0
+    told = capsys.readouterr().out
+    for quoted in ("'~heads.segmentation'", "'heads.prn.hidden=[1024,1024]'", "'oracle=[candidates,proposals]'"):
+        assert quoted in told
 
 
 def test_a_network_is_fetched_for_later(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,7 @@ def test_a_file_put_there_by_hand_is_checked_and_stays(site: Site) -> None:
     entry = hashed(site)
     download_folder(entry).mkdir(parents=True)
     (download_folder(entry) / FILE).write_bytes(CONTENT[:-1])
-    with pytest.raises(CheckpointError, match="SHA-256 should begin with"):
+    with pytest.raises(CheckpointError, match=f"SHA-256 should begin with .*; replace it by {entry.url}"):
         fetched(entry)
     assert left(entry) == [FILE] and not site.asked
     (download_folder(entry) / FILE).write_bytes(CONTENT)
@@ -146,7 +146,7 @@ def test_without_a_network_one_sentence_says_url_and_folder(home: Path) -> None:
         with pytest.raises(CheckpointError) as error:
             fetched(entry)
         told = str(error.value)
-        assert str(entry.url) in told and str(home / "downloads" / entry.name) in told and "refused" in told
+        assert str(entry.url) in told and str(home / "downloads" / entry.name) in told and "refused" in told and f"as {entry.file}" in told
         assert "\n" not in told and left(entry) == []
     assert ".bin" in told
 

@@ -109,6 +109,18 @@ def test_what_is_not_there_is_not_fetched_to_be_looked_at() -> None:
     assert present_file("hrnet_w32") is None and present_file(None) is None
 
 
+def test_images_that_are_not_there_are_told_before_anything_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "weights=hrnet_w32", "images=nowhere"]) == 1
+    told = capsys.readouterr().err
+    assert "nowhere: no such image" in told and "licence" not in told
+
+
+def test_a_run_s_folder_is_told_with_the_checkpoint_in_it() -> None:
+    path = save_checkpoint("run/best.pt", load_checkpoint(untrained(Path("own"))))
+    with pytest.raises(CheckpointError, match=f"run: no such checkpoint; there is {path}; give"):
+        load("./run")
+
+
 def test_a_misspelt_name_is_one_line_of_a_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "weights=posnet", f"images={place / 'people' / 'val'}"]) == 1
     assert "did you mean 'posenet'" in capsys.readouterr().err
