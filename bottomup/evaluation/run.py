@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
-from bottomup.dataset import Dataset, GroundTruth
+from bottomup.dataset import Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
 from bottomup.evaluation.boxes import BOXES, evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.measure import measures_of
 from bottomup.evaluation.records import by_image
 from bottomup.evaluation.segmentation import SegmentationOverlap
 from bottomup.predictor import Predictor
@@ -27,6 +28,11 @@ class Evaluation:
     ground_truth: GroundTruth
     metrics: dict[str, float]
 
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figures without those of single keypoints and categories."""
+        return {name: value for name, value in self.metrics.items() if "/" not in name}
+
 
 def evaluate_dataset(
     predictor: Predictor,
@@ -37,18 +43,20 @@ def evaluate_dataset(
     max_people: int = 20,
     progress: bool = False,
 ) -> Evaluation:
-    """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any.
+    """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any; then the data set's own.
 
     ``oracle`` names heads replaced by their ideal outputs.
     """
     skeleton = _common_skeleton(predictor, dataset)
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
-    annotations = by_image(ground_truth["annotations"])
-    overlap = SegmentationOverlap()
+    regions = _regions(ground_truth)
+    overlap, own = SegmentationOverlap(), measures_of(ground_truth, skeleton, max_people)
     stream = predictor.predict_dataset(dataset, oracle, workers)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
-        overlap.add(prediction, annotations.get(dataset.image_ids[index], []))
+        overlap.add(prediction, regions.get(dataset.image_ids[index], []))
+        for measure in own:
+            measure.add(prediction)
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
     predictions = [found[index] for index in range(len(dataset))]
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
@@ -57,7 +65,19 @@ def evaluate_dataset(
     if any(prediction.instances.box_scores is not None for prediction in predictions):
         metrics |= evaluate_boxes(predictions, ground_truth, max(max_people, BOXES))
     metrics |= overlap.metrics
+    for measure in own:
+        metrics |= measure.metrics
     return Evaluation(predictions, ground_truth, metrics)
+
+
+def _regions(ground_truth: GroundTruth) -> dict[int, list[Record]]:
+    """The annotations of each image, what is ``void`` of it among them, as a crowd: nobody for sure."""
+    void = [
+        {"image_id": image["id"], "segmentation": image["void"], "bbox": [0, 0, image["width"], image["height"]], "iscrowd": 1}
+        for image in ground_truth["images"]
+        if image.get("void")
+    ]
+    return by_image([*ground_truth["annotations"], *void])
 
 
 def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:

@@ -64,7 +64,7 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     write_json(output / "predictions.json", records)
     draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
     print(judged)
-    print(format_table(evaluation.metrics))
+    print(format_table(evaluation.headline))
     print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
     return metrics

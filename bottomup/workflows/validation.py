@@ -21,6 +21,7 @@ from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.measure import measures_of
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
@@ -50,7 +51,8 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
                 f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untrained)} are neither trained "
                 "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
             )
-        _check_best(plan.engine.best, dataset.task.skeleton)
+        own = [name for measure in measures_of(dataset.ground_truth([]), dataset.task.skeleton, 1) for name in measure.metrics]
+        _check_best(plan.engine.best, dataset.task.skeleton, own)
     if untrained and place.first:
         message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
         warnings.warn(message, BottomupWarning, stacklevel=2)
@@ -72,14 +74,14 @@ def _untrained(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> 
     return [name for name in running if name not in model.trained and new[name]]
 
 
-def _check_best(best: str, skeleton: Skeleton | None) -> None:
-    """Refuse a figure that no validation gives, hours before the first one."""
+def _check_best(best: str, skeleton: Skeleton | None, own: Sequence[str]) -> None:
+    """Refuse a figure that no validation gives, hours before the first one; ``own`` are those of the data set's measures."""
     if skeleton is None:
         return  # evaluate_dataset says so
     nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
     known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
-    if "/" not in best and best not in known:
-        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))
+    if "/" not in best and best not in (*known, *own):
+        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, *own, "segmentation_IoU"]))
 
 
 @dataclass(frozen=True)
