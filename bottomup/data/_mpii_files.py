@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from bottomup.coco.records import fault, numbers
 from bottomup.errors import DataError
@@ -115,7 +116,7 @@ def _structure(path: Path, name: str) -> Any:
     """A variable of a .mat file, structures as dictionaries; DataError where it is not there."""
     try:
         return loadmat(path, simplify_cells=True)[name]
-    except (OSError, ValueError, NotImplementedError) as error:
+    except (OSError, ValueError, NotImplementedError, MatReadError) as error:
         raise DataError(f"{path}: should be a .mat file of MPII, but {error}; set `root`, or `annotations`") from None
     except KeyError:
         raise DataError(f"{path}: should hold the variable {name}; give MPII's own file") from None
