@@ -45,11 +45,15 @@ def evaluate_dataset(
 ) -> Evaluation:
     """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any; then the data set's own.
 
+    Of a data set without keypoints that has measures of its own those alone, and the foreground.
     ``oracle`` names heads replaced by their ideal outputs.
     """
-    skeleton = _common_skeleton(predictor, dataset)
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
+    measured = dataset.task.skeleton is None and bool(ground_truth.get("measures"))
+    skeleton = None if measured else _common_skeleton(predictor, dataset)
+    if measured:
+        _check_categories(predictor, dataset)
     regions = _regions(ground_truth)
     overlap, own = SegmentationOverlap(), measures_of(ground_truth, skeleton, max_people)
     stream = predictor.predict_dataset(dataset, oracle, workers)
@@ -59,15 +63,21 @@ def evaluate_dataset(
             measure.add(prediction)
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
     predictions = [found[index] for index in range(len(dataset))]
+    metrics = {} if skeleton is None else _of_people(predictions, ground_truth, skeleton, max_people)
+    metrics |= overlap.metrics
+    for measure in own:
+        metrics |= measure.metrics
+    return Evaluation(predictions, ground_truth, metrics)
+
+
+def _of_people(predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int) -> dict[str, float]:
+    """COCO's figures of keypoints, and of masks and boxes where there are such."""
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
     if any(prediction.instances.masks is not None for prediction in predictions):
         metrics |= evaluate_masks(predictions, ground_truth, max_people)
     if any(prediction.instances.box_scores is not None for prediction in predictions):
         metrics |= evaluate_boxes(predictions, ground_truth, max(max_people, BOXES))
-    metrics |= overlap.metrics
-    for measure in own:
-        metrics |= measure.metrics
-    return Evaluation(predictions, ground_truth, metrics)
+    return metrics
 
 
 def _regions(ground_truth: GroundTruth) -> dict[int, list[Record]]:
@@ -78,6 +88,16 @@ def _regions(ground_truth: GroundTruth) -> dict[int, list[Record]]:
         if image.get("void")
     ]
     return by_image([*ground_truth["annotations"], *void])
+
+
+def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
+    """ConfigError where objects are judged by categories that are not the model's, in their order."""
+    own, theirs = predictor.model.task.categories, dataset.task.categories
+    if own != theirs:
+        chosen = own[0] if len(own) == 1 else f"[{','.join(own)}]"
+        raise ConfigError(
+            f"the model finds {', '.join(own)}, the data set has {', '.join(theirs)}; give data.category={chosen}, or other weights"
+        )
 
 
 def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:

@@ -59,13 +59,13 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     metrics = {"judged": judged} | summarise(evaluation, dataset, plan.max_people)
     write_config(output, plan.plain())
     write_metrics(output, metrics)
-    category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
-    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
-    write_json(output / "predictions.json", records)
-    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
+    write_json(output / "predictions.json", _records(evaluation, dataset.task.skeleton))
+    if dataset.task.skeleton is not None:
+        draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
     print(judged)
     print(format_table(evaluation.headline))
-    print(format_table(metrics["errors"]))
+    if "errors" in metrics:
+        print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
     return metrics
 
@@ -81,8 +81,22 @@ def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoi
         )
 
 
+def _records(evaluation: Evaluation, skeleton: Skeleton | None) -> list[dict[str, Any]]:
+    """COCO results of the annotation file's own categories: poses are of the first that has keypoints, objects of their label's."""
+    truth = evaluation.ground_truth
+    ids = [int(category["id"]) for category in truth["categories"]] if skeleton is None else category_ids(truth, skeleton)[:1]
+    records = []
+    for prediction in evaluation.predictions:
+        labels = prediction.instances.labels.tolist() if skeleton is None else [0] * len(prediction.instances)
+        own = zip(prediction.to_coco(), labels, strict=True)
+        records += [record | {"category_id": ids[label]} for record, label in own]
+    return records
+
+
 def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
-    """COCO's figures, and below them AP by keypoint and the error breakdown."""
+    """COCO's figures, and below them AP by keypoint and the error breakdown, where there are keypoints; the data set's own."""
+    if dataset.task.skeleton is None:
+        return {**evaluation.metrics, "images": len(dataset)}
     skeleton = _skeleton(dataset)
     judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
     return {

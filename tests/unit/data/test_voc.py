@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
+from bottomup.cli import main
 from bottomup.coco.masks import mask_rle
 from bottomup.data.coco import Coco
 from bottomup.data.voc import CATEGORIES, Voc
@@ -19,8 +22,10 @@ from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.measure import measures_of
 from bottomup.geometry import Grid
 from bottomup.masks import Masks
+from bottomup.plan.training import train_plan
 from bottomup.samples.subset import Subset
-from bottomup.types import Instances, Prediction
+from bottomup.skeletons import COCO
+from bottomup.types import Instances, Prediction, Task
 from tests.voc_folders import PERSON, bordered, write
 
 DOG, CAR = CATEGORIES.index("dog") + 1, CATEGORIES.index("car") + 1
@@ -147,3 +152,25 @@ def whole(masks: NDArray[np.bool_], image_id: int) -> Prediction:
     nothing, labels = torch.zeros(count, 0, 2), torch.zeros(count, dtype=torch.int64)
     instances = Instances(nothing, nothing[..., 0], torch.linspace(0.9, 0.1, count), torch.zeros(count, 4), labels, levels)
     return Prediction(instances, (masks.shape[1], masks.shape[2]), image_id=image_id)
+
+
+# ---- commands ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pose_model_s_foreground_is_judged_by_voc_s_people(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MultiPoseNet §4.4: no keypoints are annotated, and none are needed."""
+    small = ["backbone.channels=8", "backbone.growth=4", "input_size=64"]
+    plan = train_plan(["experiment=demo/personlab", *small]).model
+    model, _ = plan.compose(Task(COCO))
+    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
+    weights = save_checkpoint(tmp_path / "best.pt", checkpoint)
+    command = ["evaluate", "data=voc", f"data.root={folder}", f"weights={weights}", "workers=0", f"output={tmp_path}/judged"]
+    assert main([*command, "data.category=person", "scales=[1.0,1.5]", "flip=true"]) == 0
+    printed = capsys.readouterr().out
+    metrics = json.loads((tmp_path / "judged" / "metrics.json").read_text())
+    assert "voc_IoU" in printed and 0 <= metrics["voc_IoU"] <= 1 and metrics["voc_IoU"] == metrics["segmentation_IoU"]
+    assert "voc_IoU/person" in metrics and metrics["images"] == 2 and "errors" not in metrics
+    assert main(command) == 1
+    assert "the model finds person, the data set has aeroplane" in capsys.readouterr().err
