@@ -11,27 +11,6 @@ from bottomup.data._heads import head_size
 from bottomup.data._places import place
 from bottomup.data.coco import Coco, OnlyPeople
 from bottomup.dataset import DATASETS, GroundTruth, Record
-from bottomup.skeletons import COCO, Skeleton
-
-# PoseTrack publishes no sigmas (it is judged by PCKh): COCO's where the keypoint exists, the shoulder's for head and neck.
-_SIGMAS = dict(zip(COCO.keypoints, COCO.sigmas, strict=True))
-_NAMES = ("nose", "head_bottom", "head_top", *COCO.keypoints[3:])
-POSETRACK18 = Skeleton(
-    name="posetrack18",
-    keypoints=_NAMES,
-    flip_pairs=COCO.flip_pairs[1:],
-    edges=(
-        ("head_bottom", "nose"), ("nose", "left_ear"), ("nose", "right_ear"), ("head_bottom", "head_top"),
-        ("head_bottom", "left_shoulder"), ("head_bottom", "right_shoulder"),
-        *((f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in (
-            ("shoulder", "elbow"), ("elbow", "wrist"), ("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle"))),
-    ),
-    sigmas=tuple(_SIGMAS.get(name, _SIGMAS["left_shoulder"]) for name in _NAMES),
-    order=(
-        "head_top", "head_bottom", "nose", *COCO.keypoints[3:7], *COCO.keypoints[11:13], *COCO.keypoints[7:11],
-        *COCO.keypoints[13:],
-    ),
-)  # fmt: skip
 
 _PARTS = {
     "head": ("nose", "head_bottom", "head_top"),
@@ -59,7 +38,7 @@ class Posetrack18(Coco):
         split: str = "val",
         annotations: str | None = None,
         images: str | None = None,
-        skeleton: str | Mapping[str, object] | None = None,
+        skeleton: str | Mapping[str, object] | None = "posetrack18",
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int | float | str] | str | None = None,
         exclude_ids: Sequence[int | float | str] | str | None = None,
@@ -70,7 +49,7 @@ class Posetrack18(Coco):
             annotations=str(place("posetrack18", root, annotations, split, usual, "annotations")),
             split=split,
             images=images or root,
-            skeleton=POSETRACK18.to_dict() if skeleton is None else skeleton,
+            skeleton=skeleton,
             only_people=only_people,
             image_ids=image_ids,
             exclude_ids=exclude_ids,

@@ -13,14 +13,14 @@ import pytest
 from bottomup.cli import main
 from bottomup.data.coco import Coco
 from bottomup.data.crowdpose import Crowdpose
-from bottomup.data.halpe import BODY, WHOLE, Halpe
-from bottomup.data.posetrack18 import POSETRACK18, Posetrack18
+from bottomup.data.halpe import Halpe
+from bottomup.data.posetrack18 import Posetrack18
 from bottomup.dataset import Dataset
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.evaluation.measure import measures_of
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
-from bottomup.skeletons import Skeleton
+from bottomup.skeletons import HALPE26, HALPE136, POSETRACK18, Skeleton
 from tests.unit.evaluation.scenes import annotated
 
 MAPS = frozenset({"crowd", "unannotated", "unmasked", "instances"})
@@ -47,7 +47,7 @@ SAMPLES = {
     "halpe": ("halpe/test_halpe.json", "coco", [1, 3, 5, 5], "halpe26"),
     "ochuman": ("ochuman/test_ochuman.json", "ochuman", [1, 2, 2], "coco"),
     "aic": ("aic/test_aic.json", "aic", [3, 3, 3], "aic"),
-    "mhp": ("mhp/test_mhp.json", "mhp", [2, 2], "mpii"),
+    "mhp": ("mhp/test_mhp.json", "mhp", [2, 2], "mhp"),
 }
 
 
@@ -72,7 +72,7 @@ def test_real_samples_are_read_with_their_images(name: str, shared: Path) -> Non
         assert figures and figures == pytest.approx([1.0] * len(figures))
 
 
-@pytest.mark.parametrize("skeleton", [BODY, WHOLE, POSETRACK18], ids=lambda skeleton: skeleton.name)
+@pytest.mark.parametrize("skeleton", [HALPE26, HALPE136, POSETRACK18], ids=lambda skeleton: skeleton.name)
 def test_trees_reach_every_keypoint_and_are_their_own_mirror_images(skeleton: Skeleton) -> None:
     assert len(skeleton.tree) == len(skeleton) - 1
     flipped = skeleton.flipped_directed
