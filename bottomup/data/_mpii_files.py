@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,23 +70,27 @@ def _of_peers(entry: dict[str, Any], where: str) -> Person:
 def read_release(path: Path, groups: Path | None, train: bool) -> list[Picture]:
     """The pictures of the release's structure RELEASE, those to train on or those to test on.
 
-    ``groups`` is the evaluation toolkit's groups_v12.mat. Those who stand alone by ``single_person`` are in no group; without
-    that file everybody else of an image is in one.
+    ``groups`` is the evaluation toolkit's groups_v12.mat, of which groups with somebody who stands alone by ``single_person`` do
+    not count; without that file everybody of an image who does not is in one group.
     """
     release = _structure(path, "RELEASE")
+    images, singles = _many(release["annolist"]), _many(release.get("single_person", []))
     stated = None if groups is None else _many(_structure(groups, "groups"))
+    if stated is not None and len(stated) != len(images):
+        raise fault(
+            str(groups), "groups", f"those of {len(stated)} images", f"of the {len(images)} of {path}", "give that version's"
+        )
     chosen = np.atleast_1d(release["img_train"]).astype(bool)
-    images = _many(release["annolist"])
-    singles = _many(release.get("single_person", []))
     pictures = []
     for index, image in enumerate(images):
         if chosen[index] != train:
             continue
         rects = [rect for rect in _many(image.get("annorect", [])) if isinstance(rect, dict)]
-        alone = {int(one) for one in _flat(singles[index])} if index < len(singles) else set()
-        own = [_flat(group) for group in _cells(stated[index])] if stated is not None else [range(1, len(rects) + 1)]
-        together = [[int(one) - 1 for one in group if int(one) not in alone] for group in own]
-        pictures.append(Picture(str(image["image"]["name"]), [_of_release(rect) for rect in rects], [g for g in together if g]))
+        alone = {*_flat(singles[index])} if index < len(singles) else set()
+        others = [number for number in range(1, len(rects) + 1) if number not in alone]
+        own = [others] if stated is None else [group for group in _cells(stated[index]) if not alone & {*group}]
+        groups_of = [[number - 1 for number in group] for group in own if group]
+        pictures.append(Picture(str(image["image"]["name"]), [_of_release(rect) for rect in rects], groups_of))
     return pictures
 
 
@@ -124,17 +127,17 @@ def _structure(path: Path, name: str) -> Any:
 
 def _many(value: Any) -> list[Any]:
     """The entries of an array; Matlab writes one as itself, and none as an empty matrix."""
-    return list(value) if isinstance(value, list | np.ndarray) and np.ndim(value) else [value]
+    return list(value) if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim) else [value]
 
 
-def _cells(value: Any) -> list[Any]:
-    """The groups of an image: of one group alone Matlab writes the numbers themselves."""
-    entries = _many(value)
-    return entries if any(isinstance(entry, list | np.ndarray) for entry in entries) else [entries]
+def _cells(value: Any) -> list[list[int]]:
+    """The groups of an image, a cell each; of one group alone Matlab writes the numbers themselves."""
+    cells = isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object)
+    return [_flat(group) for group in (_many(value) if cells else [value])]
 
 
-def _flat(value: Any) -> Sequence[float]:
-    return [float(one) for one in np.ravel(np.asarray(value, dtype=float))]
+def _flat(value: Any) -> list[int]:
+    return [int(one) for one in np.ravel(np.asarray(value, dtype=float))]
 
 
 def _number(value: Any) -> float | None:

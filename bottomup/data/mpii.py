@@ -15,7 +15,6 @@ from bottomup.data._places import images_below, place
 from bottomup.data.coco import Coco, OnlyPeople
 from bottomup.dataset import DATASETS, GroundTruth, Record
 from bottomup.errors import ConfigError, DataError
-from bottomup.image_files import Orientation
 from bottomup.paths import path_of
 from bottomup.skeletons import MPII
 
@@ -37,8 +36,7 @@ class Mpii(Coco):
     release, root/annotations/mpii_human_pose_v1_u12_1.mat, which has the splits train and, without keypoints, test; images lie in
     root/images. ``annotations`` (.json or .mat) and ``images`` state either path. ``groups`` is the toolkit's groups_v12.mat,
     needed for figures that compare with published ones; without it everybody of an image who does not stand alone is one group.
-    ``only_people``, ``image_ids``, ``exclude_ids`` and ``orientation`` are as of data set ``coco``; an image's id is the digits
-    of its name.
+    ``only_people``, ``image_ids`` and ``exclude_ids`` are as of data set ``coco``; an image's id is the digits of its name.
 
     MPII counts pixels from 1 and states no boxes: they are drawn around keypoints and head, else, of those without, as squares of
     the scale's 200 px; areas are 0.53 of them. The size of a head is 0.6 of its box's diagonal, in a JSON file, which has no such
@@ -59,7 +57,6 @@ class Mpii(Coco):
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int | float | str] | str | None = None,
         exclude_ids: Sequence[int | float | str] | str | None = None,
-        orientation: Orientation | None = None,
     ) -> None:
         folder = images_below(root, images)
         if folder is None:
@@ -76,7 +73,6 @@ class Mpii(Coco):
             only_people=only_people,
             image_ids=image_ids,
             exclude_ids=exclude_ids,
-            orientation=orientation,
         )
 
     def _content(self, path: Path) -> Record:
@@ -86,6 +82,8 @@ class Mpii(Coco):
                     f"{path}: has the splits train and test, got {self._split!r}; give data.split=train, or peers' JSON"
                 )
             pictures = read_release(path, self._groups, _SPLITS[self._split])
+        elif self._groups is not None:
+            raise ConfigError(f"{path}: `groups` number people of the release's .mat, not of this file; give that, or no groups")
         else:
             pictures = read_json(path)
         images, people = list[Record](), list[Record]()

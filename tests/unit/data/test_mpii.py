@@ -112,6 +112,15 @@ def test_groups_are_those_of_the_toolkit_or_who_does_not_stand_alone(root: Path,
     assert group["region"] == [99.5 - 100, 149.5 - 100, 159.5 + 100, 149.5 + 100]
 
 
+def test_groups_with_somebody_who_stands_alone_do_not_count(root: Path) -> None:
+    for own, expected in (([[1, 3], [2]], [[2]]), ([[1], [2]], [[1], [2]]), ([[1, 2, 3]], [])):
+        array = np.empty((3, 1), dtype=object)
+        array[:, 0] = [cells([np.array([group]) for group in own]), np.zeros((0, 0)), np.zeros((0, 0))]
+        savemat(root / "other.mat", {"groups": array})
+        images = Mpii(root=str(root), groups=str(root / "other.mat")).ground_truth()["images"]
+        assert [group["people"] for group in images[0]["groups"]] == expected and images[1]["groups"] == []
+
+
 def test_the_head_is_as_large_by_its_box_as_by_its_keypoints(root: Path) -> None:
     by_box = Mpii(root=str(root)).ground_truth()["annotations"][1]["head_size"]
     places = joints(160, 150)
@@ -150,6 +159,12 @@ def test_what_is_wrong_is_one_sentence(root: Path) -> None:
         Mpii(annotations=str(root / "broken.mat"), images=str(root / "images"))
     with pytest.raises(DataError, match="should hold the variable groups"):
         Mpii(root=str(root), groups=str(root / "annotations" / "mpii_human_pose_v1_u12_1.mat"))
+    savemat(root / "few.mat", {"groups": cells([np.array([[1]])])})
+    with pytest.raises(DataError, match=r"`groups` should be of the 3 of .*, got those of 1 images"):
+        Mpii(root=str(root), groups=str(root / "few.mat"))
+    (root / "some.json").write_text("[]")
+    with pytest.raises(ConfigError, match="`groups` number people of the release"):
+        Mpii(annotations=str(root / "some.json"), images=str(root), groups=str(root / "few.mat"))
     (root / "images" / NAMES[1]).unlink()
     with pytest.raises(DataError, match=r"015601865\.jpg: should be an image of MPII"):
         Mpii(root=str(root))
