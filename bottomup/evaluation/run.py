@@ -11,8 +11,8 @@ from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import ConfigError
 from bottomup.evaluation.boxes import BOXES, evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
-from bottomup.evaluation.masks import evaluate_masks
-from bottomup.evaluation.records import by_image
+from bottomup.evaluation.masks import evaluate_categories, evaluate_masks, mean_of_categories
+from bottomup.evaluation.records import by_image, category_ids
 from bottomup.evaluation.segmentation import SegmentationOverlap
 from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
@@ -39,9 +39,11 @@ def evaluate_dataset(
 ) -> Evaluation:
     """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any.
 
+    Of a predictor that finds masks of objects and no keypoints, COCO's mask metrics, the mean of all categories.
     ``oracle`` names heads replaced by their ideal outputs.
     """
-    skeleton = _common_skeleton(predictor, dataset)
+    skeleton = _common_skeleton(predictor, dataset) if predictor.decoder.posed else None
+    _check_categories(predictor, dataset)
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
     annotations = by_image(ground_truth["annotations"])
@@ -51,13 +53,35 @@ def evaluate_dataset(
         overlap.add(prediction, annotations.get(dataset.image_ids[index], []))
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
     predictions = [found[index] for index in range(len(dataset))]
+    if skeleton is None:
+        metrics = mean_of_categories(evaluate_categories(predictions, ground_truth, max_people).values())
+    else:
+        metrics = _of_people(predictions, ground_truth, skeleton, max_people)
+    return Evaluation(predictions, ground_truth, metrics | overlap.metrics)
+
+
+def _of_people(
+    predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int
+) -> dict[str, float]:
+    """The figures of people's keypoints, and of their masks and boxes where there are such; objects without keypoints are nobody."""
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
+    posed = set(category_ids(ground_truth, skeleton))
+    people = [entry for entry in ground_truth["annotations"] if entry["category_id"] in posed]
+    ground_truth = {**ground_truth, "annotations": people}
     if any(prediction.instances.masks is not None for prediction in predictions):
         metrics |= evaluate_masks(predictions, ground_truth, max_people)
     if any(prediction.instances.box_scores is not None for prediction in predictions):
         metrics |= evaluate_boxes(predictions, ground_truth, max(max_people, BOXES))
-    metrics |= overlap.metrics
-    return Evaluation(predictions, ground_truth, metrics)
+    return metrics
+
+
+def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
+    """ConfigError where a predictor tells categories apart that are not those of the data set, in their order."""
+    own, theirs = predictor.model.task.categories, dataset.task.categories
+    if not predictor.decoder.posed and own != theirs:
+        raise ConfigError(
+            f"the model finds {', '.join(own)}, the data set has {', '.join(theirs)}; give data.category=[{','.join(own)}], or other weights"
+        )
 
 
 def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:

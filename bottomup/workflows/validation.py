@@ -50,7 +50,7 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
                 f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untrained)} are neither trained "
                 "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
             )
-        _check_best(plan.engine.best, dataset.task.skeleton)
+        _check_best(plan.engine.best, dataset.task.skeleton if decoder.posed else None)
     if untrained and place.first:
         message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
         warnings.warn(message, BottomupWarning, stacklevel=2)
@@ -73,11 +73,11 @@ def _untrained(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> 
 
 
 def _check_best(best: str, skeleton: Skeleton | None) -> None:
-    """Refuse a figure that no validation gives, hours before the first one."""
-    if skeleton is None:
-        return  # evaluate_dataset says so
+    """Refuse a figure that no validation gives, hours before the first one; without ``skeleton`` masks alone are judged."""
     nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
-    known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
+    known = evaluate_masks([], nothing)
+    if skeleton is not None:
+        known = evaluate_keypoints([], nothing, skeleton) | known | evaluate_boxes([], nothing)
     if "/" not in best and best not in known:
         raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))
 
@@ -132,7 +132,7 @@ class Judge:
     def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
         """People found in the first images; none where no image is read."""
         skeleton = self.dataset.task.skeleton
-        if skeleton is None or not model.reads_images(model.decoded, model.keys_of(self.plan.model.given)):
+        if not model.reads_images(model.decoded, model.keys_of(self.plan.model.given)):
             return {}
         shown = range(min(_SHOWN, len(self.dataset)))
         drawn = [
