@@ -30,8 +30,9 @@ def people_by_image(
     """The records of some categories by image id, crowds among them, each with all it needs.
 
     A record has id, image_id, category_id, iscrowd, bbox (xywh), area, keypoints (3K numbers; none without a ``skeleton``),
-    num_keypoints (the file's where it says one), ``segmentation`` only where there is a mask, ``imputed`` and ``area_is_estimate`` only where they are true.
-    Numbers may be written as text, whole ones as floats, keypoints as lists of lists.
+    num_keypoints (the file's where it says one), ``segmentation`` only where there is a mask, ``imputed`` and
+    ``area_is_estimate`` only where they are true. Numbers may be written as text, whole ones as floats, keypoints as lists of
+    lists.
 
     What is missing or cannot be meant is derived: an area (missing, 0, or far from what the person spans) from the mask, else as
     0.53 of the box; a box (missing or without extent) around the mask, else around the labelled keypoints, of a least size; a

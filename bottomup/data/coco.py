@@ -79,7 +79,7 @@ class Coco(Dataset):
         data = read_file(self.path)
         self._categories = choose_categories(data, category, self.path)
         self.labelled = "annotations" in data
-        self.skeleton = self._choose(skeleton, data)
+        self.skeleton = self._choose(skeleton, data, self.path)
         self._posed = {entry["id"] for entry in self._categories if entry.get("keypoints")} or {*self._ids}
         self.task = Task(self.skeleton, tuple(str(entry["name"]) for entry in self._categories))
         listed = read_images(data, self.path)
@@ -95,12 +95,12 @@ class Coco(Dataset):
         self._counts = [sum(not record["iscrowd"] for record in groups[image_id]) for image_id in listed]
         self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
 
-    def _choose(self, skeleton: str | Mapping[str, object] | None, data: Record) -> Skeleton | None:
+    def _choose(self, skeleton: str | Mapping[str, object] | None, data: Record, path: Path) -> Skeleton | None:
         """That of the categories with keypoints; COCO's where images are to be predicted alone; None where all are objects."""
         named = [category for category in self._categories if category.get("keypoints")]
         if skeleton is None and not named and not any(has_keypoints(data, category) for category in self._categories):
             return None if self.labelled else COCO
-        return choose_skeleton(skeleton, (named or self._categories)[0], self.path)
+        return choose_skeleton(skeleton, (named or self._categories)[0], path)
 
     def people(self, index: int) -> People:
         """The people of one image, in image px, without reading it."""

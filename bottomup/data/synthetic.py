@@ -166,11 +166,12 @@ class Synthetic(Dataset):
 
     def _with_things(self, rng: np.random.Generator, people: list[Actor]) -> list[Actor]:
         """The cast with things at random places in it, before some of the people and behind others."""
-        cast, (fewest, most) = list(people), self.thing_count
+        cast, (fewest, most), (low, high) = list(people), self.thing_count, self.thing_size
         for label, kind in enumerate(self.things, start=1):
             for _ in range(int(rng.integers(fewest, most + 1))):
-                size = float(rng.uniform(*self.thing_size)) * self.size
-                x, y = rng.uniform(min(size / 2, self.size / 2), max(self.size - size / 2, self.size / 2), 2).tolist()
+                size = float(rng.uniform(low, high)) * self.size
+                inside = min(size, self.size) / 2
+                x, y = rng.uniform(inside, self.size - inside, 2).tolist()
                 thing = Actor(make_thing(rng, kind, (x, y), size), (x, y), size, label)
                 cast.insert(int(rng.integers(0, len(cast) + 1)), thing)
         return cast

@@ -60,10 +60,8 @@ def evaluate_dataset(
     return Evaluation(predictions, ground_truth, metrics | overlap.metrics)
 
 
-def _of_people(
-    predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int
-) -> dict[str, float]:
-    """The figures of people's keypoints, and of their masks and boxes where there are such; objects without keypoints are nobody."""
+def _of_people(predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int) -> dict[str, float]:
+    """The figures of people's keypoints, and of their masks and boxes where there are such; objects without keypoints are none."""
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
     posed = set(category_ids(ground_truth, skeleton))
     people = [entry for entry in ground_truth["annotations"] if entry["category_id"] in posed]
@@ -80,7 +78,8 @@ def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
     own, theirs = predictor.model.task.categories, dataset.task.categories
     if not predictor.decoder.posed and own != theirs:
         raise ConfigError(
-            f"the model finds {', '.join(own)}, the data set has {', '.join(theirs)}; give data.category=[{','.join(own)}], or other weights"
+            f"the model finds {', '.join(own)}, the data set has {', '.join(theirs)}; give data.category=[{','.join(own)}], or "
+            "other weights"
         )
 
 

@@ -40,9 +40,9 @@ def left_out(instances: Tensor, batch: Batch, sizes: tuple[float, float] | None,
 def outlines(instances: Tensor, reach: int) -> Tensor:
     """(B, H, W) bool: the pixels with one of another owner at most ``reach`` px away, along x and y, in a map (B, H, W)."""
     owner = instances[:, None].float()
-    window = {"kernel_size": 2 * reach + 1, "stride": 1, "padding": reach}
-    highest, lowest = F.max_pool2d(owner, **window), -F.max_pool2d(-owner, **window)
-    return (highest != lowest)[:, 0]
+    highest, lowest = (F.max_pool2d(signed, 2 * reach + 1, stride=1, padding=reach) for signed in (owner, -owner))
+    differ: Tensor = highest != -lowest
+    return differ[:, 0]
 
 
 def in_boxes(batch: Batch, category: int) -> Tensor:

@@ -24,4 +24,5 @@ def concatenated(head: Head, key: str, views: list[Outputs], frames: list[Frame]
     chosen = there if scales == "all" else {min(there, key=lambda scale: (abs(math.log(scale)), scale))}
     giving = [index for index, frame in enumerate(frames) if frame.scale in chosen]
     tags = head.aligned(key, [views[index] for index in giving], [frames[index] for index in giving], onto, mode="nearest")
-    return torch.cat(tags, dim=2) * len(tags) ** -0.5
+    joined: Tensor = torch.cat(tags, dim=2) * len(tags) ** -0.5
+    return joined

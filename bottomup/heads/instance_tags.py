@@ -70,7 +70,7 @@ class InstanceTags(Head):
         return {"instance_tags": self.conv(maps).float().unflatten(1, (-1, self.dim))}
 
     def encode(self, batch: Batch, outputs: Outputs) -> Targets:
-        """``cells`` (B, N, S) drawn of each object, flat indices, which of them are ``drawn`` (B, N, S), and the ``labels`` (B, N)."""
+        """Flat indices of ``cells`` (B, N, S) of each object, which of them were ``drawn``, and the objects' ``labels`` (B, N)."""
         instances, grid = _instances(batch), self.grids["instance_tags"]
         unclear = batch.ignored(self.ignores) | ~of_objects(instances, learned(batch, self.sizes))
         if self.border:
@@ -115,7 +115,7 @@ class InstanceTags(Head):
         return tags, drawn, same
 
     def ideal(self, batch: Batch) -> Outputs:
-        """Every cell holds the tag of the object that it lies in; inside several, of the smallest of a category whose box holds it."""
+        """Every cell holds the tag of the object that it lies in; inside several, of the smallest one whose box holds it."""
         owner = at_cells(_instances(batch), self.grids["instance_tags"]).long()  # (B, h, w)
         maps = [torch.where(owner < 0, self._smallest(batch, label), owner) for label in range(len(self.task.categories))]
         tags = torch.stack(maps, dim=1).float() * (_IDEAL_SPACING * self.dim**-0.5)
@@ -146,7 +146,7 @@ def draw_cells(owner: Tensor, count: int, most: int) -> tuple[Tensor, Tensor]:
     Returns flat indices (B, N, S) int64 and which of them are there. 0 is nobody's cell.
     """
     shuffled = torch.rand(owner.shape, device=owner.device).argsort(1)
-    owners, order = owner.gather(1, shuffled).sort(1, stable=True)
+    owners, order = owner.gather(1, shuffled).sort(dim=1, stable=True)
     order = shuffled.gather(1, order)  # object by object, at random within
     sizes = owner.new_zeros(len(owner), count + 1).scatter_add_(1, owners, torch.ones_like(owners))
     first, place = sizes.cumsum(1) - sizes, torch.arange(most, device=owner.device)

@@ -35,7 +35,7 @@ def oks_nms(instances: Instances, sigmas: Sequence[float], threshold: float) -> 
 
 
 def mask_nms(instances: Instances, threshold: float) -> Tensor:
-    """Which instances (P,) bool, given best first, to keep: those whose mask's IoU with no better kept one of their label is higher."""
+    """Which instances (P,) bool, given best first, to keep: those of no higher mask IoU with a better kept one of their label."""
     if instances.masks is None:
         raise ValueError("mask_nms needs instances with masks")
     return _left((instances.masks.overlaps() > threshold) & (instances.labels[:, None] == instances.labels))

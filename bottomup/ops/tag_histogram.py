@@ -54,7 +54,7 @@ def smoothed(histogram: Histogram, sigma: float) -> Tensor:
 def modes(histogram: Histogram, density: Tensor, separation: float, most: int) -> tuple[Tensor, Tensor]:
     """The bins of which none nearer than ``separation`` holds more: the identifiers (R, P, D), densest first.
 
-    ``density`` (R, U) is what counts; of equal ones the first. Also returns that of the P = ``most`` densest, 0 where there are fewer.
+    ``density`` (R, U) is what counts; of equal ones the first. Also returns the P = ``most`` highest, 0 where there are fewer.
     """
     near = torch.cdist(histogram.values, histogram.values) < separation
     first = torch.arange(density.shape[1], device=density.device)

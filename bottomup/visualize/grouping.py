@@ -52,9 +52,7 @@ def _colours(nearest: Tensor) -> dict[int, Colour]:
     return {number: person_colour(place) for place, number in enumerate(numbers)}
 
 
-def plot_histogram(
-    values: Tensor, counts: Tensor, density: Tensor, identifiers: Tensor, colours: Mapping[int, Colour]
-) -> Picture:
+def plot_histogram(values: Tensor, counts: Tensor, density: Tensor, identifiers: Tensor, colours: Mapping[int, Colour]) -> Picture:
     """How many cells have which tag, grey, what a gaussian around each holds, black, and identifiers as lines of their ``colours``.
 
     Bins have ``values`` (U, D), ``counts`` and ``density`` (U,); of ``identifiers`` (P, D) those are drawn that have a colour. Tags
@@ -82,7 +80,7 @@ def plot_histogram(
 
 
 def _line(values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The direction (D,) in which weighted values (U, D) vary most, and where they are measured from; of single numbers as they are."""
+    """The direction (D,) in which weighted values (U, D) vary most, and their middle; single numbers stay as they are."""
     size = values.shape[1]
     if size == 1 or len(values) < 2:
         return torch.eye(size)[0], torch.zeros(size)
