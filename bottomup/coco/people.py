@@ -16,6 +16,7 @@ from bottomup.dataset import Record
 from bottomup.errors import BottomupWarning
 from bottomup.skeletons import Skeleton
 
+_PARTS = ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")  # COCO-WholeBody's lists, in the order of its keypoints
 _MARKS = ("imputed", "area_is_estimate")  # of annotations, kept where they are true
 
 # Of COCO's 160,000 people with keypoints one in a thousand has most of them out of the box, nobody one out of the image by a pixel,
@@ -92,7 +93,7 @@ def _image(given: Record, images: Mapping[int, Record], where: str) -> int:
 
 def _complete(given: Record, image: Record, skeleton: Skeleton | None, where: str, said: Counter[str]) -> Record | None:
     """The whole record; None for nobody."""
-    keypoints = _keypoints(given.get("keypoints"), skeleton, where, said)
+    keypoints = _keypoints(_with_parts(given, skeleton), skeleton, where, said)
     marks = {mark: True for mark in _MARKS if _is_true(given.get(mark), mark, where, "write true or false")}
     mask = None if "area_is_estimate" in marks else read_mask(given.get("segmentation"), image, where)
     if mask is not None and not has_pixels(mask, image):
@@ -128,6 +129,16 @@ def _complete(given: Record, image: Record, skeleton: Skeleton | None, where: st
 
 
 # ---- keypoints -------------------------------------------------------------------------------------------------------------
+
+
+def _with_parts(given: Record, skeleton: Skeleton | None) -> Any:
+    """A record's keypoints, with those of feet, face and hands that have lists of their own where the skeleton has them, too."""
+    parts = [given.get(field) for field in ("keypoints", *_PARTS)]
+    if skeleton is None or not all(isinstance(part, list) for part in parts):
+        return parts[0]
+    whole = [value for part in parts for value in part]
+    whole[2::3] = [1 if isinstance(sure, float) and 0 < sure < 1 else sure for sure in whole[2::3]]  # a share is labelled, too
+    return whole if len(whole) == 3 * len(skeleton) else parts[0]
 
 
 def _keypoints(given: Any, skeleton: Skeleton | None, where: str, said: Counter[str]) -> list[float]:

@@ -19,7 +19,7 @@ from bottomup.coco.people import people_by_image
 from bottomup.coco.records import choose_categories, choose_images, has_keypoints, read_file, read_images
 from bottomup.coco.skeleton import choose_skeleton
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, DataError, unknown
 from bottomup.geometry import from_indices
 from bottomup.image_files import Orientation
 from bottomup.options import Interval
@@ -40,8 +40,9 @@ class Coco(Dataset):
     ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in; where ``annotations`` has none, every split
     is that whole file. Without an image folder, people and ground truth can be read, samples cannot. ``category`` names one of
     the file's (None: the only one), or several with the same keypoints, which label its people and are judged together; those
-    without keypoints are objects, with masks and boxes alone. ``skeleton`` is a built-in name, a YAML file, a mapping, or None for
-    the category's own; there is none where all are objects.
+    without keypoints are objects, with masks and boxes alone; ``rename`` says what some of them are called elsewhere, {airplane:
+    aeroplane}, so that another data set's model fits. ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the
+    category's own; there is none where all are objects.
     ``only_people`` true drops images without anybody who is no crowd, "keypoints" those in which nobody has a labelled keypoint;
     ``image_ids``, a list or a JSON file of one, chooses images, ``exclude_ids`` leaves some out. Keypoints of annotations that are
     marked ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's
@@ -58,6 +59,8 @@ class Coco(Dataset):
     file, the record and the field.
     """
 
+    measures: Mapping[str, Mapping[str, object]] = {}  # beside COCO's
+
     def __init__(
         self,
         *,
@@ -66,6 +69,7 @@ class Coco(Dataset):
         annotations: str | None = None,
         images: str | None = None,
         category: str | Sequence[str] | None = "person",
+        rename: Mapping[str, str] | None = None,
         skeleton: str | Mapping[str, object] | None = None,
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int | float | str] | str | None = None,
@@ -76,12 +80,12 @@ class Coco(Dataset):
     ) -> None:
         self.path = _annotation_path(root, split, annotations)
         self._files = ImageFolder(_image_folder(root, split, images), self.path, orientation, bit_depth)
-        data = read_file(self.path)
+        data = self._content(self.path)
         self._categories = choose_categories(data, category, self.path)
         self.labelled = "annotations" in data
         self.skeleton = self._choose(skeleton, data, self.path)
         self._posed = {entry["id"] for entry in self._categories if entry.get("keypoints")} or {*self._ids}
-        self.task = Task(self.skeleton, tuple(str(entry["name"]) for entry in self._categories))
+        self.task = Task(self.skeleton, _names(self._categories, rename or {}, self.path))
         listed = read_images(data, self.path)
         self._imputed = frozenset(imputed)
         groups = people_by_image(data, listed, self._categories, self.skeleton, self.path)
@@ -94,6 +98,10 @@ class Coco(Dataset):
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
         self._counts = [sum(not record["iscrowd"] for record in groups[image_id]) for image_id in listed]
         self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
+
+    def _content(self, path: Path) -> Record:
+        """A COCO dictionary: the file itself, or what a data set of another layout makes of its own."""
+        return read_file(path)
 
     def _choose(self, skeleton: str | Mapping[str, object] | None, data: Record, path: Path) -> Skeleton | None:
         """That of the categories with keypoints; COCO's where images are to be predicted alone; None where all are objects."""
@@ -144,6 +152,7 @@ class Coco(Dataset):
                 for record in self._annotations(index)
             ],
             "categories": [self._described(category) for category in self._categories],
+            "measures": self.measures,
         }
 
     def _annotations(self, index: int) -> list[Record]:
@@ -186,6 +195,15 @@ def to_people(records: list[Record], keypoints: int, category_ids: Sequence[int]
         labels=np.array([category_ids.index(record["category_id"]) for record in records], np.int64),
         has_mask=np.array(["segmentation" in record for record in records], bool),
     )
+
+
+def _names(categories: Sequence[Record], rename: Mapping[str, str], path: Path) -> tuple[str, ...]:
+    """What categories are called, those of ``rename`` as it says; DataError for one that is not among them."""
+    names = [str(category["name"]) for category in categories]
+    for name in rename:
+        if name not in names:
+            raise DataError(f"{path}: rename: " + unknown("category", name, names))
+    return tuple(rename.get(name, name) for name in names)
 
 
 def _without_keypoints(record: Record) -> Record:

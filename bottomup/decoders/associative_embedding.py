@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,13 +11,14 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
+from bottomup.decoders._tagged import Candidates, Floats, Maps, Pool
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, resize
 from bottomup.ops.matching import assign
 from bottomup.ops.peaks import Peaks, Refinement, find_peaks, refine_peaks, touching
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.suppression import oks_nms
-from bottomup.ops.tag_maps import best_cells
+from bottomup.ops.tag_maps import read_tags, resize_tags
 from bottomup.options import BelowOne, Count, Positive, Share, Window
 from bottomup.shapes import check_shape
 from bottomup.thresholds import Thresholds
@@ -26,11 +26,11 @@ from bottomup.types import Frame, Instances, Outputs, Prediction, Task
 
 FillFrom = Literal["peaks", "map"]
 InstanceScore = Literal["all", "found"]
-Floats = NDArray[np.float32]
+Ties = Literal["nearer", "earlier"]
 
 _PER_UNIT = 100.0  # cost of a whole unit of tag distance: more than any difference of scores, which are at most 1
 _NEARLY = 0.8  # of a peak's score: its four neighbours, where two keypoints a cell apart share it; a gaussian of 2 cells has 0.88
-_NEARER = 1e-3  # cost of a unit of the unrounded distance: it settles only what rounding and scores leave tied
+_NEARER: dict[Ties, float] = {"nearer": 1e-3, "earlier": 0.0}  # cost of a unit of the unrounded distance: it settles ties alone
 
 # Of the demo's network at this decoder's defaults 9 % of who scores .15 are nobody, of all 39 %, and AP is the same. A mean over
 # what was found says little: a lone peak is as good as a person whole.
@@ -38,71 +38,6 @@ _RECOMMENDED: dict[InstanceScore, Thresholds] = {
     "all": Thresholds(score=0.15, keypoint=0.15),
     "found": Thresholds(score=0.4, keypoint=0.15),
 }
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The peaks of one image, best first for each keypoint."""
-
-    scores: Floats  # (K, M) in [0, 1], 0 = none
-    points: Floats  # (K, M, 2) input px
-    tags: Floats  # (K, M, D)
-
-    def within(self, k: int, low: float, high: float = np.inf) -> Candidates:
-        """Those of keypoint ``k`` with low <= score < high, without the axis K."""
-        chosen = (self.scores[k] >= low) & (self.scores[k] < high) & (self.scores[k] > 0)
-        return Candidates(self.scores[k][chosen], self.points[k][chosen], self.tags[k][chosen])
-
-
-@dataclass(frozen=True)
-class Maps:
-    """The whole maps of one image."""
-
-    heatmap: Tensor  # (K, h, w), 0 in the padding
-    tags: Tensor  # (K, D, h, w)
-    grid: Grid  # of both
-    content: Tensor  # (4,) xyxy input px
-
-    def best(self, lacking: NDArray[np.bool_], means: Floats, least: float, refine: Refinement) -> tuple[Floats, Floats]:
-        """Where in input px (P, K, 2) people of mean tags (P, D) have keypoints that they are ``lacking`` (P, K), and the heatmap
-        there (P, K); NaN and 0 where they lack none or there is none."""
-        people, kinds = torch.from_numpy(lacking).nonzero().T
-        scores, cells = torch.zeros(lacking.shape), torch.zeros(*lacking.shape, 2)
-        found, values = best_cells(self.heatmap, self.tags, kinds, torch.from_numpy(means)[people], least)
-        scores[people, kinds], cells[people, kinds] = values.clamp(max=1.0), found.float()
-        placed = refine_peaks(self.heatmap[None], cells.transpose(0, 1)[None], refine)[0].transpose(0, 1)
-        points = self.grid.to_input(placed).clamp(self.content[:2], self.content[2:])
-        return torch.where(scores[..., None] > 0, points, torch.nan).numpy(), scores.numpy()
-
-
-class Pool:
-    """The people found so far in one image: room for P of them, K keypoints each."""
-
-    def __init__(self, room: int, keypoints: int, tag_size: int) -> None:
-        self.count = 0
-        self.scores = np.zeros((room, keypoints), np.float32)
-        self.points = np.full((room, keypoints, 2), np.nan, np.float32)
-        self._tag_sums = np.zeros((room, tag_size), np.float32)
-        self._tags = np.zeros((room, 1), np.float32)  # how many were summed
-
-    def mean_tags(self, people: NDArray[np.intp] | slice) -> Floats:
-        """The mean tag (P, D) of each person's keypoints so far."""
-        means: Floats = self._tag_sums[people] / self._tags[people]
-        return means
-
-    def add(self, k: int, people: NDArray[np.intp], found: Candidates, chosen: NDArray[np.intp]) -> None:
-        """Give keypoint ``k`` to ``people``, one of ``found`` each."""
-        self.scores[people, k] = found.scores[chosen]
-        self.points[people, k] = found.points[chosen]
-        self._tag_sums[people] += found.tags[chosen]
-        self._tags[people] += 1
-
-    def start(self, k: int, found: Candidates, chosen: NDArray[np.intp]) -> None:
-        """Start a person from each of ``chosen``, as far as there is room."""
-        chosen = chosen[: len(self.scores) - self.count]
-        people = np.arange(self.count, self.count + len(chosen))
-        self.count += len(chosen)
-        self.add(k, people, found, chosen)
 
 
 @DECODERS.register
@@ -127,8 +62,15 @@ class AssociativeEmbedding(Decoder):
     where nearly everybody is whole. What fills keeps its own score (HigherHRNet); with the reference's 1 nobody could tell a guess
     from a find.
 
-    Deviates from the reference: pairs of tags beyond the threshold take no part in the matching, and its ties go to the nearer
-    tag. ``nms_threshold`` drops instances with an OKS above it to a better one; the paper has none, None.
+    Two peaks within half a unit of two people are as good either way round; ``ties`` says who gets which: by the "nearer" tag,
+    or the higher peak the "earlier" person, as the reference's solver mostly has it.
+
+    Maps are read on the heatmap's grid, tags of another grid between their cells, or, with ``stride``, on cells of so many input
+    px, both resized bilinearly: 1 is what HigherHRNet and mmpose call projecting to the image, and ``window`` is then in input px.
+
+    Deviates from the reference: pairs of tags beyond the threshold take no part in the matching, equal neighbours are one peak,
+    and people whose first tags are equal stay two. ``nms_threshold`` drops instances with an OKS above it to a better one; the
+    paper has none, None.
     """
 
     def __init__(
@@ -145,6 +87,8 @@ class AssociativeEmbedding(Decoder):
         instance_score: InstanceScore = "all",
         nms_threshold: Annotated[Share, "OKS"] | None = None,
         shared_peaks: bool = True,
+        ties: Ties = "nearer",
+        stride: Annotated[Count, "input px"] | None = None,
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder associative_embedding needs a skeleton; the task has none")
@@ -160,40 +104,50 @@ class AssociativeEmbedding(Decoder):
         self.instance_score, self.nms_threshold = instance_score, nms_threshold
         self.recommended = _RECOMMENDED[instance_score]
         self.whole_map = fill_from == "map" and fill_threshold is not None
-        self.shared_peaks = shared_peaks
+        self.shared_peaks, self.ties, self.stride = shared_peaks, ties, stride
         self.requires = {"heatmap | heatmap_logits": "B K h w", "tags": "B K D h w"}
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``scores`` (B, K, M), ``points`` (B, K, M, 2) input px and ``tags`` (B, K, M, D) of the best peaks, float32.
 
         With ``shared_peaks`` also ``shared_scores``, … of the keypoint that each peak hides, score 0 where it hides none; to fill
-        from the map also ``heatmap`` (B, K, h, w), 0 in the padding, and ``tag_maps`` (B, K, D, h, w).
-        ValueError where heatmap and tags do not lie on one grid.
+        from the map also ``heatmap`` (B, K, h, w), 0 in the padding, and ``tag_maps`` (B, K, D, h, w), both on one grid.
         """
-        heatmap, tags = probability(outputs, "heatmap").float(), outputs["tags"]
-        grid = probability_grid(frame, "heatmap")
-        check_shape("heatmap", heatmap, "B K h w", {"K": len(self.skeleton)})
-        b, k, h, w = heatmap.shape
-        check_shape("tags", tags, "B K D h w", {"B": b, "K": k, "h": h, "w": w})
-        if frame.grids.get("tags", grid) != grid:
-            raise ValueError(f"heatmap and tags should lie on one grid, got {grid} and {frame.grids['tags']}")
-        inside = touching(frame.content.to(heatmap.device), grid, (h, w))
+        heatmap, tags, tag_grid = self._maps(outputs, frame)
+        grid = self._grid(frame)
+        inside = touching(frame.content.to(heatmap.device), grid, heatmap.shape[-2:])
         peaks = find_peaks(heatmap, self.max_people, self.window, inside)
         found = {
             "scores": peaks.scores,
             "points": grid.to_input(refine_peaks(heatmap, peaks.cells, self.refine)),
-            "tags": gather_maps(tags, peaks.cells).float(),
+            "tags": read_tags(tags, tag_grid, peaks.cells, grid),
         }
         heatmap = torch.where(inside[:, None], heatmap, 0.0)
         if self.shared_peaks:
-            found |= self._shared(heatmap, tags, peaks, grid)
-        return found | {"heatmap": heatmap, "tag_maps": tags.float()} if self.whole_map else found
+            found |= self._shared(heatmap, tags, tag_grid, peaks, grid)
+        if self.whole_map:
+            found |= {"heatmap": heatmap, "tag_maps": resize_tags(tags, tag_grid, grid, heatmap.shape[-2:])}
+        return found
 
-    def _shared(self, heatmap: Tensor, tags: Tensor, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
+    def _grid(self, frame: Frame) -> Grid:
+        """Where peaks are looked for."""
+        return probability_grid(frame, "heatmap") if self.stride is None else Grid.centred(self.stride)
+
+    def _maps(self, outputs: Outputs, frame: Frame) -> tuple[Tensor, Tensor, Grid]:
+        """The heatmap (B, K, h, w) on the grid of the peaks, float32, the tags (B, K, D, h', w') and the grid that these lie on."""
+        heatmap, tags = probability(outputs, "heatmap").float(), outputs["tags"]
+        own, grid = probability_grid(frame, "heatmap"), self._grid(frame)
+        tag_grid = frame.grids.get("tags", own)
+        check_shape("heatmap", heatmap, "B K h w", {"K": len(self.skeleton)})
+        h, w = heatmap.shape[-2:] if tag_grid == own else tag_grid.shape(frame.size)
+        check_shape("tags", tags, "B K D h w", {"B": len(heatmap), "K": len(self.skeleton), "h": h, "w": w})
+        return heatmap if grid == own else resize(heatmap, own, grid, grid.shape(frame.size)), tags, tag_grid
+
+    def _shared(self, heatmap: Tensor, tags: Tensor, tag_grid: Grid, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
         """Of each peak the highest neighbour that nearly ties with it and carries somebody else's tag; score 0 where none does."""
         beside = peaks.cells[..., None, :] + peaks.cells.new_tensor(((-1, 0), (1, 0), (0, -1), (0, 1)))  # (B, K, M, 4, 2)
-        scores, their_tags = gather_maps(heatmap, beside), gather_maps(tags, beside).float()
-        apart = (their_tags - gather_maps(tags, peaks.cells).float()[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)
+        scores, their_tags = gather_maps(heatmap, beside), read_tags(tags, tag_grid, beside, grid)
+        apart = (their_tags - read_tags(tags, tag_grid, peaks.cells, grid)[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)
         other = (apart >= self.tag_threshold) & (scores >= _NEARLY * peaks.scores[..., None]) & (peaks.scores[..., None] > 0)
         highest, which = torch.where(other, scores, 0.0).max(-1)
         pick = which[..., None, None]
@@ -208,7 +162,7 @@ class AssociativeEmbedding(Decoder):
         """Group each image's peaks; points are kept inside the content."""
         peaks = _candidates(tensors, "", frame)
         shared = _candidates(tensors, "shared_", frame) if self.shared_peaks else [None] * len(peaks)
-        maps = _maps(tensors, frame) if self.whole_map else [None] * len(peaks)
+        maps = _whole_maps(tensors, frame, self._grid(frame)) if self.whole_map else [None] * len(peaks)
         return [Prediction(self._instances(*image), frame.size) for image in zip(peaks, shared, maps, strict=True)]
 
     def _instances(self, candidates: Candidates, shared: Candidates | None, maps: Maps | None) -> Instances:
@@ -263,7 +217,7 @@ class AssociativeEmbedding(Decoder):
         Candidates are the rows, along which their score is constant: the solver is then several times as fast.
         """
         apart = cdist(found.tags, tags)  # (C, P); NaN for a diverged network's tags, which match no one
-        cost = np.round(apart) * _PER_UNIT - found.scores[:, None] + apart * _NEARER
+        cost = np.round(apart) * _PER_UNIT - found.scores[:, None] + apart * _NEARER[self.ties]
         return assign(cost, apart < self.tag_threshold)
 
     def _instance_scores(self, scores: Floats) -> Floats:
@@ -281,8 +235,7 @@ def _candidates(tensors: dict[str, Tensor], prefix: str, frame: Frame) -> list[C
     return [Candidates(*image) for image in zip(*(part.numpy(force=True) for part in parts), strict=True)]
 
 
-def _maps(tensors: dict[str, Tensor], frame: Frame) -> list[Maps]:
-    """The whole maps of each image."""
-    grid = probability_grid(frame, "heatmap")
+def _whole_maps(tensors: dict[str, Tensor], frame: Frame, grid: Grid) -> list[Maps]:
+    """The whole maps of each image, which lie on one grid."""
     images = zip(tensors["heatmap"], tensors["tag_maps"], frame.content.cpu(), strict=True)
     return [Maps(heatmap, tags, grid, content) for heatmap, tags, content in images]

@@ -125,13 +125,16 @@ def refine_peaks(heatmap: Tensor, cells: Tensor, mode: Refinement) -> Tensor:
     """Move peaks (B, K, M, 2) from their cells to where, between the cells of a heatmap (B, K, h, w), the maximum lies.
 
     "none" leaves them; "quarter" moves each coordinate a quarter cell towards the higher of its two neighbours, where they
-    differ (pose-ae-train); "log_parabola" to the vertex of the parabola through the logarithms of the three values, which is
-    exact for a gaussian, at most half a cell. On the border of the map, or where a parabola does not exist, nothing moves.
+    differ, beyond the border of the map its own value is read (pose-ae-train); "log_parabola" to the vertex of the parabola
+    through the logarithms of the three values, which is exact for a gaussian, at most half a cell; on the border of the map, or
+    where a parabola does not exist, nothing moves.
     """
     if mode == "none":
         return cells
     before, centre, after = _neighbours(heatmap, cells)
-    shift = (after - before).sign() * _QUARTER if mode == "quarter" else _vertex(before, centre, after)
+    if mode == "quarter":
+        return cells + (after - before).sign().nan_to_num() * _QUARTER
+    shift = _vertex(before, centre, after)
     last = cells.new_tensor((heatmap.shape[-1] - 1, heatmap.shape[-2] - 1))
     movable = (cells > 0) & (cells < last) & shift.isfinite()
     return cells + torch.where(movable, shift, 0.0)

@@ -57,17 +57,16 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     evaluation = evaluate_dataset(
         predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
     )
-    skeleton = predictor.skeleton
-    summary = summarise(evaluation, skeleton, plan.max_people) if skeleton else summarise_masks(evaluation, plan.max_people)
+    posed, most = predictor.decoder.posed, plan.max_people
+    summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
     metrics = {"judged": judged} | summary
     write_config(output, plan.plain())
     write_metrics(output, metrics)
-    categories = _categories(evaluation, skeleton)
-    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(categories)]
-    write_json(output / "predictions.json", records)
-    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
+    write_json(output / "predictions.json", _records(evaluation, dataset.task.skeleton if posed else None))
+    if dataset.task.skeleton is not None or not posed:
+        draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
     print(judged)
-    print(format_table(evaluation.metrics))
+    print(format_table(evaluation.headline))
     if "errors" in metrics:
         print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
@@ -85,21 +84,24 @@ def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoi
         )
 
 
-def _categories(evaluation: Evaluation, skeleton: Skeleton | None) -> int | list[int]:
-    """The annotation file's own ids: of poses their one category's, of masks those of all labels."""
-    if skeleton is not None:
-        return category_ids(evaluation.ground_truth, skeleton)[0]
-    return [int(category["id"]) for category in evaluation.ground_truth["categories"]]
+def _records(evaluation: Evaluation, skeleton: Skeleton | None) -> list[dict[str, Any]]:
+    """COCO results of the annotation file's own categories: poses are of the first that has keypoints, objects of their label's."""
+    truth = evaluation.ground_truth
+    ids = [int(category["id"]) for category in truth["categories"]] if skeleton is None else category_ids(truth, skeleton)[0]
+    return [record for prediction in evaluation.predictions for record in prediction.to_coco(ids)]
 
 
 def summarise_masks(evaluation: Evaluation, max_people: int) -> dict[str, Any]:
-    """COCO's figures of masks, and below them those of each category."""
+    """The figures of masks, and below them COCO's of each category."""
     own = evaluate_categories(evaluation.predictions, evaluation.ground_truth, max_people)
     return {**evaluation.metrics, "images": len(evaluation.predictions), "categories": own}
 
 
-def summarise(evaluation: Evaluation, skeleton: Skeleton, max_people: int) -> dict[str, Any]:
-    """COCO's figures, and below them AP by keypoint and the error breakdown."""
+def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
+    """COCO's figures, and below them AP by keypoint and the error breakdown, where there are keypoints; the data set's own."""
+    skeleton = dataset.task.skeleton
+    if skeleton is None:
+        return {**evaluation.metrics, "images": len(dataset)}
     judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
     return {
         **evaluation.metrics,

@@ -169,6 +169,21 @@ def test_the_nearer_tag_wins_among_near_ones() -> None:
     assert_found(decode(maps(keypoints, torch.tensor([[0.0], [0.3], [0.45]]))), keypoints, STRIDE / 4 + 1e-3)
 
 
+def test_of_tags_that_are_as_good_the_nearer_or_the_earlier_person_wins() -> None:
+    """Two people of nearly one tag: the higher peak goes to whom it is the nearer one's, or to who was found first."""
+    keypoints, second = scatter(2, apart=40.0), COCO.grouping[1]
+    heights = torch.ones(2, K)
+    heights[0], heights[1, second] = 0.9, 0.95
+    heights[1, COCO.grouping[0]] = 0.8
+    outputs = maps(keypoints, torch.tensor([[0.0], [0.3]]), heights)
+    assert_found(decode(outputs, ties="nearer"), keypoints, STRIDE / 4 + 1e-3)
+    swapped = keypoints.clone()
+    for k in COCO.grouping[1:]:  # the first found has the higher first keypoint, and then the higher of each
+        if heights[1, k] > heights[0, k]:
+            swapped[:, k] = keypoints[:, k].flip(0)
+    assert_found(decode(outputs, ties="earlier"), swapped, STRIDE / 4 + 1e-3)
+
+
 def test_a_stronger_peak_wins_among_near_tags() -> None:
     first, second = COCO.grouping[:2]
     keypoints = scatter(2, apart=40.0)
@@ -304,7 +319,7 @@ def test_what_padding_holds_takes_nobodys_place() -> None:
     [("max_people", 0), ("max_people", 2.5), ("window", 4), ("window", 1), ("detection_threshold", 1.0),
      ("detection_threshold", -0.1),
      ("tag_threshold", 0), ("refine", "quarters"), ("fill_from", "maps"), ("fill_threshold", 0.2), ("fill_threshold", -1),
-     ("instance_score", "mean"), ("nms_threshold", 0), ("nms_threshold", 1.5)],
+     ("instance_score", "mean"), ("nms_threshold", 0), ("nms_threshold", 1.5), ("ties", "first"), ("stride", 0), ("stride", 0.5)],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_by_name(option: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=option) as refusal:
@@ -323,9 +338,9 @@ def test_maps_that_do_not_fit_are_refused() -> None:
     outputs = maps(scatter(1))
     with pytest.raises(ValueError, match="tags"):
         decoder()({**outputs, "tags": outputs["tags"][..., ::2, ::2]}, frame())
-    apart = Frame({"heatmap": GRIDS[0], "tags": GRIDS[1]}, SIZE, frame().content)
-    with pytest.raises(ValueError, match="one grid"):
-        decoder()(outputs, apart)
+    finer = Frame({"heatmap": GRIDS[0], "tags": Grid.centred(STRIDE // 2)}, SIZE, frame().content)
+    with pytest.raises(ValueError, match=f"tags.*h={2 * SHAPE[0]}"):
+        decoder()(outputs, finer)
 
 
 # ---- the worst inputs --------------------------------------------------------------------------------------------------

@@ -149,11 +149,18 @@ def test_refinement_finds_a_gaussian(mode: Refinement, within: float) -> None:
 
 
 @pytest.mark.parametrize("mode", ["quarter", "log_parabola"])
-def test_refinement_of_a_symmetric_or_cut_peak_moves_nothing(mode: Refinement) -> None:
-    for x, y in ((10, 10), (0, 0), (31, 23), (0, 23)):
-        heatmap = gaussian(x, y)
-        cells = torch.tensor([[[[float(x), float(y)]]]])
-        assert torch.equal(refine_peaks(heatmap, cells, mode), cells)
+def test_refinement_of_a_symmetric_peak_moves_nothing(mode: Refinement) -> None:
+    cells = torch.tensor([[[[10.0, 10.0]]]])
+    assert torch.equal(refine_peaks(gaussian(10, 10), cells, mode), cells)
+
+
+def test_a_peak_that_the_border_cuts_moves_out_by_a_quarter_or_not_at_all() -> None:
+    """Beyond the border the peak's own value is read, which is more than what lies inside."""
+    for x, y in ((0, 0), (31, 23), (0, 23)):
+        heatmap, cells = gaussian(x, y), torch.tensor([[[[float(x), float(y)]]]])
+        outwards = torch.tensor([0.25 if x else -0.25, 0.25 if y else -0.25])
+        assert torch.equal(refine_peaks(heatmap, cells, "quarter"), cells + outwards)
+        assert torch.equal(refine_peaks(heatmap, cells, "log_parabola"), cells)
 
 
 def test_a_parabola_needs_positive_values_on_both_sides() -> None:

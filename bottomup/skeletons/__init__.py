@@ -1,0 +1,22 @@
+"""What people (or animals) are made of: names, left/right pairs, tree, OKS sigmas; built-in ones by name."""
+
+from __future__ import annotations
+
+from bottomup.errors import ConfigError
+from bottomup.registry import unknown
+from bottomup.skeletons.bodies import AIC, COCO, CROWDPOSE, MHP, MPII
+from bottomup.skeletons.skeleton import Skeleton, warn_of_mirroring
+from bottomup.skeletons.whole_body import COCO_WHOLEBODY
+
+__all__ = [
+    "AIC", "COCO", "COCO_WHOLEBODY", "CROWDPOSE", "MHP", "MPII", "SKELETONS", "Skeleton", "skeleton_named", "warn_of_mirroring",
+]  # fmt: skip
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (COCO, CROWDPOSE, MPII, AIC, MHP, COCO_WHOLEBODY)}
+
+
+def skeleton_named(name: str) -> Skeleton:
+    """A built-in skeleton by name; ConfigError with the nearest names."""
+    if name not in SKELETONS:
+        raise ConfigError(unknown("skeleton", name, sorted(SKELETONS)))
+    return SKELETONS[name]
