@@ -36,7 +36,6 @@ text above a table says so. AP and the like are fractions and are called as in `
 
 A row that the library cannot measure says why. What is not there yet:
 
-- instance masks from tags: Associative Embedding's Table 5;
 - figures of the test splits of MPII and PASCAL VOC, whose annotations only servers have: Associative Embedding's Table 1 and the
   pixels of people in MultiPoseNet's Table 5, which are measured on images whose annotations are public;
 - single-person refinement, and the keypoints that PersonLab imputes with such a network: all rows that are called refined in

@@ -11,9 +11,9 @@ from bottomup.dataset import Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
 from bottomup.evaluation.boxes import BOXES, evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
-from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.masks import evaluate_categories, evaluate_masks, mean_of_categories
 from bottomup.evaluation.measure import measures_of
-from bottomup.evaluation.records import by_image
+from bottomup.evaluation.records import by_image, category_ids
 from bottomup.evaluation.segmentation import SegmentationOverlap
 from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
@@ -45,17 +45,18 @@ def evaluate_dataset(
 ) -> Evaluation:
     """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any; then the data set's own.
 
-    Of a data set without keypoints that has measures of its own those alone, and the foreground.
+    Of a predictor that finds masks of objects and no keypoints, COCO's mask metrics, the mean of all categories. Of a data set
+    without keypoints that has measures of its own, people are judged by those alone, and by the foreground.
     ``oracle`` names heads replaced by their ideal outputs.
     """
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
-    measured = dataset.task.skeleton is None and bool(ground_truth.get("measures"))
-    skeleton = None if measured else _common_skeleton(predictor, dataset)
-    if measured:
+    measured, posed = dataset.task.skeleton is None and bool(ground_truth.get("measures")), predictor.decoder.posed
+    skeleton = _common_skeleton(predictor, dataset) if posed and not measured else None
+    if skeleton is None:
         _check_categories(predictor, dataset)
     regions = _regions(ground_truth)
-    overlap, own = SegmentationOverlap(), measures_of(ground_truth, skeleton, max_people)
+    overlap, own = SegmentationOverlap(), measures_of(ground_truth, skeleton, max_people) if posed or measured else []
     stream = predictor.predict_dataset(dataset, oracle, workers)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
         overlap.add(prediction, regions.get(dataset.image_ids[index], []))
@@ -63,7 +64,10 @@ def evaluate_dataset(
             measure.add(prediction)
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
     predictions = [found[index] for index in range(len(dataset))]
-    metrics = {} if skeleton is None else _of_people(predictions, ground_truth, skeleton, max_people)
+    if not posed:
+        metrics = mean_of_categories(evaluate_categories(predictions, ground_truth, max_people).values())
+    else:
+        metrics = {} if skeleton is None else _of_people(predictions, ground_truth, skeleton, max_people)
     metrics |= overlap.metrics
     for measure in own:
         metrics |= measure.metrics
@@ -71,8 +75,11 @@ def evaluate_dataset(
 
 
 def _of_people(predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int) -> dict[str, float]:
-    """COCO's figures of keypoints, and of masks and boxes where there are such."""
+    """COCO's figures of keypoints, and of masks and boxes where there are such; objects without keypoints are nobody."""
     metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
+    posed = set(category_ids(ground_truth, skeleton))
+    people = [entry for entry in ground_truth["annotations"] if entry["category_id"] in posed]
+    ground_truth = {**ground_truth, "annotations": people}
     if any(prediction.instances.masks is not None for prediction in predictions):
         metrics |= evaluate_masks(predictions, ground_truth, max_people)
     if any(prediction.instances.box_scores is not None for prediction in predictions):
