@@ -15,6 +15,7 @@ from bottomup.data.coco import Coco
 from bottomup.data.crowdpose import Crowdpose
 from bottomup.data.halpe import Halpe
 from bottomup.data.posetrack18 import Posetrack18
+from bottomup.data.voc import CATEGORIES
 from bottomup.dataset import Dataset
 from bottomup.errors import BottomupWarning, ConfigError, DataError
 from bottomup.evaluation.measure import measures_of
@@ -150,8 +151,6 @@ def test_categories_are_renamed_for_another_data_set_s_model(shared: Path) -> No
 
 
 def test_coco_s_categories_of_voc_are_in_voc_s_order_by_its_names() -> None:
-    from bottomup.data.voc import CATEGORIES
-
     data = load_config("train", ["data=coco_voc", "data.root=coco"])["data"]
     assert tuple(data["rename"].get(name, name) for name in data["category"]) == CATEGORIES
     assert data["annotations"] == "coco/annotations/instances_{split}.json"
@@ -176,3 +175,22 @@ def test_evaluate_tells_the_data_set_s_own_figures(
     for figure in figures:
         assert figure in printed and (metrics[figure] is None or metrics[figure] > 0.8)
     assert metrics["AP50"] > 0.9 and "PCKh_AP/" not in printed
+
+
+def test_coco_s_objects_of_voc_s_categories_are_read_as_voc_s(tmp_path: Path) -> None:
+    names = load_config("train", ["data=coco_voc", "data.root=coco"])["data"]["category"]
+    listed = [{"id": number, "name": name} for number, name in enumerate(["toaster", *sorted(names)], 1)]
+    ids = {category["name"]: category["id"] for category in listed}
+    square = [[10, 10, 50, 10, 50, 50, 10, 50]]
+    objects = [
+        {"id": number, "image_id": 1, "category_id": ids[name], "bbox": [10, 10, 40, 40], "area": 1600, "segmentation": square}
+        for number, name in enumerate(["airplane", "tv", "toaster"], 1)
+    ]
+    images = [{"id": number, "file_name": f"{number}.jpg", "height": 60, "width": 80} for number in (1, 2)]
+    (tmp_path / "annotations").mkdir()
+    content = {"images": images, "annotations": objects, "categories": listed}
+    (tmp_path / "annotations" / "instances_val.json").write_text(json.dumps(content))
+    dataset = read("data=coco_voc", f"data.root={tmp_path}")
+    assert dataset.task.categories == CATEGORIES and dataset.task.skeleton is None and dataset.image_ids == [1]
+    people = dataset.people(0)
+    assert [CATEGORIES[label] for label in people.labels] == ["aeroplane", "tvmonitor"] and people.has_mask.all()

@@ -174,3 +174,28 @@ def test_a_pose_model_s_foreground_is_judged_by_voc_s_people(
     assert "voc_IoU/person" in metrics and metrics["images"] == 2 and "errors" not in metrics
     assert main(command) == 1
     assert "the model finds person, the data set has aeroplane" in capsys.readouterr().err
+
+
+def test_masks_from_true_tags_score_one_by_category(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Associative Embedding §4.2's table, from what the data set says: three scales apart, twenty categories."""
+    command = ["evaluate", "method=associative_embedding_segmentation", "data=voc", f"data.root={folder}", "workers=0"]
+    oracle = ["oracle=[segmentation,instance_tags]", "backbone=hourglass_tiny", "pictures=1", f"output={tmp_path}/judged"]
+    assert main([*command, *oracle]) == 0
+    metrics = json.loads((tmp_path / "judged" / "metrics.json").read_text())
+    assert metrics["voc_AP50"] == metrics["voc_AP50/dog"] == metrics["voc_AP50_11"] == 1 and metrics["voc_AP70"] == 1
+    assert metrics["voc_IoU"] > 0.85 and metrics["voc_AP50/cat"] is None
+    assert "voc_AP50" in capsys.readouterr().out
+    records = json.loads((tmp_path / "judged" / "predictions.json").read_text())
+    assert {record["category_id"] for record in records} == {PERSON, DOG}
+
+
+def test_a_network_of_masks_trains_a_step_on_voc_and_is_judged_by_its_figures(folder: Path, tmp_path: Path) -> None:
+    small = ["backbone=hourglass_tiny", "input_size=64", "heads.segmentation.sizes=[4,60]", "engine.steps=1", "engine.batch_size=1"]
+    splits = ["data.train_split='val[:1]'", "data.val_split='val[1:]'"]
+    data = ["data=voc", f"data.root={folder}", "data.category=[person,dog]", *splits]
+    judged = ["engine.best=voc_AP50", "engine.validate_every=1", "engine.tensorboard=false", "workers=0", f"output={tmp_path}/run"]
+    assert main(["train", "method=associative_embedding_segmentation", *data, *small, *judged]) == 0
+    trained, validated = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    assert trained["loss/segmentation/mask"] > 1e-3 and trained["loss/instance_tags/push"] > 0
+    assert 0 <= validated["val/voc_AP50"] <= 1 and "val/voc_AP50/dog" in validated
+    assert main(["train", "method=associative_embedding_segmentation", *data, *small, *judged, "engine.best=voc_AP60"]) == 1
