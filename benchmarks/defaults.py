@@ -61,6 +61,7 @@ def _cells(result: str, before: str, after: str, figure: str = "AP") -> tuple[Fi
 
 
 _TAG_LOSS, _IDEAL = "bottomup benchmark matrix=tag_loss", "benchmarks/tables.py benchmarks/tables/associative_embedding_ideal.yaml"
+_PRESETS = "benchmarks/tables.py benchmarks/tables/associative_embedding_presets.yaml"
 _BEST, _BODYPIX = (
     "benchmarks/tables.py benchmarks/tables/personlab_best.yaml",
     "benchmarks/tables.py benchmarks/tables/bodypix_weights.yaml",
@@ -85,6 +86,14 @@ ASSOCIATIVE_EMBEDDING = (
     Change(
         "which of scales 2, 1, 0.5 give tags", "`heads.tags.scales=all`", "`nearest` to 1, default", "AP, ideal maps",
         *_table("associative_embedding_ideal", "scales 2, 1, 0.5, tags of all", "scales 2, 1, 0.5"), _IDEAL,
+    ),
+    Change(
+        "pose-ae-train's grouping", "`decoder=pose_ae`", "default", "AP, ideal maps",
+        *_table("associative_embedding_presets", "pose_ae", "default"), _PRESETS,
+    ),
+    Change(
+        "HigherHRNet's grouping", "`decoder=higherhrnet`", "default", "AP, ideal maps",
+        *_table("associative_embedding_presets", "higherhrnet", "default"), _PRESETS,
     ),
 )  # fmt: skip
 PERSONLAB = (

@@ -208,6 +208,7 @@ def render(text: str) -> str:
         "bench": matrix_table("bench"),
         "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),
         "associative_embedding_prn": weights_table("associative_embedding_prn", _KEYPOINTS),
+        "associative_embedding_presets": weights_table("associative_embedding_presets", _KEYPOINTS),
         "prn_faults": weights_table("prn_faults", _KEYPOINTS),
         "personlab_prn": weights_table("personlab_prn", _KEYPOINTS),
         "personlab_weights": weights_table("personlab_weights", _KEYPOINTS),

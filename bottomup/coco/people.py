@@ -133,7 +133,7 @@ def _complete(given: Record, image: Record, skeleton: Skeleton | None, where: st
 
 def _with_parts(given: Record, skeleton: Skeleton | None) -> Any:
     """A record's keypoints, with those of feet, face and hands that have lists of their own where the skeleton has them, too."""
-    parts = [given.get(field) for field in ("keypoints", *_PARTS)]
+    parts: list[Any] = [given.get(field) for field in ("keypoints", *_PARTS)]
     if skeleton is None or not all(isinstance(part, list) for part in parts):
         return parts[0]
     whole = [value for part in parts for value in part]

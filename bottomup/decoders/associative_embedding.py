@@ -114,8 +114,8 @@ class AssociativeEmbedding(Decoder):
         from the map also ``heatmap`` (B, K, h, w), 0 in the padding, and ``tag_maps`` (B, K, D, h, w), both on one grid.
         """
         heatmap, tags, tag_grid = self._maps(outputs, frame)
-        grid = self._grid(frame)
-        inside = touching(frame.content.to(heatmap.device), grid, heatmap.shape[-2:])
+        grid, (h, w) = self._grid(frame), heatmap.shape[-2:]
+        inside = touching(frame.content.to(heatmap.device), grid, (h, w))
         peaks = find_peaks(heatmap, self.max_people, self.window, inside)
         found = {
             "scores": peaks.scores,
@@ -126,7 +126,7 @@ class AssociativeEmbedding(Decoder):
         if self.shared_peaks:
             found |= self._shared(heatmap, tags, tag_grid, peaks, grid)
         if self.whole_map:
-            found |= {"heatmap": heatmap, "tag_maps": resize_tags(tags, tag_grid, grid, heatmap.shape[-2:])}
+            found |= {"heatmap": heatmap, "tag_maps": resize_tags(tags, tag_grid, grid, (h, w))}
         return found
 
     def _grid(self, frame: Frame) -> Grid:

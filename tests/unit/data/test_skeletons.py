@@ -12,7 +12,7 @@ import pytest
 
 from bottomup.coco.skeleton import category_skeleton, read_skeleton, sides
 from bottomup.errors import ConfigError, DataError
-from bottomup.skeletons import COCO, SKELETONS, Skeleton
+from bottomup.skeletons import COCO, MHP, MPII, SKELETONS, Skeleton
 
 FILE = Path("people.json")
 FORMS = [
@@ -55,7 +55,8 @@ def test_words_may_be_apart() -> None:
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
 def test_sides_of_the_built_in_skeletons_are_their_flip_pairs(skeleton: Skeleton) -> None:
-    assert set(sides(skeleton.keypoints)) == set(skeleton.flip_pairs)
+    """But for COCO-WholeBody's points of the face, which have numbers."""
+    assert set(sides(skeleton.keypoints)) == {pair for pair in skeleton.flip_pairs if not pair[0].startswith("face-")}
 
 
 @pytest.mark.parametrize(
@@ -169,5 +170,6 @@ def test_wrong_sigmas_of_a_file_are_refused_with_its_name(sigmas: Any) -> None:
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
 def test_a_skeleton_is_what_its_plain_data_say(skeleton: Skeleton) -> None:
     assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
-    assert category_skeleton({"name": "x", "keypoints": list(skeleton.keypoints), "skeleton": [[90, 91]]}, FILE) is skeleton
+    of_file = category_skeleton({"name": "x", "keypoints": list(skeleton.keypoints), "skeleton": [[90, 91]]}, FILE)
+    assert of_file is (MPII if skeleton is MHP else skeleton)  # of one set of names the more common one
     assert read_skeleton(skeleton.name) is skeleton and COCO in SKELETONS.values()
