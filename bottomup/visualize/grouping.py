@@ -53,7 +53,7 @@ def _colours(nearest: Tensor) -> dict[int, Colour]:
 
 
 def plot_histogram(values: Tensor, counts: Tensor, density: Tensor, identifiers: Tensor, colours: Mapping[int, Colour]) -> Picture:
-    """How many cells have which tag, grey, what a gaussian around each holds, black, and identifiers as lines of their ``colours``.
+    """How many cells have which tag, grey, what a gaussian around each bin holds, black dots, and identifiers as lines of their ``colours``.
 
     Bins have ``values`` (U, D), ``counts`` and ``density`` (U,); of ``identifiers`` (P, D) those are drawn that have a colour. Tags
     of several numbers are shown along the line on which the bins lie farthest apart.
@@ -69,8 +69,7 @@ def plot_histogram(values: Tensor, counts: Tensor, density: Tensor, identifiers:
     axes = figure.add_subplot()
     if len(along):
         axes.hist(along, bins=min(_BARS, 8 * len(along)), weights=counts[filled].numpy(), color="0.7")
-        order = along.argsort()
-        axes.plot(along[order], density[filled].numpy()[order], ".-", color="black", linewidth=0.8, markersize=3)
+        axes.plot(along, density[filled].numpy(), ".", color="black", markersize=4)
     for number, colour in colours.items():
         axes.axvline(float((identifiers[number] - middle) @ axis), color=np.array(colour) / 255 * 0.85, linewidth=2)
     axes.set(xlabel="tag" if values.shape[1] == 1 else "tag, along its widest line", ylabel="cells")
