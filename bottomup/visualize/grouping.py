@@ -53,7 +53,7 @@ def _colours(nearest: Tensor) -> dict[int, Colour]:
 
 
 def plot_histogram(values: Tensor, counts: Tensor, density: Tensor, identifiers: Tensor, colours: Mapping[int, Colour]) -> Picture:
-    """How many cells have which tag, grey, what a gaussian around each bin holds, black dots, and identifiers as lines of their ``colours``.
+    """How many cells have which tag, grey, what a gaussian around each bin holds, dots, and identifiers, lines in ``colours``.
 
     Bins have ``values`` (U, D), ``counts`` and ``density`` (U,); of ``identifiers`` (P, D) those are drawn that have a colour. Tags
     of several numbers are shown along the line on which the bins lie farthest apart.
