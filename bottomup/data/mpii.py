@@ -25,7 +25,7 @@ _PARTS = {
 _MARGIN = 0.5  # of somebody's height, around the positions of a group's people
 _SPLITS = {"train": True, "test": False}
 _RELEASE = "mpii_human_pose_v1_u12_1.mat"
-_FILES = ("annot/{split}.json", "annotations/{split}.json", f"annotations/{_RELEASE}", _RELEASE)
+_LISTS, _RELEASES = ("annot/{split}.json", "annotations/{split}.json"), (f"annotations/{_RELEASE}", _RELEASE)
 
 
 @DATASETS.register
@@ -66,8 +66,9 @@ class Mpii(Coco):
         self._folder, self._split = path_of(folder), split
         self._groups = None if groups is None else path_of(groups)
         self._head_sizes: dict[int, float] = {}
+        usual = _RELEASES if groups else (*_LISTS, *_RELEASES)  # whose people groups are numbers of
         super().__init__(
-            annotations=str(place("mpii", root, annotations, split, _FILES, "annotations")),
+            annotations=str(place("mpii", root, annotations, split, usual, "annotations")),
             images=folder,
             skeleton="mpii",
             only_people=only_people,

@@ -128,6 +128,8 @@ def test_the_head_is_as_large_by_its_box_as_by_its_keypoints(root: Path) -> None
     (root / "annot").mkdir()
     (root / "annot" / "valid.json").write_text(json.dumps([entry]))
     by_keypoints = Mpii(root=str(root), split="valid").ground_truth()["annotations"][0]["head_size"]
+    (root / "annot" / "train.json").write_text("[]")
+    assert len(Mpii(root=str(root))) == 0 and len(Mpii(root=str(root), groups=str(root / "groups_v12.mat"))) == 2
     assert by_box == pytest.approx(by_keypoints) == pytest.approx(0.75 * math.dist(places[8], places[9]))
 
 
