@@ -77,8 +77,10 @@ def _network(name: str, width: int | None, pretrained: bool) -> Any:
         return create(name, pretrained, {"features_only": True, "feature_location": "", "out_indices": (_FINEST,)})
     if pretrained:
         raise ConfigError(f"backbone hrnet: no weights of width {width} are published; give width or pretrained, not both")
-    layout: dict[str, Any] = dict(cfg_cls[name.partition(".")[0].removesuffix("_ssld")])
-    for stage, branches in _BRANCHES.items():
-        layout[stage] = layout[stage] | {"num_channels": tuple(width * 2**branch for branch in range(branches))}
+    published = cfg_cls[name.partition(".")[0].removesuffix("_ssld")]
+    stages = {
+        stage: published[stage] | {"num_channels": tuple(width * 2**branch for branch in range(branches))}
+        for stage, branches in _BRANCHES.items()
+    }
     build: Callable[..., nn.Module] = HighResolutionNetFeatures
-    return build(layout, feature_location="", out_indices=(_FINEST,))
+    return build(published | stages, feature_location="", out_indices=(_FINEST,))

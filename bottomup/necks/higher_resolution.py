@@ -31,10 +31,11 @@ class Doubled(nn.Module):
 class HigherResolution(Neck):
     """The high-resolution feature pyramid of HigherHRNet (Cheng et al. 2020, §3.3).
 
-    Its first stage is what it reads: the finest level of its source, of equally fine ones the deepest. ``doublings`` more stages
-    follow, level "up", each of half the stride of the one before: a 4x4 transposed convolution with batch norm and ReLU of that
-    one's features and of what its heads predict, then ``blocks`` residual ones. ``channels`` are those of the finer stages; None:
-    as many as it reads. Raises ConfigError where the stride cannot be halved so often, or where cells do not tile the image.
+    Its first stage is what it reads, the one level of its source. ``doublings`` more stages follow, level "up", each of half the
+    stride of the one before: a 4x4 transposed convolution with batch norm and ReLU of that one's features and of what its heads
+    predict, then ``blocks`` residual ones. ``channels`` are those of the finer stages; None: as many as it reads. Raises
+    ConfigError for a pyramid, whose coarser levels would come to nothing, and where the stride cannot be halved so often or cells
+    do not tile the image.
     """
 
     feeds_back = True
@@ -43,9 +44,12 @@ class HigherResolution(Neck):
         self, source: list[FeatureSpec], *, channels: Count | None = None, blocks: Natural = 4, doublings: Count = 1
     ) -> None:
         super().__init__()
-        finest = min(level.grid.stride for level in source[-1].values())
-        self.read = [name for name, level in source[-1].items() if level.grid.stride == finest][-1]
-        level = source[-1][self.read]
+        if len(source[-1]) > 1:
+            raise ConfigError(
+                f"neck higher_resolution reads one level, and the backbone offers {', '.join(source[-1])}, the coarser of which "
+                "would come to nothing; use backbone hrnet or hourglass"
+            )
+        ((self.read, level),) = source[-1].items()
         self.out, self.blocks = channels or level.channels, blocks
         self.stages = [{self.read: level}]
         for times in range(1, doublings + 1):
@@ -53,7 +57,7 @@ class HigherResolution(Neck):
             if grid is None:
                 raise ConfigError(
                     f"neck higher_resolution: {doublings} doublings halve the stride of cells that tile the image so often, but "
-                    f"{self.read} lies on {level.grid}; use backbone hrnet, pyramid or hourglass"
+                    f"{self.read} lies on {level.grid}; use backbone hrnet or hourglass"
                 )
             self.stages.append({"up": Level(self.out, grid)})
         self.connect(0)

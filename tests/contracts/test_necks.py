@@ -25,14 +25,15 @@ from bottomup.types import Features, Task
 SIZE = (128, 256)  # a multiple of the stride of P7
 CHANNELS = {"C2": 4, "C3": 6, "C4": 8, "C5": 10}
 SOURCE: list[FeatureSpec] = [{name: Level(c, Grid.centred(2 ** int(name[1]))) for name, c in CHANNELS.items()}]
+FINEST: list[FeatureSpec] = [{"C2": SOURCE[0]["C2"]}]
 BUILD: dict[str, Callable[[list[FeatureSpec]], Neck]] = {
     "fpn": partial(Fpn, channels=8),
     "fpn [3, 7]": partial(Fpn, channels=8, levels=[3, 7]),
     "fpn [4, 4]": partial(Fpn, channels=8, levels=[4, 4]),
     "deconvolution": partial(Deconvolution, channels=8),
     "deconvolution once": partial(Deconvolution, channels=8, layers=1),
-    "higher_resolution": partial(HigherResolution, blocks=1),
-    "higher_resolution twice": partial(HigherResolution, channels=6, blocks=2, doublings=2),
+    "higher_resolution": lambda _: HigherResolution(FINEST, blocks=1),
+    "higher_resolution twice": lambda _: HigherResolution(FINEST, channels=6, blocks=2, doublings=2),
     "keypoint_pyramid": partial(KeypointPyramid, channels=8, reduced=4),
     "keypoint_pyramid own": partial(KeypointPyramid, channels=8, reduced=4, intermediate="own"),
     "keypoint_pyramid plain": partial(KeypointPyramid, channels=8, reduced=4, intermediate=None, concat=False),
@@ -189,7 +190,7 @@ def test_a_stride_that_cannot_be_halved_so_often_is_refused(source: Level, layer
 
 
 def test_finer_stages_take_in_what_is_predicted_on_the_one_before() -> None:
-    neck = HigherResolution(SOURCE, channels=6, blocks=1, doublings=2)
+    neck = HigherResolution(FINEST, channels=6, blocks=1, doublings=2)
     neck.connect(3)
     asked = []
 
@@ -205,6 +206,11 @@ def test_finer_stages_take_in_what_is_predicted_on_the_one_before() -> None:
     second = neck(make_features(), feed_back)
     alike = [torch.equal(*(stage[name] for stage in pair)) for pair in zip(first, second, strict=True) for name in pair[0]]
     assert alike == [True, True, False]
+
+
+def test_a_finer_stage_is_not_built_on_a_pyramid() -> None:
+    with pytest.raises(ValueError, match="offers C2, C3, C4, C5, the coarser of which would come to nothing"):
+        HigherResolution(SOURCE)
 
 
 @pytest.mark.parametrize("source", [Level(8, Grid.cornered(4)), Level(8, Grid.centred(1))])

@@ -100,7 +100,7 @@ def test_a_head_on_the_last_stage_sees_predictions_and_on_others_its_own_stage(s
 
 def test_a_flawless_prediction_is_made_of_flawless_stages() -> None:
     model, batch = (
-        build(heads={"heatmap": HeadSpec(lambda s, t: Heatmap(s, t, sigma_cells=2.0), prediction="mean")}),
+        build(heads={"heatmap": HeadSpec(partial(Heatmap, sigma_cells=2.0), prediction="mean")}),
         make_batch([2, 1], SIZE),
     )
     heatmap = model.stack("heatmap")
