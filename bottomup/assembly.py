@@ -9,12 +9,11 @@ from typing import Annotated, Literal
 
 from bottomup import needs
 from bottomup.contracts import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, Staged, requirements
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
 from bottomup.head_stack import HeadStack
 from bottomup.model import BACKBONE, PoseModel
 from bottomup.options import FromZero, Interval, check_value
-from bottomup.registry import unknown
 from bottomup.types import Task
 
 

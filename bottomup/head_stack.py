@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from bottomup.contracts import Head
-from bottomup.errors import ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import ConfigError, unknown
 from bottomup.types import Batch, Features, Frame, Outputs
 
 

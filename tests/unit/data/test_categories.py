@@ -15,7 +15,7 @@ from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
-from tests.annotation_files import IMAGES, content, write
+from tests.coco_folders import IMAGES, content, write
 
 BOTH = ["rider", "walker"]
 
