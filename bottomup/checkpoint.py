@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from bottomup.contracts import DECODERS
-from bottomup.errors import BottomupWarning, CheckpointError
+from bottomup.errors import CheckpointError, warn
 from bottomup.ops.finite import not_finite
 from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
@@ -70,10 +69,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
         ) from error
-    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+    if not is_own(data):
         raise CheckpointError(
             f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
-            "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
+            f"import-weights {path} output=DIR` makes a checkpoint of a published network"
         )
     checkpoint = Checkpoint(
         config=_current(data["config"]),
@@ -85,6 +84,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     )
     _check_finite(str(path), checkpoint)
     return checkpoint
+
+
+def is_own(data: object) -> TypeGuard[dict[str, Any]]:
+    """Whether what a file held is a checkpoint as ``save_checkpoint`` writes it."""
+    return isinstance(data, dict) and data.get("format") == _FORMAT
 
 
 def _current(config: dict[str, Any]) -> dict[str, Any]:
@@ -120,9 +124,7 @@ def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) ->
     surplus = _surplus(model, weights)
     if surplus:
         some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
-        warnings.warn(
-            f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", BottomupWarning, stacklevel=2
-        )
+        warn(f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}")
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
 from bottomup.predictor import Predictor
-from bottomup.registry import unknown
 from bottomup.types import Task
+from bottomup.zoo.weights import checkpoint_file
 
 
 def with_checkpoint(model: ModelPlan, weights: str | None, overrides: Sequence[str]) -> tuple[ModelPlan, Checkpoint | None]:
-    """The checkpoint that ``weights`` names, and the model that holds with it: its own, with the command line on top."""
+    """The checkpoint that ``weights`` names, a file or a network of the zoo, and the model that holds with it.
+
+    That is its own, with the command line on top.
+    """
     if not weights:
         return model, None
-    checkpoint = load_checkpoint(weights)
+    checkpoint = load_checkpoint(checkpoint_file(weights))
     return model.of_checkpoint(checkpoint.config, overrides), checkpoint
 
 
