@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from bottomup.version import __version__
 
 if TYPE_CHECKING:
+    from bottomup.engine.optim import Average, Optimiser, Schedule
     from bottomup.engine.settings import Settings
     from bottomup.loading import load, save
     from bottomup.model import PoseModel
     from bottomup.plan.component import Component
     from bottomup.plan.data import DataPlan
     from bottomup.plan.files import available
+    from bottomup.plan.groups import Validating
     from bottomup.plan.judging import EvaluatePlan
     from bottomup.plan.model import HeadPlan, ModelPlan
-    from bottomup.plan.parts import Place, Validating, Viewing
+    from bottomup.plan.parts import Place, Viewing
     from bottomup.plan.training import TrainPlan, train_plan
     from bottomup.predictor import Predictor
     from bottomup.skeletons import Skeleton
@@ -28,21 +30,24 @@ if TYPE_CHECKING:
     from bottomup.workflows.train import train
 
 _MODULES = {
+    "Average": "engine.optim",
     "Component": "plan.component",
     "DataPlan": "plan.data",
     "EvaluatePlan": "plan.judging",
     "HeadPlan": "plan.model",
     "Instances": "types",
     "ModelPlan": "plan.model",
+    "Optimiser": "engine.optim",
     "Place": "plan.parts",
     "PoseModel": "model",
     "Prediction": "types",
     "Predictor": "predictor",
+    "Schedule": "engine.optim",
     "Settings": "engine.settings",
     "Skeleton": "skeletons",
     "Task": "types",
     "TrainPlan": "plan.training",
-    "Validating": "plan.parts",
+    "Validating": "plan.groups",
     "Viewing": "plan.parts",
     "available": "plan.files",
     "evaluate": "workflows.evaluate",
@@ -53,16 +58,19 @@ _MODULES = {
 }
 
 __all__ = [
+    "Average",
     "Component",
     "DataPlan",
     "EvaluatePlan",
     "HeadPlan",
     "Instances",
     "ModelPlan",
+    "Optimiser",
     "Place",
     "PoseModel",
     "Prediction",
     "Predictor",
+    "Schedule",
     "Settings",
     "Skeleton",
     "Task",

@@ -8,12 +8,11 @@ from functools import partial
 from typing import Literal
 
 from bottomup.contracts import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
 from bottomup.head_stack import HeadStack
 from bottomup.model import BACKBONE, PoseModel
 from bottomup.options import FromZero, check_value
-from bottomup.registry import unknown
 from bottomup.types import Task
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.contracts import DECODERS
-from bottomup.errors import BottomupWarning, CheckpointError
+from bottomup.errors import CheckpointError, warn
 from bottomup.ops.finite import not_finite
 from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
@@ -120,9 +119,7 @@ def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) ->
     surplus = _surplus(model, weights)
     if surplus:
         some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
-        warnings.warn(
-            f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}", BottomupWarning, stacklevel=2
-        )
+        warn(f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}")
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
 
 

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from bottomup.errors import BottomupError, BottomupWarning, ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import BottomupError, BottomupWarning, ConfigError, unknown
 from bottomup.version import __version__
 
 # command -> (module of bottomup.commands, configuration)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 
 _MOST_LISTED = 40  # names in an error; of more, only the nearest
 
@@ -42,3 +44,11 @@ def unknown(kind: str, name: str, known: list[str], meant: str | None = None) ->
     guess = f"; did you mean {meant!r}?" if meant else ""
     listed = known if len(known) <= _MOST_LISTED else [*near, f"{len(known)} in all"]
     return f"no {kind} named {name!r}{guess} (known: {', '.join(listed)})"
+
+
+def warn(message: str) -> None:
+    """Warn of ``message`` where the user's own code called this package, however deep in it that is noticed."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, BottomupWarning, stacklevel=level)

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from os import PathLike
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 _WORDS = {
     int: ("a whole number", "whole numbers"),
@@ -36,7 +36,7 @@ def fits(value: object, expected: Any) -> bool:
         return any(type(value) is type(choice) and value == choice for choice in inside)
     if kind in (Sequence, list, tuple):
         return isinstance(value, (list, tuple)) and _entries_fit(value, inside, fixed=kind is tuple and Ellipsis not in inside)
-    if kind in (Mapping, dict) or is_typeddict(expected):
+    if kind in (Mapping, dict):
         return isinstance(value, Mapping) and all(fits(entry, inside[1]) for entry in value.values() if inside)
     if expected in (int, float):  # true and false are numbers to Python alone
         return isinstance(value, Integral if expected is int else Real) and not isinstance(value, bool)
@@ -105,7 +105,7 @@ def words(expected: Any, plural: bool = False) -> list[str]:
         entries = list(dict.fromkeys(text for entry in inside if entry is not Ellipsis for text in words(entry, plural=True)))
         size = f"{len(inside)} " if kind is tuple and Ellipsis not in inside else ""
         return [f"{'lists' if plural else 'a list'} of {size}{' or '.join(entries)}"]
-    if kind in (Mapping, dict) or is_typeddict(expected):
+    if kind in (Mapping, dict):
         entry = " or ".join(words(inside[1])) if inside and get_origin(inside[1]) is Annotated else "value"
         return [f"mappings {{name: {entry}}}" if plural else f"a mapping {{name: {entry}}}"]
     if is_dataclass(expected):

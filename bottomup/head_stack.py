@@ -8,8 +8,7 @@ from typing import Literal
 from torch import nn
 
 from bottomup.contracts import Head
-from bottomup.errors import ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import ConfigError, unknown
 from bottomup.types import Features, Outputs
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -13,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
-from bottomup.errors import BottomupWarning, DataError
+from bottomup.errors import DataError, warn
 from bottomup.image_files import ImageReader, refused_by_name
 from bottomup.paths import path_of
 
 _SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2",
 }  # fmt: skip
+
+_EXPECTED = "a path, an (H, W, 3) uint8 RGB array or a Pillow image"
 
 Image = str | Path | NDArray[np.uint8] | PillowImage
 
@@ -30,6 +31,20 @@ _LOOKED_AT = 10_000  # entries of folders, where an image is looked for to name 
 def is_one(images: object) -> bool:
     """Whether what is given is a single image, no list, folder or glob of them."""
     return isinstance(images, (np.ndarray, PillowImage)) or (isinstance(images, (str, Path)) and path_of(images).is_file())
+
+
+def several(images: object) -> Iterable[Image]:
+    """What is given as several images, or those of a folder or a glob; DataError for what is neither.
+
+    A tensor is taken for one image, of which ``pixels_of`` says what to make.
+    """
+    if isinstance(images, (str, Path)):
+        return find_images(images)
+    if isinstance(images, Iterable) and not hasattr(images, "detach"):
+        return images
+    if isinstance(images, Iterable):
+        return [images]  # type: ignore[list-item]
+    raise DataError(f"images should be {_EXPECTED}, several of those, a folder or a glob, got {type(images).__name__}; give such")
 
 
 def find_images(where: str | Path) -> list[Path]:
@@ -48,7 +63,7 @@ def find_images(where: str | Path) -> list[Path]:
     if not images:
         raise DataError(f"{where}: no such image, folder or glob with images{_instead(where, found, others)}")
     if others:
-        warnings.warn(f"{where}: passed over {others}", BottomupWarning, stacklevel=2)
+        warn(f"{where}: passed over {others}")
     return images
 
 
@@ -86,10 +101,40 @@ def pixels_of(image: Image, read: ImageReader = _UPRIGHT) -> NDArray[np.uint8]:
         except OSError as error:
             raise DataError(f"a Pillow image cannot be read ({error}); was its file copied or downloaded whole?") from None
     if not isinstance(image, np.ndarray):
-        expected = "a path, an (H, W, 3) uint8 RGB array or a Pillow image"
-        raise DataError(f"an image should be {expected}, got {type(image).__name__}; convert it")
+        raise DataError(f"an image should be {_EXPECTED}, got {type(image).__name__}; {_of_no_array(image)}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; convert it")
+        remedy = " and ".join(_conversions(image))
+        raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; {remedy}")
     if not image.size:
         raise DataError(f"an image array should be (H, W, 3) with at least one pixel, got {image.shape}; leave it out")
     return image
+
+
+def _of_no_array(image: object) -> str:
+    """What to do with what is no image: of a tensor an array, with channels last."""
+    if not hasattr(image, "detach"):
+        return "convert it"
+    first = getattr(image, "ndim", 0) == 3 and image.shape[0] == 3  # type: ignore[attr-defined]  # a tensor
+    return f"give image{'.permute(1, 2, 0)' if first else ''}.numpy(), uint8 from 0 to 255"
+
+
+def _conversions(image: NDArray[np.generic]) -> list[str]:
+    """What to do with an array that is no (H, W, 3) uint8 RGB, as far as its shape and numbers tell."""
+    found = []
+    match image.shape:
+        case (_, _, 4):
+            found.append("leave its fourth channel out by image[..., :3]")
+        case (3, _, _):
+            found.append("put channels last by image.transpose(1, 2, 0)")
+        case (_, _) | (_, _, 1):
+            found.append("repeat grey by np.stack([image.squeeze()] * 3, -1)")
+        case (_, _, _, 3):
+            found.append("give a stack as a list, [*images]")
+        case (_, _, 3):
+            pass
+        case _:
+            found.append("convert it")
+    if image.dtype != np.uint8:
+        unit = np.issubdtype(image.dtype, np.floating) and image.size and np.nanmax(image) <= 1
+        found.append(f"scale it to 0-255 by ({'image * 255' if unit else 'image'}).astype(np.uint8)")
+    return found

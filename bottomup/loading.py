@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.options import check_options
 from bottomup.paths import path_of
@@ -17,7 +17,6 @@ from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
 from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
-from bottomup.registry import unknown
 from bottomup.workflows.models import make_predictor
 
 _ENTERING = ("input_size", "side", "head_scales")  # what a checkpoint says of how images enter, unless it is given

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bottomup.errors import ConfigError, unknown
 from bottomup.fitting import choices, finite, fits, group, marks, misspelt, words
@@ -143,6 +143,18 @@ def checked(who: str, within: str = "") -> Callable[[C], C]:
     return judged
 
 
+def unchecked(component: Callable[..., T], *wiring: object, **options: Any) -> T:
+    """What a ``checked`` class or function makes of options that were checked before."""
+    known = annotations_of(component)
+    options = {name: _grouped(value, known.get(name)) for name, value in options.items()}
+    if not isinstance(component, type):
+        return getattr(component, "__wrapped__", component)(*wiring, **options)
+    made_here: T = object.__new__(component)
+    initialise = component.__init__  # type: ignore[misc]  # of this very class
+    getattr(initialise, "__wrapped__", initialise)(made_here, *wiring, **options)
+    return made_here
+
+
 def check_options(where: str, component: Callable[..., object], options: Mapping[str, object], extra: Sequence[str] = ()) -> None:
     """Raise ConfigError for an option that is misspelt, missing, or of a value that does not fit its annotation.
 
@@ -222,9 +234,7 @@ def check_values(where: str, values: Mapping[str, object], annotations: Mapping[
 def check_value(where: str, value: object, expected: Any) -> None:
     """Raise ConfigError unless ``value`` fits an annotation; of a mapping's entries it names the one that does not."""
     options = group(expected)
-    if isinstance(value, Mapping) and is_typeddict(expected):
-        check_values(where, value, resolved(expected))
-    elif isinstance(value, Mapping) and options is not None:
+    if isinstance(value, Mapping) and options is not None:
         check_options(where, options, value)
     elif isinstance(value, Mapping) and (entries := _entries(expected)) is not None:
         for name, entry in value.items():

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset
+from bottomup.devices import device_of
 from bottomup.geometry import invert
 from bottomup.image_files import ImageReader, Orientation
-from bottomup.images import Image, find_images, is_one, pixels_of
+from bottomup.images import Image, is_one, pixels_of, several
 from bottomup.model import PoseModel
 from bottomup.ops.shown import shown
 from bottomup.options import BelowOne, Count, Positive, checked
@@ -84,8 +85,8 @@ class Predictor:
         score_threshold: BelowOne | None = None,
         keypoint_threshold: BelowOne | None = None,
     ) -> None:
-        self.model = model.to(device).to(memory_format=torch.channels_last).eval()
-        self.decoder, self.device = decoder, torch.device(device)
+        self.decoder, self.device = decoder, device_of(device)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
         self.input_size, self.side, self.batch_size = input_size, side, batch_size
         own = {name: tuple(several) for name, several in (head_scales or {}).items()}
         self.views = Views(model=self.model, scales=tuple(scales), head_scales=own, flip=flip, kind=views, precision=precision)
@@ -121,9 +122,9 @@ class Predictor:
     @overload  # a text is a sequence of texts, too, but one path here
     def __call__(self, images: str | Path | NDArray[np.uint8] | PillowImage) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, images: Sequence[Image]) -> list[Prediction]: ...
-    def __call__(self, images: Image | Sequence[Image]) -> Any:
-        """One Prediction for one image; a list, in order, for a list, a folder or a glob (``**`` is any depth of folders).
+    def __call__(self, images: Iterable[Image]) -> list[Prediction]: ...
+    def __call__(self, images: Image | Iterable[Image]) -> Any:
+        """One Prediction for one image; a list, in order, for a list or a generator, a folder or a glob (``**``: any depth).
 
         An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none. Type checkers take a
         path for one image; ``predict`` gives a list whatever is there.
@@ -132,13 +133,11 @@ class Predictor:
             return self.predict([images])[0]  # type: ignore[list-item]
         return self.predict(images)  # type: ignore[arg-type]
 
-    def predict(self, images: str | Path | Sequence[Image]) -> list[Prediction]:
+    def predict(self, images: str | Path | Iterable[Image]) -> list[Prediction]:
         """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing."""
-        if isinstance(images, (str, Path)):
-            images = find_images(images)
-        samples = ((index, self._sample(image, index)) for index, image in enumerate(images))
+        samples = ((index, self._sample(image, index)) for index, image in enumerate(several(images)))
         found = dict(self._run(samples, ()))
-        return [self.shown(found[index]) for index in range(len(images))]
+        return [self.shown(found[index]) for index in sorted(found)]
 
     def shown(self, prediction: Prediction) -> Prediction:
         """What of a prediction with all instances is worth showing, ``ops.shown``."""

@@ -8,8 +8,7 @@ import pkgutil
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from bottomup.errors import ConfigError
-from bottomup.errors import unknown as unknown
+from bottomup.errors import ConfigError, unknown
 from bottomup.options import checked
 
 T = TypeVar("T")

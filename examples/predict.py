@@ -1,24 +1,21 @@
 """Poses of one photo, from Python.
 
-``python examples/predict.py associative_embedding outputs/demo/best.pt photo.jpg found.png`` prints the people and draws them.
+``python examples/predict.py outputs/demo/best.pt photo.jpg found.png`` prints the people and draws them.
 """
 
 from __future__ import annotations
 
 import sys
 
-import numpy as np
 from PIL import Image
 
 import bottomup
-from bottomup.visualize import draw_instances, save_png
 
 
-def main(method: str, weights: str, photo: str, picture: str) -> None:
+def main(weights: str, photo: str, picture: str) -> None:
     """Find the people of a photo, print where they are, and draw them over it."""
-    predictor = bottomup.load(method, weights=weights)
-    people = predictor(photo).instances
-    skeleton = predictor.model.task.skeleton
+    prediction = bottomup.load(weights)(photo)
+    people, skeleton = prediction.instances, prediction.skeleton
     assert skeleton is not None  # a model that finds poses has one
     for person, score in enumerate(people.scores.tolist()):
         print(f"person {person}, score {score:.2f}")
@@ -26,8 +23,8 @@ def main(method: str, weights: str, photo: str, picture: str) -> None:
         for name, (x, y), is_usable in zip(skeleton.keypoints, people.keypoints[person].tolist(), usable, strict=True):
             if is_usable:
                 print(f"  {name}: {x:.1f}, {y:.1f}")
-    image = np.asarray(Image.open(photo).convert("RGB")).transpose(2, 0, 1)
-    print(save_png(picture, draw_instances(image, people, skeleton)))
+    Image.fromarray(prediction.draw(photo)).save(picture)
+    print(picture)
 
 
 if __name__ == "__main__":

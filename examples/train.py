@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from bottomup.engine.optim import Optimiser
 from bottomup.engine.settings import Settings
 from bottomup.plan.component import Component
 from bottomup.plan.data import DataPlan
@@ -30,7 +31,7 @@ def plan(output: str, steps: int = 400) -> TrainPlan:
         ),
         data=DataPlan(name="synthetic", options={"people": [1, 3], "height": [0.65, 0.95], "overlap": 0.0}),
         augment={"flip": 0.5},
-        engine=Settings(steps=steps, batch_size=8, optimiser={"name": "adam", "lr": 2e-3}, validate_every=steps),
+        engine=Settings(steps=steps, batch_size=8, optimiser=Optimiser(lr=2e-3), validate_every=steps),
         place=Place(output=output, workers=2),
     )
 

@@ -1,4 +1,4 @@
-"""Small COCO folders with one drawn person an image, whose keypoints are yellow dots on grey, and what becomes of them."""
+"""Small COCO folders: records as exporters write them, people drawn as yellow dots on grey, and what becomes of both."""
 
 from __future__ import annotations
 
@@ -25,16 +25,79 @@ from bottomup.types import Batch, Task
 from bottomup.workflows.models import make_predictor
 from bottomup.workflows.samples import training_set
 
-WIDTH, HEIGHT = 160, 120
+WIDTH, HEIGHT = 192, 144
 DOT, PAPER = (255, 200, 0), 90  # RGB
-IMAGES = 2
+IMAGES = 3
 TURNS = {  # EXIF's orientation: what a camera did to the upright picture that is stored
     1: None, 2: Pillow.Transpose.FLIP_LEFT_RIGHT, 3: Pillow.Transpose.ROTATE_180, 4: Pillow.Transpose.FLIP_TOP_BOTTOM,
     5: Pillow.Transpose.TRANSPOSE, 6: Pillow.Transpose.ROTATE_90, 7: Pillow.Transpose.TRANSVERSE, 8: Pillow.Transpose.ROTATE_270,
 }  # fmt: skip
-SIZE = ["input_size=160", "backbone=hourglass_tiny", "workers=0"]
+SIZE = ["input_size=192", "backbone=hourglass_tiny", "workers=0"]
+
+_ROWS = (0, 1, 1, 2, 2, 4, 4, 7, 7, 10, 10, 11, 11, 15, 15, 19, 19)  # of the keypoints, from the head down, in 6 px
+_SIDES = (0, 0.4, -0.4, 0.8, -0.8, 1.6, -1.6, 2.2, -2.2, 2.4, -2.4, 1, -1, 1.2, -1.2, 1.2, -1.2)  # left is positive, in 8 px
 
 Save = Callable[[Path, NDArray[np.uint8]], None]
+Record = dict[str, Any]
+Edit = Callable[[Record], Record]
+
+
+# ---- records -------------------------------------------------------------------------------------------------------------
+
+
+def figure(x: float, y: float) -> list[float]:
+    """The keypoints of somebody upright who faces the camera, the nose at (x, y): COCO's pixel indices, all of them seen."""
+    return [value for row, side in zip(_ROWS, _SIDES, strict=True) for value in (x + 8 * side, y + 6.0 * row, 2)]
+
+
+def record(number: int, image_id: int, keypoints: list[float], category_id: int = 1) -> Record:
+    """A complete annotation, as COCO has it."""
+    points = np.reshape(keypoints, (-1, 3))[:, :2]
+    low, size = points.min(0), np.ptp(points, axis=0)
+    return {
+        "id": number, "image_id": image_id, "category_id": category_id, "iscrowd": 0, "bbox": [*low.tolist(), *size.tolist()],
+        "area": float(size.prod() * 0.6), "keypoints": keypoints, "num_keypoints": len(keypoints) // 3,
+    }  # fmt: skip
+
+
+def content(edit: Edit | None = None, people: int = 1, categories: Sequence[str] = ("person",)) -> Record:
+    """A file of ``IMAGES`` images with ``people`` side by side in each, of the categories in turn; ``edit`` changes each record."""
+    images = [{"id": n, "file_name": f"{n}.png", "width": WIDTH, "height": HEIGHT} for n in range(1, IMAGES + 1)]
+    annotations = []
+    for image in images:
+        for place in range(people):
+            x = WIDTH * (place + 0.5) / people
+            category_id = place % len(categories) + 1
+            annotations.append(record(len(annotations) + 1, image["id"], figure(x, 10 + image["id"]), category_id))
+    return {
+        "images": images,
+        "annotations": [edit(annotation) for annotation in annotations] if edit else annotations,
+        "categories": [
+            {"id": number, "name": name, "keypoints": list(COCO.keypoints), "skeleton": []}
+            for number, name in enumerate(categories, start=1)
+        ],
+    }
+
+
+def save_grey(path: Path) -> None:
+    """Write an image of nobody."""
+    cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), PAPER, np.uint8))
+
+
+def write(folder: Path, data: Record, encoding: str = "utf-8", save: Callable[[Path], None] = save_grey) -> str:
+    """Write a folder, as data.root takes it, whose splits, train and val, are both ``data``; gives its path."""
+    for split in ("train", "val"):
+        for image in data["images"]:
+            path = folder / split / str(image["file_name"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(path)
+        path = folder / "annotations" / f"person_keypoints_{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(data), encoding=encoding)
+    return str(folder)
+
+
+# ---- people that are drawn -----------------------------------------------------------------------------------------------
 
 
 def pose(number: int, keypoints: int) -> NDArray[np.int64]:
@@ -74,21 +137,20 @@ def write_folder(
     """A COCO folder, as data.root takes it, with the splits train and val."""
     category = {"id": 1, "name": "person", "keypoints": list(names), "skeleton": [list(edge) for edge in edges]}
     category["sigmas"] = [0.05] * len(names)
-    (where / "annotations").mkdir(parents=True)
-    for split in ("train", "val"):
-        (where / split).mkdir()
-        images, people = [], []
-        for number in range(IMAGES):
-            points = pose(number, len(names))
-            save(where / split / f"{number}{suffix}", drawn(number, len(names)))
-            images.append({"id": number, "file_name": f"{number}{suffix}", "width": WIDTH, "height": HEIGHT})
-            record = {"id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "num_keypoints": len(names), "area": 6000.0}
-            record["bbox"] = [*points.min(0).tolist(), *np.ptp(points, axis=0).tolist()]
-            record["keypoints"] = [value for point in points.tolist() for value in (*point, 2)]
-            people.append(record)
-        content = {"images": images, "annotations": people, "categories": [category]}
-        (where / "annotations" / f"person_keypoints_{split}.json").write_text(json.dumps(content))
+    people = [pose(number, len(names)).tolist() for number in range(IMAGES)]
+    data = {
+        "images": [{"id": number, "file_name": f"{number}{suffix}", "width": WIDTH, "height": HEIGHT} for number in range(IMAGES)],
+        "annotations": [
+            record(number, number, [value for point in points for value in (*point, 2)]) | {"area": 6000.0}
+            for number, points in enumerate(people)
+        ],
+        "categories": [category],
+    }
+    write(where, data, save=lambda path: save(path, drawn(int(path.stem), len(names))))
     return where
+
+
+# ---- what becomes of them ------------------------------------------------------------------------------------------------
 
 
 def training_batch(root: Path, *overrides: str) -> Batch:

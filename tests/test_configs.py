@@ -13,7 +13,7 @@ from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
-from bottomup.plan.files import available, choices
+from bottomup.plan.files import available, shipped
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.schema import Configuration
 from bottomup.plan.training import train_plan
@@ -35,7 +35,7 @@ def small(method: str) -> list[str]:
 @pytest.mark.parametrize(
     "overrides",
     [
-        *([f"experiment={name}"] for name in choices("experiment")),
+        *([f"experiment={name}"] for name in shipped("experiment")),
         *([f"method={name}", *small(name)] for name in available()),
         ["backbone=mobilenetv2_fpn"],
         ["method=multiposenet", "backbone=dilated_resnet50", "backbone.levels=[2,5]"],
@@ -54,7 +54,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_the_first_step(overrides: 
     assert not missing
 
 
-@pytest.mark.parametrize("name", [name for name in choices("backbone") if name != "hourglass"])
+@pytest.mark.parametrize("name", [name for name in shipped("backbone") if name != "hourglass"])
 def test_the_same_method_runs_on_every_backbone(name: str) -> None:
     model, decoder = ModelPlan.of(load_config("train", [f"backbone={name}"])).compose(Task(COCO))
     side = model.side(64)

@@ -145,6 +145,14 @@ def test_a_package_is_found_with_its_yaml(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
     done = subprocess.run([sys.executable, "-c", f"{compose}; {build}"], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["heatmap", "tags", "centre"], done.stderr
+    (first_look,) = blocks(page, "sh")
+    for arguments, words in (
+        (["list", "heads", "methods"], "\n  centres\n"),
+        ([*shlex.split(first_look)[1:], "show=true"], "sigma: 6.0"),
+    ):
+        typed = [sys.executable, "-m", "bottomup", *arguments]
+        shown = subprocess.run(typed, env=environment, capture_output=True, text=True).stdout
+        assert words in shown and "  centre:" in shown
 
 
 def entry_points(groups: dict[str, dict[str, str]]) -> str:

@@ -20,7 +20,7 @@ from bottomup.cli import main
 from bottomup.contracts import HEADS, Level, Source
 from bottomup.geometry import Grid
 from bottomup.plan.data import DataPlan
-from bottomup.plan.parts import Validating
+from bottomup.plan.groups import Validating
 from bottomup.samples.loader import collate
 from bottomup.types import Frame
 from bottomup.views import make_view
@@ -52,7 +52,7 @@ def test_training_from_python_makes_a_checkpoint_that_predicts(tmp_path: Path, c
     plan = replace(plan, validation=Validating(limit=1), place=replace(plan.place, workers=0), limit=8)
     assert "AP" in train(plan)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 64, 3), np.uint8)).save(tmp_path / "photo.jpg")
-    example("predict.py").main("associative_embedding", f"{tmp_path}/run/best.pt", f"{tmp_path}/photo.jpg", f"{tmp_path}/found.png")
+    example("predict.py").main(f"{tmp_path}/run/best.pt", f"{tmp_path}/photo.jpg", f"{tmp_path}/found.png")
     assert Image.open(tmp_path / "found.png").size == (64, 96)
     assert "found.png" in capsys.readouterr().out
 

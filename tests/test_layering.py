@@ -20,7 +20,8 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors", "paths"), ("shapes", "precision"), ("fitting",), ("options",), ("registry", "thresholds", "manual"),
+    ("version",), ("errors", "paths"), ("shapes", "precision", "devices"),
+    ("fitting",), ("options",), ("registry", "thresholds", "manual"),
     ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),

@@ -14,6 +14,7 @@ import torch
 from bottomup import Predictor, Skeleton, load
 from bottomup.checkpoint import load_checkpoint, save_checkpoint
 from bottomup.cli import main
+from bottomup.devices import device_of
 from bottomup.engine.settings import Settings
 from bottomup.errors import BottomupError
 from bottomup.plan.component import Component
@@ -50,6 +51,8 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     # values
     "train method=personlabs": "did you mean method=personlab?",
     "train backbone=hourglas": "did you mean backbone=hourglass?",
+    "train hydra.searchpath=[nowhere] experiment=mice": "there is no folder 'nowhere'",
+    "list configs hydra.searchpath=[nowhere]": "there is no folder 'nowhere'",
     "train experiment=demo/personlabs": "did you mean experiment=demo/personlab?",
     "train engine.optimiser.name=adamm": "did you mean 'adam'?",
     "train engine.steps=many": "engine.steps should be a whole number from 1 on, got 'many'",
@@ -74,6 +77,7 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "train data=synthetic output={here}/file": "give another output=",
     "train resume=true": "needs output=",
     "train resume=true output={here}/empty": "give the output= folder of the interrupted run",
+    "train resume=true output={here}/run": "start it anew by overwrite=true",
     "evaluate": "weights= is missing: give a checkpoint",
     "evaluate weights={here}/nowhere.pt": "give the .pt file of a training run",
     "evaluate weights={here}/foreign.pt": "backbone.weights=FILE",
@@ -151,10 +155,6 @@ IN_PYTHON: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda here: DataPlan(name="coco", options={"root": str(here / "none")}).dataset("val"),
         "none",
     ),
-    "an image of floats": (
-        lambda here: load("associative_embedding", weights=here / "weights" / "best.pt")(np.zeros((8, 8, 3))),
-        "uint8",
-    ),
     "an edge that is no keypoint's": (
         lambda _: Skeleton("pair", ("a", "b"), (), (("a", "c"),), (0.1, 0.1)),
         "'c'",
@@ -172,10 +172,63 @@ def test_a_mistake_in_python_is_one_sentence_with_the_remedy(mistake: str, here:
     assert "\n" not in str(error.value)
 
 
+PHOTO = np.zeros((8, 9, 3), np.uint8)
+
+NO_IMAGES: dict[str, tuple[object, str]] = {  # what a predictor is given, and the remedy
+    "nothing": (None, "got NoneType; give such"),
+    "a number": (3, "got int; give such"),
+    "a list of numbers": ([3], "got int; convert it"),
+    "floats up to 1": (PHOTO / 255, "scale it to 0-255 by (image * 255).astype(np.uint8)"),
+    "floats up to 255": (PHOTO + 200.0, "scale it to 0-255 by (image).astype(np.uint8)"),
+    "a fourth channel": (np.zeros((8, 9, 4), np.uint8), "image[..., :3]"),
+    "channels first": (np.zeros((3, 8, 9), np.uint8), "image.transpose(1, 2, 0)"),
+    "channels first, floats": (np.zeros((3, 8, 9), np.float32), "image.transpose(1, 2, 0) and scale it"),
+    "grey": (np.zeros((8, 9), np.uint8), "np.stack([image.squeeze()] * 3, -1)"),
+    "a stack": (np.zeros((2, 8, 9, 3), np.uint8), "[*images]"),
+    "a tensor": (torch.zeros(3, 8, 9), "image.permute(1, 2, 0).numpy()"),
+    "tensors": ([torch.zeros(3, 8, 9)], "image.permute(1, 2, 0).numpy()"),
+    "a path that is not there": ("{here}/none.jpg", "no such image"),
+    "a folder without images": ("{here}/empty", "no such image, folder or glob with images"),
+    "a folder in a list": (["{here}/photos"], "a folder"),
+}
+
+
+@pytest.fixture(scope="module")
+def predictor(here: Path) -> Predictor:
+    return load(here / "weights" / "best.pt")
+
+
+@pytest.mark.parametrize("given", NO_IMAGES)
+def test_what_is_no_image_is_told_with_what_to_do(given: str, predictor: Predictor, here: Path) -> None:
+    images, words = NO_IMAGES[given]
+    if isinstance(images, str):
+        images = images.replace("{here}", str(here))
+    elif given == "a folder in a list":
+        images = [str(here / "photos")]
+    with pytest.raises(BottomupError) as error:
+        predictor(images)  # type: ignore[call-overload]
+    print(error.value)
+    assert words in str(error.value) and len(str(error.value).replace(str(here), "")) < SENTENCE
+    assert "\n" not in str(error.value)
+
+
+def test_a_generator_and_an_empty_list_are_several_images(predictor: Predictor) -> None:
+    assert predictor([]) == []
+    assert [found.size for found in predictor(PHOTO[: 8 - n] for n in range(3))] == [(8, 9), (7, 9), (6, 9)]
+
+
+@pytest.mark.parametrize("device", ["gpu", "cudaa", 3.5])
+def test_a_device_that_is_none_is_refused(device: str, here: Path) -> None:
+    with pytest.raises(BottomupError, match="device"):
+        load(here / "weights" / "best.pt", device=device)
+
+
 def test_a_missing_gpu_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert main(["train", "device=cuda"]) == 1
     assert "use device=cpu" in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(BottomupError, match="use device=cpu"):
+        device_of("cuda:1")
 
 
 def test_a_misspelt_view_is_told_with_those_that_there_are(here: Path) -> None:

@@ -37,13 +37,12 @@ from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.commands.benchmark import TABLE
 from bottomup.dataset import Dataset
 from bottomup.drawing.sheets import to_picture
-from bottomup.errors import BottomupError, CheckpointError, ConfigError
+from bottomup.errors import BottomupError, CheckpointError, ConfigError, unknown
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.paths import write_json
 from bottomup.plan.benchmarking import benchmark_plan
 from bottomup.plan.overrides import key_of, value_of
-from bottomup.registry import unknown
 from bottomup.skeletons import COCO
 from bottomup.thresholds import Thresholds
 from bottomup.types import Instances, Prediction

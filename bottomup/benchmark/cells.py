@@ -12,11 +12,10 @@ from typing import Any
 
 import yaml
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.paths import path_of
 from bottomup.plan.files import beside_package
 from bottomup.plan.overrides import key_of, sweep
-from bottomup.registry import unknown
 
 _PARTS = ("common", "axes", "cells")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bottomup.dataset import Record
-from bottomup.errors import BottomupWarning, DataError
+from bottomup.errors import DataError, warn
 from bottomup.image_files import ImageReader, Orientation, exif_orientation, swaps_sides
 
 
@@ -67,10 +66,8 @@ class ImageFolder:
         if orientation == 1 or (swaps_sides(orientation) and not square):
             return
         self._said[0] = True
-        warnings.warn(
+        warn(
             f"{path}: its EXIF turns it (orientation {orientation}), and its size does not tell whether the annotations of "
             f"{self.annotations} were made on the upright image; read as stored, and so are others. Set the data set's "
-            "`orientation: upright` (data.orientation=upright) where they were, as most labelling tools show it, or `stored`",
-            BottomupWarning,
-            stacklevel=4,
+            "`orientation: upright` (data.orientation=upright) where they were, as most labelling tools show it, or `stored`"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from bottomup.coco.extents import BOX_SHARE, around_keypoints, around_mask, can_
 from bottomup.coco.masks import has_pixels, read_mask
 from bottomup.coco.records import fault, flattened, number, numbers, whole
 from bottomup.dataset import Record
-from bottomup.errors import BottomupWarning
+from bottomup.errors import warn
 from bottomup.skeletons import Skeleton
 
 _PARTS = ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")  # COCO-WholeBody's lists, in the order of its keypoints
@@ -294,7 +293,7 @@ def _number(records: Iterable[Record]) -> None:
 def _warn(said: Counter[str], path: Path) -> None:
     sentences = "; ".join(_sentences(said))
     if sentences:
-        warnings.warn(f"{path}: {sentences}", BottomupWarning, stacklevel=4)
+        warn(f"{path}: {sentences}")
 
 
 def _sentences(said: Counter[str]) -> Iterator[str]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.dataset import Record
-from bottomup.errors import DataError
+from bottomup.errors import DataError, unknown
 from bottomup.paths import path_of
-from bottomup.registry import unknown
 
 Ids = Sequence[int | float | str] | str | None  # of images: a list, a JSON file of one, none at all
 

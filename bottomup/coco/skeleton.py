@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 from bottomup.coco.records import fault
 from bottomup.coco.skeleton_tree import Pair, parts, tree_of
 from bottomup.dataset import Record
-from bottomup.errors import BottomupWarning, ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, warn
 from bottomup.paths import path_of
 from bottomup.skeletons import SKELETONS, Skeleton, skeleton_named
 
@@ -163,9 +162,7 @@ def _warn_of_sides(where: str, skeleton: Skeleton, remedy: str) -> None:
     if not alone and not paired:
         alone, what = _in_twos(skeleton.keypoints), "left and right in no name, though bodies have two"
     if alone:
-        warnings.warn(
-            f"{where}: {what}: {', '.join(alone)}; mirrored images do not swap them: {remedy}", BottomupWarning, stacklevel=5
-        )
+        warn(f"{where}: {what}: {', '.join(alone)}; mirrored images do not swap them: {remedy}")
 
 
 def _in_twos(names: Sequence[str]) -> list[str]:
@@ -208,11 +205,7 @@ def _first_number(given: Sequence[Sequence[Any]], names: Sequence[str], where: s
     if len(names) in ends:
         both = f"{expected}, or from 0 to {len(names) - 1}"
         raise fault(where, "skeleton", f"both 0 and {len(names)}", both, _REMEDY)
-    warnings.warn(
-        f"{where}: `skeleton` counts from 0, where COCO counts from 1; it is read so. Add 1 to its numbers to have no doubt",
-        BottomupWarning,
-        stacklevel=6,
-    )
+    warn(f"{where}: `skeleton` counts from 0, where COCO counts from 1; it is read so. Add 1 to its numbers to have no doubt")
     return 0
 
 
@@ -224,10 +217,8 @@ def _tree(names: Sequence[str], edges: Sequence[Pair], pairs: Sequence[Pair], wh
     if len(found) == 1:
         return tree_of(names, edges, pairs)
     listed = "; ".join(", ".join(reached) for reached, _ in found)
-    warnings.warn(
+    warn(
         f"{where}: `skeleton` falls into {len(found)} parts ({listed}) and gives no tree, which mid-range offsets (PersonLab) "
-        "need; add the edges that join them, or set `skeleton` in the configuration",
-        BottomupWarning,
-        stacklevel=5,
+        "need; add the edges that join them, or set `skeleton` in the configuration"
     )
     return ()

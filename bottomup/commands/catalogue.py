@@ -9,11 +9,11 @@ from typing import Any
 
 from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
 from bottomup.dataset import DATASETS
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError, unknown
 from bottomup.manual import Option, options_of
-from bottomup.plan.files import available, choices, config_folder
+from bottomup.plan.files import SEARCHPATH, choices, config_folder
+from bottomup.plan.overrides import check_search_path, key_of
 from bottomup.registry import Registry
 from bottomup.samples.augment import Augment
 
@@ -28,12 +28,7 @@ _KINDS: dict[str, Registry[Any]] = {
 # What is no component by name, by the part of the configuration that sets it.
 _SETTINGS: dict[str, dict[str, Callable[..., Any]]] = {
     "augment": {"augment": Augment},
-    "engine": {
-        "engine": Settings,
-        "engine.optimiser": make_optimiser,
-        "engine.schedule": make_schedule,
-        "engine.average": make_average,
-    },
+    "engine": {"engine": Settings},
 }
 
 _WIDTH = 110  # of a meaning, in characters
@@ -42,10 +37,16 @@ KINDS = (*_KINDS, *_SETTINGS, "methods", "configs")
 
 
 def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
-    """Print the catalogue, whole or of the kinds named; a kind with a component's name behind it, ``head tags``, of that alone."""
-    for kind, name in _asked(arguments) or [(kind, None) for kind in KINDS]:
+    """Print the catalogue, whole or of the kinds named; a kind with a component's name behind it, ``head tags``, of that alone.
+
+    ``hydra.searchpath=[FOLDER]`` adds the YAML files of a folder.
+    """
+    places = [argument for argument in arguments if key_of(argument) == SEARCHPATH]
+    check_search_path(places)
+    asked = _asked([argument for argument in arguments if argument not in places])
+    for kind, name in asked or [(kind, None) for kind in KINDS]:
         print(kind)
-        for line in _lines(kind, name):
+        for line in _lines(kind, name, places):
             print(f"  {line}")
     return {}
 
@@ -67,15 +68,15 @@ def _asked(arguments: Sequence[str]) -> list[tuple[str, str | None]]:
     return asked
 
 
-def _lines(kind: str, name: str | None) -> list[str]:
+def _lines(kind: str, name: str | None, places: Sequence[str]) -> list[str]:
     if kind == "methods":
-        return available()
+        return choices("method", places)
     if kind == "configs":
         groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-        return [f"{group}: {', '.join(choices(group))}" for group in groups]
+        return [f"{group}: {', '.join(choices(group, places))}" for group in groups]
     if kind in _SETTINGS:
         described = [line for part, made_by in _SETTINGS[kind].items() for line in _described(part, made_by)]
-        return [*described, f"{kind}=NAME sets values of its own: {', '.join(choices(kind))}"]
+        return [*described, f"{kind}=NAME sets values of its own: {', '.join(choices(kind, places))}"]
     registry = _KINDS[kind]
     return [line for entry in ([name] if name else registry.names()) for line in _described(entry, registry[entry])]
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bottomup.checkpoint import save_checkpoint
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.importers.personlab import import_personlab
 from bottomup.paths import path_of
-from bottomup.registry import unknown
 
 _USAGE = "bottomup import-weights tfjs PATH output=DIR [output_stride=16] [refine=2]"
 _IMPORTERS = {"tfjs": import_personlab}

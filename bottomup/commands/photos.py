@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from bottomup.coco.records import read_file, read_images
-from bottomup.errors import BottomupWarning, ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, warn
 from bottomup.paths import path_of
 
 _COCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{1,12})")  # a stem: 000000123456, or COCO_val2014_000000123456 as in COCO's first year
@@ -89,7 +88,7 @@ def _ids(paths: Sequence[Path]) -> list[int]:
     counts = Counter(named)
     shared = [path for path, number in zip(paths, named, strict=True) if number is not None and counts[number] > 1]
     if shared:
-        _warn(f"{len(shared)} images have an id in their name that another one has, too, first {shared[0]}: they are numbered anew")
+        warn(f"{len(shared)} images have an id in their name that another one has, too, first {shared[0]}: they are numbered anew")
     free = (number for number in itertools.count() if number not in counts)
     return [next(free) if number is None or counts[number] > 1 else number for number in named]
 
@@ -116,12 +115,8 @@ def _listed(paths: Sequence[Path], listing: Listing) -> list[Photo]:
             "give images= the folder that it is of"
         )
     if len(found) < len(paths):
-        _warn(f"{len(paths) - len(found)} of {len(paths)} images are not listed in {listing.path} and are left out")
+        warn(f"{len(paths) - len(found)} of {len(paths)} images are not listed in {listing.path} and are left out")
     if absent:
-        _warn(f"{len(absent)} of {len(listing.ids)} images that {listing.path} lists are not there, first {absent[0]}")
+        warn(f"{len(absent)} of {len(listing.ids)} images that {listing.path} lists are not there, first {absent[0]}")
     pictures = _pictures(list(found.values()))
     return [Photo(listing.ids[name], path, name, picture) for (name, path), picture in zip(found.items(), pictures, strict=True)]
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, BottomupWarning, stacklevel=3)

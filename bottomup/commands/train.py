@@ -34,10 +34,11 @@ def planned(overrides: Sequence[str]) -> TrainPlan:
             raise ConfigError("resume=true needs output=, the folder of the run to go on with")
         return resumed_plan(path_of(folder), overrides)
     if all(parts_of(override)[0] in _OF_ANY_RUN and key_of(override) != "engine" for override in overrides):
+        plan = train_plan([DEMONSTRATION, *overrides])
         print(
             f"nothing says what to train: {DEMONSTRATION}, a small network on drawn people, about five minutes on two CPU cores "
             "(your own data: data=coco data.root=FOLDER; bottomup train --help)",
             file=sys.stderr,
         )
-        return train_plan([DEMONSTRATION, *overrides])
+        return plan
     return train_plan(overrides)

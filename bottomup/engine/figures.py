@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
-from bottomup.errors import BottomupWarning
+from bottomup.errors import warn
 from bottomup.model import PoseModel
 
 _PATIENCE = (200, 1000)  # steps, of short runs half; the tags of people who come apart at all have done so by then
@@ -32,4 +31,4 @@ class FigureWatch:
             elif figure < least.value and step - self._since.setdefault(name, step) >= self.patience:
                 del self.least[name]
                 message = f"{name} is {figure:.2g} at step {step} and has been below {least.value:g} all along: {least.advice}"
-                warnings.warn(message, BottomupWarning, stacklevel=2)
+                warn(message)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from bottomup.errors import CheckpointError, ConfigError
-from bottomup.options import BelowOne, Fraction, FromZero, Natural, Positive, Share, check_values, checked, resolved
+from bottomup.options import BelowOne, Fraction, FromZero, Natural, Positive, Share, check_values, checked, made, resolved
 
 LEARNING_RATE = 2e-4  # where none is said
 
-Optimiser = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "step", "cosine", "plateau"]
-Average = Literal["ema", "polyak"]
+OptimiserName = Literal["sgd", "adam", "adamw"]
 
-_OPTIMISERS: dict[Optimiser, type[torch.optim.Optimizer]] = {
+_OPTIMISERS: dict[OptimiserName, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -39,41 +37,65 @@ _Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 @checked("engine.optimiser")
-def make_optimiser(
-    model: nn.Module,
-    *,
-    name: Optimiser = "adam",
-    lr: Positive = LEARNING_RATE,
-    groups: Mapping[str, Mapping[str, object]] | None = None,
-    **options: Any,
-) -> torch.optim.Optimizer:
-    """An optimiser over all trainable parameters.
+@dataclass(frozen=True, init=False)
+class Optimiser:
+    """An optimiser of torch over all trainable parameters.
 
     ``name`` is torch's, ``lr`` the learning rate, which a schedule multiplies.
     ``groups`` maps prefixes of parameter names to their own ``lr_scale``, ``weight_decay`` or other options of the optimiser,
-    such as ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other options go to the optimiser; torch's ``fused``
+    such as ``{backbone: {lr_scale: 0.1}}``; the longest prefix counts. Other ``options`` go to the optimiser; torch's ``fused``
     kernels, the default here, take a third of the time of its loops on a CPU too. ConfigError for what does not fit.
     """
-    groups = groups or {}
-    known = _options_of(_OPTIMISERS[name])
-    check_values("engine.optimiser", options, known, extra=("name", "lr", "groups"))
-    for prefix, own in groups.items():
-        check_values(f"engine.optimiser.groups.{prefix}", own, {"lr_scale": FromZero} | known)
-    members: dict[str, list[nn.Parameter]] = {}
-    for parameter_name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            prefixes = [prefix for prefix in groups if parameter_name.startswith(prefix)]
-            members.setdefault(max(prefixes, key=len, default=""), []).append(parameter)
-    for prefix in groups:
-        if prefix not in members:
-            raise ConfigError(f"engine.optimiser.groups: no trainable parameter's name starts with {prefix!r}")
-    if not members:
-        raise ConfigError("nothing to train: every part of the model is frozen")
-    parameter_groups = [{"params": parameters, **_group(prefix, groups, lr)} for prefix, parameters in members.items()]
-    try:
-        return _OPTIMISERS[name](parameter_groups, lr=lr, **{"fused": True} | options)  # type: ignore[call-arg]  # each takes lr
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"engine.optimiser: {name} does not take {options} with lr {lr}: {error}") from error
+
+    name: OptimiserName
+    lr: float
+    groups: Mapping[str, Mapping[str, object]]
+    options: Mapping[str, object]
+
+    def __init__(
+        self,
+        *,
+        name: OptimiserName = "adam",
+        lr: Positive = LEARNING_RATE,
+        groups: Mapping[str, Mapping[str, object]] | None = None,
+        **options: Any,
+    ) -> None:
+        known = _options_of(_OPTIMISERS[name])
+        check_values("engine.optimiser", options, known, extra=("name", "lr", "groups"))
+        for prefix, own in (groups or {}).items():
+            check_values(f"engine.optimiser.groups.{prefix}", own, {"lr_scale": FromZero} | known)
+        for field_name, value in {"name": name, "lr": lr, "groups": groups or {}, "options": options}.items():
+            object.__setattr__(self, field_name, value)
+
+    def plain(self) -> dict[str, object]:
+        """As plain data."""
+        groups: dict[str, object] = {"groups": dict(self.groups)} if self.groups else {}
+        return {"name": self.name, "lr": self.lr, **groups, **self.options}
+
+    def at_rate(self, lr: float) -> Self:
+        """The same at another learning rate."""
+        return made(type(self), options=self.plain() | {"lr": lr})
+
+    def over(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser of a model; ConfigError where nothing is trained, or nothing of what a group names."""
+        members: dict[str, list[nn.Parameter]] = {}
+        for parameter_name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                prefixes = [prefix for prefix in self.groups if parameter_name.startswith(prefix)]
+                members.setdefault(max(prefixes, key=len, default=""), []).append(parameter)
+        for prefix in self.groups:
+            if prefix not in members:
+                raise ConfigError(f"engine.optimiser.groups: no trainable parameter's name starts with {prefix!r}")
+        if not members:
+            raise ConfigError("nothing to train: every part of the model is frozen")
+        groups = [{"params": parameters, **_group(prefix, self.groups, self.lr)} for prefix, parameters in members.items()]
+        options: dict[str, Any] = {"fused": True, **self.options}
+        try:
+            return _OPTIMISERS[self.name](groups, lr=self.lr, **options)  # type: ignore[call-arg]  # each takes lr
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"engine.optimiser: {self.name} does not take {dict(self.options)} with lr {self.lr}: {error}"
+            ) from error
 
 
 def optimiser_options(name: str) -> set[str] | None:
@@ -98,7 +120,7 @@ def _group(prefix: str, groups: Mapping[str, Mapping[str, object]], lr: float) -
 
 @dataclass
 class Factor:
-    """The learning rate's factor at a step, as ``make_schedule`` says: plain fields, so that a checkpoint holds it."""
+    """The learning rate's factor at a step, as ``Schedule`` says: plain fields, so that a checkpoint holds it."""
 
     name: str = "constant"
     steps: int = 0
@@ -136,25 +158,31 @@ class Factor:
 
 
 @checked("engine.schedule")
-def make_schedule(
-    optimiser: torch.optim.Optimizer,
-    steps: int,
-    *,
-    name: Schedule = "constant",
-    warmup: Annotated[Natural, "steps"] = 0,
-    milestones: Annotated[Sequence[Natural], "steps"] = (),
-    gamma: Share = 0.1,
-    floor: Fraction = 0.0,
-    patience: Annotated[Natural, "validations"] = 3,
-) -> tuple[LambdaLR, Factor]:
-    """A learning-rate schedule over ``steps`` steps, by factors on the rate.
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the learning rate goes over a run, by factors on it.
 
     ``name`` "constant" changes nothing; "step" multiplies by ``gamma`` at each of the ``milestones``; "cosine" comes down to
     ``floor`` at the end; "plateau" multiplies by ``gamma`` where ``patience`` validations brought nothing better. ``warmup`` is how
     many of the first steps rise linearly.
     """
-    factor = Factor(name, steps, warmup, [int(milestone) for milestone in milestones], gamma, floor, patience)
-    return LambdaLR(optimiser, factor), factor
+
+    name: Literal["constant", "step", "cosine", "plateau"] = "constant"
+    warmup: Annotated[Natural, "steps"] = 0
+    milestones: Annotated[Sequence[Natural], "steps"] = ()
+    gamma: Share = 0.1
+    floor: Fraction = 0.0
+    patience: Annotated[Natural, "validations"] = 3
+
+    def plain(self) -> dict[str, object]:
+        """As plain data."""
+        return asdict(self) | {"milestones": list(self.milestones)}
+
+    def over(self, optimiser: torch.optim.Optimizer, steps: int) -> tuple[LambdaLR, Factor]:
+        """The schedule of a run of so many steps, and its factor, which validations tell their scores."""
+        milestones = [int(milestone) for milestone in self.milestones]
+        factor = Factor(self.name, steps, self.warmup, milestones, self.gamma, self.floor, self.patience)
+        return LambdaLR(optimiser, factor), factor
 
 
 def resume_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -216,7 +244,8 @@ def set_rates(schedule: LambdaLR, factor: Factor) -> None:
 
 
 @checked("engine.average")
-def make_average(model: nn.Module, *, name: Average, decay: BelowOne = 0.999) -> AveragedModel:
+@dataclass(frozen=True, kw_only=True)
+class Average:
     """An average of the weights and float buffers.
 
     ``name`` "ema" forgets by ``decay`` a step, "polyak" weighs all alike.
@@ -224,8 +253,18 @@ def make_average(model: nn.Module, *, name: Average, decay: BelowOne = 0.999) ->
     The first of n averaged steps forget faster, by at most (1 + n) / (10 + n) as in TensorFlow: else a short run's average
     would be that of its first, untrained weights.
     """
-    average = AveragedModel(model, multi_avg_fn=_warmed_up(decay) if name == "ema" else None, use_buffers=True)
-    return average.requires_grad_(False)
+
+    name: Literal["ema", "polyak"]
+    decay: BelowOne = 0.999
+
+    def plain(self) -> dict[str, object]:
+        """As plain data."""
+        return asdict(self)
+
+    def over(self, model: nn.Module) -> AveragedModel:
+        """The average of a model's weights, of which no step is taken yet."""
+        update = _warmed_up(self.decay) if self.name == "ema" else None
+        return AveragedModel(model, multi_avg_fn=update, use_buffers=True).requires_grad_(False)
 
 
 def _warmed_up(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.engine.objective import LOSS
-from bottomup.engine.optim import LEARNING_RATE, make_average, make_optimiser, make_schedule
+from bottomup.engine.optim import Average, Optimiser, Schedule
 from bottomup.errors import ConfigError
 from bottomup.options import Count, Natural, Positive, check_options, checked, made
 from bottomup.precision import Precision
@@ -23,11 +23,10 @@ class Settings:
 
     ``steps`` of the optimiser are taken. ``accumulate`` cuts a rank's share of a step into micro-batches. ``precision`` is the
     number format that the network runs in; ``channels_last`` is the memory layout in which convolutions are fastest; ``compile``
-    lets torch compile the model. ``clip`` is what the gradient's norm is cut to. ``optimiser``, ``schedule`` and ``average`` hold
-    options of their own; ``average_from`` is the step from which weights are averaged. ``validate_every``, ``checkpoint_every``
-    and ``log_every`` say how often the model is judged, is saved, and its losses are written; 0 is never. ``tensorboard`` writes
-    them for TensorBoard, too. ``best`` names the validation figure that chooses best.pt: of losses the least, of all others the
-    greatest. ConfigError for what does not fit.
+    lets torch compile the model. ``clip`` is what the gradient's norm is cut to. ``average_from`` is the step from which weights
+    are averaged. ``validate_every``, ``checkpoint_every`` and ``log_every`` say how often the model is judged, is saved, and its
+    losses are written; 0 is never. ``tensorboard`` writes them for TensorBoard, too. ``best`` names the validation figure that
+    chooses best.pt: of losses the least, of all others the greatest. ConfigError for what does not fit.
     """
 
     steps: Count
@@ -37,9 +36,9 @@ class Settings:
     channels_last: bool = True
     compile: bool = False
     clip: Positive | None = None
-    optimiser: Mapping[str, object] = field(default_factory=dict)
-    schedule: Mapping[str, object] = field(default_factory=dict)
-    average: Mapping[str, object] | None = None
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    schedule: Schedule = field(default_factory=Schedule)
+    average: Average | None = None
     average_from: Annotated[Natural, "steps"] = 0
     validate_every: Annotated[Natural, "steps"] = 0
     checkpoint_every: Annotated[Natural, "steps"] = 1000
@@ -53,22 +52,15 @@ class Settings:
         check_options("engine", cls, options)
         return made(cls, options=options)
 
-    def __post_init__(self) -> None:
-        check_options("engine.optimiser", make_optimiser, self.optimiser)
-        check_options("engine.schedule", make_schedule, self.schedule)
-        if self.average is not None:
-            check_options("engine.average", make_average, self.average)
-
-    @property
-    def rate(self) -> float:
-        """The learning rate, which the schedule multiplies."""
-        rate = self.optimiser.get("lr", LEARNING_RATE)
-        assert isinstance(rate, int | float)  # checked
-        return rate
+    def plain(self) -> dict[str, object]:
+        """As plain data, from which ``of`` makes them again."""
+        own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        average = self.average.plain() if self.average else None
+        return own | {"optimiser": self.optimiser.plain(), "schedule": self.schedule.plain(), "average": average}
 
     def at_rate(self, rate: float) -> Self:
         """The same at another learning rate."""
-        return replace(self, optimiser={**self.optimiser, "lr": rate})
+        return replace(self, optimiser=self.optimiser.at_rate(rate))
 
     @property
     def best_is_least(self) -> bool:

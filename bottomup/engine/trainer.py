@@ -20,14 +20,12 @@ from bottomup.engine.gradients import features_of, gradient_shares
 from bottomup.engine.interruption import Interruption, LossWatch, check_weights
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule, resume_optimiser, resume_schedule, set_rates
+from bottomup.engine.optim import resume_optimiser, resume_schedule, set_rates
 from bottomup.engine.settings import Settings, Validation
-from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError
+from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError, unknown
 from bottomup.model import PoseModel
-from bottomup.options import made
 from bottomup.paths import path_of
 from bottomup.precision import PRECISIONS
-from bottomup.registry import unknown
 from bottomup.types import Batch
 
 
@@ -61,9 +59,9 @@ class Trainer:
         if settings.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.settings.micro_batch(self.ranks.world)  # refuses what does not divide
-        self.optimiser = made(make_optimiser, self.model, options=settings.optimiser)
-        self.schedule, self.factor = made(make_schedule, self.optimiser, settings.steps, options=settings.schedule)
-        self.average = made(make_average, self.model, options=settings.average) if settings.average else None
+        self.optimiser = settings.optimiser.over(self.model)
+        self.schedule, self.factor = settings.schedule.over(self.optimiser, settings.steps)
+        self.average = settings.average.over(self.model) if settings.average else None
         self.scaler = torch.amp.GradScaler(self.ranks.device.type, enabled=settings.precision == "fp16")
         self.step = 0
         self.best: float | None = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset
-from bottomup.errors import BottomupWarning
+from bottomup.errors import warn
 from bottomup.model import PoseModel
 
 
@@ -30,8 +29,4 @@ def warn_of_limits(dataset: Dataset, limits: Mapping[str, int], what: str) -> No
         images = sum(count > min(short.values()) for count in counts)
         stated = ", ".join(f"{option}={limit}" for option, limit in short.items())
         raised = " ".join(f"{option}={most}" for option in short)
-        warnings.warn(
-            f"{images} of {len(counts)} images have more people, up to {most}, than {what} by {stated}; give {raised}",
-            BottomupWarning,
-            stacklevel=3,
-        )
+        warn(f"{images} of {len(counts)} images have more people, up to {most}, than {what} by {stated}; give {raised}")

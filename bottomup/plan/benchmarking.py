@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
+from bottomup.plan.groups import Judging, Measuring
 from bottomup.plan.model import ModelPlan
-from bottomup.plan.parts import Place, Viewing, said
+from bottomup.plan.parts import Place, Viewing
 from bottomup.plan.training import TrainPlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judging:
-    """The images that figures are of."""
-
-    split: str | int | None = None  # default: data.val_split
-    limit: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measuring:
-    """How times are taken, and how many pictures are shown."""
-
-    runs: int | None = 20  # None times nothing
-    batch_sizes: Sequence[int] = (1, 8)
-    training_steps: int = 5
-    pictures: int = 4
-    compile: bool = False  # before timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +36,8 @@ class BenchmarkPlan:
         return cls(
             training=TrainPlan.of(config),
             viewing=Viewing.of(config),
-            judge=Judging(**said(Judging, config["judge"])),
-            measure=Measuring(**said(Measuring, config["measure"])),
+            judge=Judging.of(config["judge"]),
+            measure=Measuring.of(config["measure"]),
             train=bool(config["train"]),
             seeds=config["seeds"],
             learning_rates=tuple(float(rate) for rate in config["learning_rates"] or ()),
@@ -89,8 +71,8 @@ class BenchmarkPlan:
         names = ("train", "seeds", "learning_rate_steps", "weights", "max_people")
         own = {name: getattr(self, name) for name in names}
         own |= {"learning_rates": list(self.learning_rates) or None, "oracle": list(self.oracle)}
-        own |= {"judge": asdict(self.judge), "measure": asdict(self.measure) | {"batch_sizes": list(self.measure.batch_sizes)}}
-        return self.training.plain() | self.viewing.plain() | own
+        groups = {"judge": self.judge.plain(), "measure": self.measure.plain()}
+        return self.training.plain() | self.viewing.plain() | own | groups
 
 
 def benchmark_plan(overrides: Sequence[str] = ()) -> BenchmarkPlan:

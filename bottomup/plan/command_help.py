@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from bottomup.fitting import words
-from bottomup.options import resolved
-from bottomup.plan.files import choices, config_folder, read_yaml
+from bottomup.fitting import group, words
+from bottomup.options import annotations_of, resolved
+from bottomup.plan.files import config_folder, read_yaml, shipped
 from bottomup.plan.keys import keys_read, parts_chosen
 from bottomup.plan.schema import Configuration
 
@@ -46,7 +46,7 @@ def _chosen(config: str) -> Iterator[str]:
     if read:
         yield "Chosen by name, each with options of its own (PART=NAME PART.OPTION=VALUE; bottomup list configs names all):"
     for part, name in read.items():
-        known = choices(part)
+        known = shipped(part)
         told = f"{meaning_of(config, part)}: {', '.join(known)}" if len(known) <= _FEW else meaning_of(config, part)
         yield f"  {f'{part}={_plain(name)}':{_KEYS}} {told}"
 
@@ -61,7 +61,7 @@ def _own(config: str) -> Iterator[str]:
 
 
 def _line(key: str, default: Any, fits: str, meaning: str) -> str:
-    return f"  {f'{key}={_plain(default)}':{_KEYS}} {fits:{_FITS}} {meaning}".rstrip()
+    return f"  {f'{key}={_plain(default)}':{_KEYS}} {fits:{_FITS}}  {meaning}".rstrip()
 
 
 def _plain(value: Any) -> str:
@@ -83,7 +83,8 @@ def _fits(key: str) -> str:
     """What fits a key, as the schema says."""
     part, _, inner = key.partition(".")
     kind = resolved(Configuration)[part]
-    return " or ".join(words(resolved(kind)[inner] if inner else kind, plural=False))
+    inside = group(kind)
+    return " or ".join(words(annotations_of(inside)[inner] if inner and inside else kind, plural=False))
 
 
 def _kind_of(default: Any) -> str:

@@ -8,10 +8,17 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from bottomup.errors import ConfigError
-from bottomup.options import check_options
+from bottomup.options import check_options, unchecked
 from bottomup.registry import Registry
 
 T = TypeVar("T")
+
+
+class _Checked(partial[T]):
+    """A constructor whose options were checked, by their path in YAML, and are not checked once more when it is called."""
+
+    def __call__(self, /, *wiring: object, **options: object) -> T:
+        return unchecked(self.func, *self.args, *wiring, **self.keywords | options)
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Component:
         """
         component = registry[self.name]
         check_options(where, component, self.options, extra)
-        return partial(component, *wiring, **self.options)
+        return _Checked(component, *wiring, **self.options)
 
     def plain(self, name: str | None = None) -> dict[str, Any]:
         """As plain data, without the name where it is ``name``."""

@@ -8,10 +8,10 @@ from typing import Any
 from bottomup.errors import ConfigError
 from bottomup.options import check_values, resolved
 from bottomup.paths import with_home
-from bottomup.plan.files import available, config_folder
+from bottomup.plan.files import SEARCHPATH, available, choices, config_folder
 from bottomup.plan.hydra_errors import message, quoted
 from bottomup.plan.keys import check_first_names, check_typed, parts_chosen, without_leftovers
-from bottomup.plan.overrides import key_of, parts_of, typed
+from bottomup.plan.overrides import check_search_path, key_of, parts_of, typed
 from bottomup.plan.schema import Configuration
 
 _OF_ONE_COMPONENT = ("backbone", "decoder")  # parts of which a file says what one component is to be
@@ -25,6 +25,7 @@ def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str,
     run's configuration, of which all holds that is not typed.
     """
     overrides = [override.lstrip("+") for override in overrides]  # whether there is such a key is checked all the same
+    check_search_path(overrides)
     check_first_names(command, overrides, lambda: load_config(command))
     composed = _composed(command, overrides)
     _settle(composed, command, overrides)
@@ -80,8 +81,8 @@ def _waits_for_weights(command: str, overrides: Sequence[str]) -> bool:
     return command == "predict" or "weights" in map(key_of, overrides)
 
 
-def _composed(command: str, overrides: Sequence[str]) -> Any:
-    """Hydra's own composition, open to changes; ConfigError for what it cannot compose."""
+def _composed(command: str | None, overrides: Sequence[str]) -> Any:
+    """Hydra's own composition, open to changes, of a command's file or of none; ConfigError for what it cannot compose."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
@@ -93,15 +94,15 @@ def _composed(command: str, overrides: Sequence[str]) -> Any:
     except OverrideParseException as error:
         raise ConfigError(quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
-        raise ConfigError(message(error)) from error
+        raise ConfigError(message(error, overrides)) from error
     OmegaConf.set_struct(composed, False)
     return composed
 
 
-def _as_option(override: str, command: str) -> str:
+def _as_option(override: str, command: str | None) -> str:
     """Let ``decoder.window=5`` set an option that no YAML lists; parts that are chosen by a file's name are left to Hydra."""
     key = key_of(override)
-    if override.startswith("~") or key.startswith("hydra.") or set("/@") & set(key):
+    if command is None or override.startswith("~") or key.startswith("hydra.") or set("/@") & set(key):
         return override
     chosen = key in parts_chosen(command) and not override.partition("=")[2].lstrip().startswith("{")
     return override if chosen else f"++{override}"
@@ -111,7 +112,8 @@ def _settle(composed: Any, command: str, overrides: Sequence[str]) -> None:
     """Let the file of a part that was typed count before methods and experiments, and single options that were typed before all."""
     from omegaconf import OmegaConf
 
-    own = {part: _file(part, name) for part, name in typed(overrides).items() if _is_file(part, name)}
+    named = {part: name for part, name in typed(overrides).items() if part in _OF_ONE_COMPONENT}
+    own = {part: _file(part, name, overrides) for part, name in named.items() if name in choices(part, overrides)}
     others = _composed(command, [text for text in overrides if key_of(text) not in own]) if own else composed
     for part, options in own.items():
         said = {} if _name(others, part) != options.get("name") else OmegaConf.to_container(composed[part])
@@ -122,13 +124,10 @@ def _settle(composed: Any, command: str, overrides: Sequence[str]) -> None:
             OmegaConf.update(composed[part], path, value, merge=False, force_add=True)
 
 
-def _is_file(part: str, name: str) -> bool:
-    return part in _OF_ONE_COMPONENT and (config_folder() / part / f"{name}.yaml").is_file()
-
-
-def _file(part: str, name: str) -> Any:
-    """What the file of a part says."""
-    return _composed(f"{part}/{name}", ())[part]
+def _file(part: str, name: str, overrides: Sequence[str]) -> Any:
+    """What the file of a part says, wherever Hydra finds it."""
+    places = [override for override in overrides if key_of(override) == SEARCHPATH]
+    return _composed(None, [*places, f"+{part}={name}"])[part]
 
 
 def _name(composed: Any, part: str) -> str | None:

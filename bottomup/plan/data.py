@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any, Literal, Self
 
 from bottomup.dataset import DATASETS, Dataset
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, unknown
 from bottomup.options import check_values, resolved
 from bottomup.paths import path_of
 from bottomup.plan.component import Component
@@ -18,7 +18,6 @@ from bottomup.plan.composing import with_typed
 from bottomup.plan.keys import check_typed
 from bottomup.plan.overrides import parts_of
 from bottomup.plan.schema import Loading
-from bottomup.registry import unknown
 from bottomup.samples.kept import kept
 from bottomup.samples.subset import Subset
 

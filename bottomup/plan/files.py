@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.resources
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+SEARCHPATH = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
 
 
 def beside_package(packaged: str, in_checkout: str) -> Path:
@@ -27,13 +30,35 @@ def read_yaml(name: str) -> dict[str, Any]:
     return dict(yaml.safe_load((config_folder() / f"{name}.yaml").read_text()))
 
 
-def choices(group: str) -> list[str]:
-    """What can be chosen of a group of files, ``demo/personlab`` of experiments; files that begin with _ are parts of others."""
+def shipped(group: str) -> list[str]:
+    """What ships of a group of files, ``demo/personlab`` of experiments; files that begin with _ are parts of others."""
     folder = config_folder() / group
     files = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
     return sorted(path.as_posix() for path in files if not path.name.startswith("_"))
 
 
+def choices(group: str, overrides: Sequence[str] = ()) -> list[str]:
+    """What can be chosen of a group: what ships, and what lies in the folders of plug-ins and of ``hydra.searchpath``.
+
+    The last is looked for among the ``overrides``. Asks Hydra, which takes a second; ``shipped`` does not.
+    """
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.object_type import ObjectType
+
+    searched = [override for override in overrides if override.startswith(f"{SEARCHPATH}=")]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+
+        def below(folder: str) -> Iterator[str]:
+            for name in loader.get_group_options(folder, ObjectType.CONFIG, "train", searched):
+                yield f"{folder}/{name}".removeprefix(f"{group}/")
+            for name in loader.get_group_options(folder, ObjectType.GROUP, "train", searched):
+                yield from below(f"{folder}/{name}")
+
+        return sorted(name for name in below(group) if not name.rpartition("/")[2].startswith("_"))
+
+
 def available() -> list[str]:
-    """The methods that there are configurations of."""
-    return choices("method")
+    """The methods that ship."""
+    return shipped("method")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 
 from bottomup.plan.files import choices
 
@@ -21,11 +22,14 @@ def quoted(override: str) -> str:
     return f'{said!r} cannot be read; a value with brackets, commas or the like is quoted twice: "{example}"'
 
 
-def message(error: BaseException) -> str:
-    """Hydra's own words, on few lines, without its help texts; ours for the errors that people meet most."""
+def message(error: BaseException, overrides: Sequence[str] = ()) -> str:
+    """Hydra's own words, on few lines, without its help texts; ours for the errors that people meet most.
+
+    ``overrides`` are those that the error comes of, which may name further folders of files.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(_HELP)]
-    own = _no_choice(" ".join(kept)) or _several_values(" ".join(kept))
+    own = _no_choice(" ".join(kept), overrides) or _several_values(" ".join(kept))
     if own:
         return own
     cause = str(error.__cause__).splitlines()[:1] if error.__cause__ is not None else []
@@ -33,13 +37,13 @@ def message(error: BaseException) -> str:
     return "; ".join(kept[:3]) + detail
 
 
-def _no_choice(text: str) -> str:
+def _no_choice(text: str, overrides: Sequence[str]) -> str:
     """That a part has no such choice, and which was meant, else which there are."""
     found = re.search(r"Could not find '(\w+)/([^']*)'", text)
     if not found:
         return ""
     group, name = found.groups()
-    known = choices(group)
+    known = choices(group, overrides)
     near = [choice for choice in known if choice.startswith(f"{name}/")] or difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {' or '.join(f'{group}={choice}' for choice in near)}?" if near and name else ""
     listed = "`bottomup list configs` names them all" if meant and len(known) > _MOST_LISTED else f"known: {', '.join(known)}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
 from functools import cache
-from typing import Any, get_args, is_typeddict
+from typing import Any
 
 from bottomup.errors import ConfigError
+from bottomup.fitting import group
 from bottomup.options import annotations_of, former_paths, resolved
 from bottomup.plan.files import read_yaml
 from bottomup.plan.overrides import key_of, typed_paths
@@ -59,9 +59,9 @@ def names_at(path: Sequence[str], config: Mapping[str, Any]) -> Names:
 
     Imports components, torch among what they need.
     """
-    kind = resolved(Configuration).get(path[0]) if len(path) == 1 else None
-    if is_typeddict(kind):
-        return resolved(kind).keys()
+    of_command = _group_of_command(path[0]) if len(path) == 1 else None
+    if of_command is not None:
+        return of_command
     if tuple(path) == ("engine", "optimiser"):
         from bottomup.engine.optim import optimiser_options
 
@@ -69,6 +69,12 @@ def names_at(path: Sequence[str], config: Mapping[str, Any]) -> Names:
     constructor = _constructor(tuple(path), config)
     own = None if constructor is None else _options(constructor)
     return None if own is None else {*own, *_read_elsewhere(tuple(path))}
+
+
+def _group_of_command(key: str) -> Names:
+    """The keys of a group that commands read themselves, as ``validation``; None for a key that is none."""
+    kind = group(resolved(Configuration).get(key))
+    return None if kind is None else annotations_of(kind).keys()
 
 
 def _read_elsewhere(path: _Path) -> Collection[str]:
@@ -88,15 +94,12 @@ def _read_elsewhere(path: _Path) -> Collection[str]:
 
 def _constructor(path: _Path, config: Mapping[str, Any]) -> Callable[..., object] | None:
     """Whose options stand below a path: a component's, the settings', or a group of such; None where whatever comes does."""
-    from bottomup.engine.optim import make_average, make_schedule
     from bottomup.engine.settings import Settings
     from bottomup.samples.augment import Augment
 
     settings: dict[_Path, Callable[..., object]] = {
         ("augment",): Augment,
         ("engine",): Settings,
-        ("engine", "schedule"): make_schedule,
-        ("engine", "average"): make_average,
     }
     if path in settings:
         return settings[path]
@@ -105,7 +108,7 @@ def _constructor(path: _Path, config: Mapping[str, Any]) -> Callable[..., object
             return _component(path, config)
         case (*above, name) if above:
             outer = _constructor(tuple(above), config)
-            return None if outer is None else _group(annotations_of(outer).get(name))
+            return None if outer is None else group(annotations_of(outer).get(name))
         case _:
             return None
 
@@ -119,13 +122,6 @@ def _component(path: _Path, config: Mapping[str, Any]) -> Callable[..., object] 
     }  # fmt: skip
     name = _at(config, path).get("name") or (path[-1] if path[0] in ("heads", "necks") else None)
     return None if name is None else registries.get(".".join(path), registries[path[0]])[str(name)]
-
-
-def _group(expected: Any) -> type | None:
-    """The dataclass of options that an annotation names."""
-    if isinstance(expected, type):
-        return expected if is_dataclass(expected) else None
-    return next(filter(None, map(_group, get_args(expected))), None)
 
 
 def _options(component: Callable[..., object]) -> Names:
@@ -162,8 +158,7 @@ def check_first_names(command: str, overrides: Sequence[str], defaults: Callable
     if dashed:
         raise ConfigError(_unknown((dashed[0],), _all_keys(command, defaults()), None, command))
     for path in typed_paths(overrides):
-        below = resolved(Configuration).get(path[0])
-        inside = resolved(below) if is_typeddict(below) else None
+        inside = _group_of_command(path[0])
         if path[0] not in known or (inside is not None and len(path) > 1 and path[1] not in inside):
             raise ConfigError(_unknown(path, _all_keys(command, defaults()), None, command))
 
@@ -177,7 +172,14 @@ def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: st
                 now = _present_path(path, depth, config)
                 if now is not None:
                     raise ConfigError(f"no key named {'.'.join(path)!r}; did you mean {now}?")
-                raise ConfigError(_unknown(path, _all_keys(command, config), (path[:depth], known), command))
+                level = (_called(path[:depth], config), known)
+                raise ConfigError(_unknown(path, _all_keys(command, config), level, command))
+
+
+def _called(path: _Path, config: Mapping[str, Any]) -> str:
+    """A level of the configuration as a person says it: ``data=synthetic`` where that is the data set's name."""
+    name = _at(config, path).get("name")
+    return f"{path[0]}={name}" if name and path in (("backbone",), ("data",), ("decoder",)) else ".".join(path)
 
 
 def _present_path(path: _Path, depth: int, config: Mapping[str, Any]) -> str | None:
@@ -217,7 +219,7 @@ def _keys_below(path: _Path, config: Mapping[str, Any]) -> Iterator[_Path]:
         yield from _keys_below((*path, name), config)
 
 
-def _unknown(path: _Path, keys: Sequence[str], level: tuple[_Path, Collection[str]] | None, command: str) -> str:
+def _unknown(path: _Path, keys: Sequence[str], level: tuple[str, Collection[str]] | None, command: str) -> str:
     """That there is no such key, and which one was meant, else which there are."""
     key = ".".join(path)
     near = _meant(key, keys)
@@ -225,7 +227,7 @@ def _unknown(path: _Path, keys: Sequence[str], level: tuple[_Path, Collection[st
         dashes = " Keys are written without dashes" if key.startswith("-") else ""
         return f"no key named {key!r}; did you mean {' or '.join(near)}?{dashes}"
     if level is not None and len(level[1]) <= _MOST_LISTED:
-        return f"no key named {key!r}; {'.'.join(level[0])} has {', '.join(sorted(level[1]))}"
+        return f"no key named {key!r}; {level[0]} has {', '.join(sorted(level[1]))}"
     return f"no key named {key!r}; `bottomup {command} --help` lists the keys that there are"
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bottomup.errors import ConfigError
-from bottomup.paths import with_home
+from bottomup.paths import path_of, with_home
+from bottomup.plan.files import SEARCHPATH
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
-
-SEARCHPATH = "hydra.searchpath"  # where else YAML files lie; the one key of Hydra's own that does something here
 
 
 def key_of(override: str) -> str:
@@ -56,6 +56,18 @@ def value_of(override: str) -> str | None:
         raise ConfigError(f"{override!r} should have one value; commas within it are quoted twice")
     value = entry.value()
     return value if value is None or isinstance(value, str) else override.partition("=")[2]
+
+
+def check_search_path(overrides: Sequence[str]) -> None:
+    """Refuse a folder of further YAML files that is not there; packages, pkg://my_lab.configs, are left to Hydra."""
+    for entry in _parsed([override for override in overrides if key_of(override) == SEARCHPATH]):
+        places = entry.value()
+        for place in places if isinstance(places, list) else [places]:
+            folder = str(place).removeprefix("file://")
+            if "://" not in folder and not path_of(folder).is_dir():
+                raise ConfigError(
+                    f"{SEARCHPATH}: there is no folder {folder!r} in {Path.cwd()}; give one with groups, as experiment/"
+                )
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:

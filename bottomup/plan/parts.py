@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import torch
 
+from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
 from bottomup.paths import path_of
@@ -57,9 +58,7 @@ class Place:
         device = str(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if device not in ("cpu", "cuda"):
             raise ConfigError(f"device is cpu or cuda, got {device!r}")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device=cuda, but torch finds no CUDA device; run `bottomup doctor`, or use device=cpu")
-        return device
+        return str(device_of(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +83,3 @@ class Viewing:
     def plain(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self) | {"scales": list(self.scales)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Validating:
-    """How a training run is judged on the way."""
-
-    limit: int | None = None  # images
-    flip: bool = False
-    max_people: int = 20  # instances an image that count
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any] | None) -> Self:
-        """The ``validation`` part of a configuration."""
-        return cls(**said(cls, given or {}))
-
-    def plain(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)

@@ -6,33 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from bottomup.options import BelowOne, Count, Interval, Natural, Positive
+from bottomup.plan.groups import Judging, Measuring, Validating
 
 _Options = Mapping[str, Any]
-
-
-class Judging(TypedDict, total=False):
-    """What a benchmark's figures are of."""
-
-    split: str | int | None
-    limit: Count | None
-
-
-class Measuring(TypedDict, total=False):
-    """How a benchmark takes times."""
-
-    runs: Count | None
-    batch_sizes: Sequence[Count]
-    training_steps: Natural
-    compile: bool
-    pictures: Natural
-
-
-class Validating(TypedDict, total=False):
-    """How a training run is judged on the way."""
-
-    limit: Count | None
-    flip: bool
-    max_people: Count | None
 
 
 class Configuration(TypedDict, total=False):

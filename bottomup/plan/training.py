@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,9 +13,10 @@ from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
+from bottomup.plan.groups import Validating
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.overrides import key_of
-from bottomup.plan.parts import Place, Validating
+from bottomup.plan.parts import Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class TrainPlan:
             **self.place.plain(),
             "data": self.data.plain(),
             "augment": dict(self.augment),
-            "engine": {entry.name: getattr(self.engine, entry.name) for entry in fields(self.engine)},
+            "engine": self.engine.plain(),
             "validation": self.validation.plain(),
             "limit": self.limit,
             "init": list(self.init),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from bottomup.dataset import Dataset, GroundTruth
-from bottomup.errors import BottomupWarning
+from bottomup.errors import warn
 from bottomup.types import People, Sample
 
 
@@ -42,12 +41,10 @@ def warn_of_shared_images(training: Dataset, validation: Dataset) -> None:
     shared = _images(training) & _images(validation)
     if shared:
         files = ", ".join(sorted({str(path) for path, _ in shared}))
-        warnings.warn(
+        warn(
             f"training and validation share {len(shared)} images of {files}, so validation judges what was learned by heart; hold "
             "some back with \"data.train_split='all[100:]'\" \"data.val_split='all[:100]'\", or give each a file: "
-            "\"data.annotations='…{split}.json'\"",
-            BottomupWarning,
-            stacklevel=2,
+            "\"data.annotations='…{split}.json'\""
         )
 
 

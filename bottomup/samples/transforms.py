@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks a server for its latest version on import otherwise
 import albumentations as A
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
-from bottomup.registry import unknown
 from bottomup.samples.content import framed
 from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_map
 from bottomup.types import Sample

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bottomup.errors import ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import ConfigError, unknown
 from bottomup.skeletons.bodies import AIC, COCO, CROWDPOSE, MHP, MPII, POSETRACK18
 from bottomup.skeletons.halpe import HALPE26, HALPE136
 from bottomup.skeletons.skeleton import Skeleton, warn_of_mirroring

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bottomup.errors import BottomupWarning, ConfigError
-from bottomup.registry import unknown
+from bottomup.errors import BottomupWarning, ConfigError, unknown, warn
 
 _DEFAULT_SIGMA = 0.0625  # the mean of COCO's seventeen is 0.0668 with, 0.0596 without the hips; between the two
 
@@ -38,11 +37,9 @@ class Skeleton:
         _check_flip(self)
         _check_tree(self)
         if not self.sigmas:
-            warnings.warn(
+            warn(
                 f"skeleton {self.name!r} has no OKS sigmas; every keypoint gets {_DEFAULT_SIGMA}, so its AP compares with "
-                "no published one: give `sigmas`",
-                BottomupWarning,
-                stacklevel=3,
+                "no published one: give `sigmas`"
             )
             object.__setattr__(self, "sigmas", (_DEFAULT_SIGMA,) * len(self.keypoints))
         if len(self.sigmas) != len(self.keypoints) or not all(0 < sigma < math.inf for sigma in self.sigmas):

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.precision import PRECISIONS, Precision
-from bottomup.registry import unknown
 from bottomup.skeletons import warn_of_mirroring
 from bottomup.types import Batch, Frame, Outputs
 from bottomup.views.batches import growth, make_view

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from bottomup.errors import ConfigError
+from bottomup.errors import CheckpointError, ConfigError
 from bottomup.paths import write_text
 
 LAST = "last.pt"  # of a training run: what resume=true goes on from
@@ -17,9 +17,13 @@ _OF_PREDICTION = ("predictions.json", "metrics.json", "config.yaml", "pictures")
 
 
 def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse to train into a folder that holds something else, and to write over an earlier run unless that is asked for."""
+    """Refuse to train into a folder that holds something else, or over an earlier run unless asked to, or on from nothing."""
     if resume and overwrite:
         raise ConfigError("resume=true goes on with a run and overwrite=true replaces it; give one of them")
+    if resume and not (folder / LAST).is_file():
+        begun = f"the run in {folder} ended before it wrote {LAST}; start it anew by overwrite=true instead"
+        alone = f"there is no {folder / LAST}; give the output= folder of the interrupted run"
+        raise CheckpointError(f"resume=true, but {begun if holds_training(folder) else alone}")
     held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     if not held:
         return

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
 from bottomup.predictor import Predictor
-from bottomup.registry import unknown
 from bottomup.types import Task
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bottomup.dataset import Dataset
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
-from bottomup.errors import BottomupWarning, CheckpointError, ConfigError
+from bottomup.errors import ConfigError, warn
 from bottomup.evaluation.limits import warn_of_limits
 from bottomup.model import PoseModel
 from bottomup.paths import write_json
@@ -41,7 +40,7 @@ def train(plan: TrainPlan) -> dict[str, float]:
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(plan, output, place)
         if plan.resume:
-            _resume(trainer, output)
+            trainer.resume(output / LAST)
         if place.first:
             if plan.overwrite:
                 _remove_earlier(output)
@@ -113,13 +112,6 @@ def _remove_earlier(output: Path) -> None:
         (output / name).unlink(missing_ok=True)
 
 
-def _resume(trainer: Trainer, output: Path) -> None:
-    last = output / LAST
-    if not last.is_file():
-        raise CheckpointError(f"resume=true, but there is no {last}; give the output= folder of the interrupted run")
-    trainer.resume(last)
-
-
 def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[str]:
     """Take over what matches, and return and tell the names of the rest."""
     rest, count = initialise(model, paths), len(model.state_dict())
@@ -134,7 +126,7 @@ def warn_of_unmeasured_norms(model: PoseModel) -> None:
     frozen = [m for m in model.train().modules() if isinstance(m, nn.BatchNorm2d) and not m.training]
     if any(m.running_mean is not None and not m.running_mean.any() for m in frozen):
         advice = "give backbone.pretrained=true, backbone.weights=FILE or init=CHECKPOINT, or backbone.frozen_batch_norm=false"
-        warnings.warn(f"batch norm is frozen, but at no network's statistics: {advice}", BottomupWarning, stacklevel=2)
+        warn(f"batch norm is frozen, but at no network's statistics: {advice}")
 
 
 def describe(model: PoseModel, input_size: int, given: Sequence[str] = ()) -> None:

@@ -43,7 +43,7 @@ class Trial:
 def trials(plan: BenchmarkPlan, folder: Path) -> list[Trial]:
     """A training of each seed, at the learning rate that does best with the first; what is finished is not trained again."""
     seed = plan.place.seed
-    rates = plan.learning_rates or (plan.training.engine.rate,)
+    rates = plan.learning_rates or (plan.training.engine.optimiser.lr,)
     best = _best_rate(plan, rates, seed, folder) if len(rates) > 1 else rates[0]
     return [_trained(plan, best, seed + more, folder) for more in range(plan.seeds)]
 

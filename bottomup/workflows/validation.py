@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,7 @@ from bottomup.dataset import Dataset, GroundTruth
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import LOSS, forward_losses, mean_figures
 from bottomup.engine.settings import Validation
-from bottomup.errors import BottomupWarning, ConfigError
+from bottomup.errors import ConfigError, unknown, warn
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.limits import limits_of, warn_of_limits
@@ -27,7 +26,6 @@ from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
 from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
-from bottomup.registry import unknown
 from bottomup.samples.letterbox import letterbox
 from bottomup.samples.loader import buckets, prepared_samples
 from bottomup.visualize import contact_sheet, draw_instances
@@ -53,7 +51,7 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
         _check_best(plan.engine.best, dataset, decoder.posed)
     if untrained and place.first:
         message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
-        warnings.warn(message, BottomupWarning, stacklevel=2)
+        warn(message)
     if place.first and not untrained:
         limits = {"validation.max_people": plan.validation.max_people} | limits_of(model, decoder, plan.model.given)
         warn_of_limits(dataset, limits, "validation finds and counts")

@@ -22,6 +22,7 @@ EDGES = ((4, 1), (4, 2), (4, 3), (4, 7), (7, 5), (7, 6))  # numbers from 1, as C
 # Where each keypoint is in a mouse of length 1 that looks along x; y points to its right.
 PLACES = np.array([(0.5, 0), (0.3, -0.14), (0.3, 0.14), (0.2, 0), (-0.3, -0.17), (-0.3, 0.17), (-0.48, 0)])
 _TURN = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+_SKIN = (150, 140, 220)  # BGR, of tails and feet
 OUTLINE = np.stack((0.5 * np.cos(_TURN), 0.2 * np.sin(_TURN)), axis=1)
 
 Record = dict[str, Any]
@@ -32,6 +33,7 @@ def main(folder: str, images: str = "400") -> None:
     count = int(images)
     for split, numbers in (("train", range(count)), ("val", range(count, count + max(2, count // 10)))):
         write(Path(folder), split, numbers)
+        print(f"{Path(folder) / split}.json: {len(numbers)} images")
 
 
 def write(folder: Path, split: str, numbers: Sequence[int]) -> None:
@@ -62,10 +64,12 @@ def draw(canvas: NDArray[np.uint8], centre: Sequence[int], rng: np.random.Genera
     fur = rng.uniform(20, 235, 3)
     outline, keypoints, tail = placed(OUTLINE), placed(PLACES), placed(np.array([(-0.48, 0), (-0.8, 0.1)]))
     root, tip = tail.round().astype(int).tolist()
-    cv2.line(canvas, root, tip, (150, 140, 220), 3)
+    cv2.line(canvas, root, tip, _SKIN, 3)
     cv2.fillPoly(canvas, [outline.round().astype(int)], fur.tolist())
     for ear in keypoints[1:3]:
         cv2.circle(canvas, ear.round().astype(int).tolist(), round(length / 12), (fur * 0.6).tolist(), -1)
+    for foot in keypoints[4:6]:  # hips without a mark of their own are hardly learned
+        cv2.circle(canvas, foot.round().astype(int).tolist(), round(length / 14), _SKIN, -1)
     cv2.circle(canvas, keypoints[0].round().astype(int).tolist(), 2, (90, 90, 250), -1)
     (x1, y1), (x2, y2) = outline.min(0), outline.max(0)
     return {

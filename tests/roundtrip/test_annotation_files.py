@@ -22,7 +22,7 @@ from bottomup.samples.augment import Augment
 from bottomup.samples.loader import TrainingSet, collate
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
-from tests.annotation_files import HEIGHT, IMAGES, WIDTH, Record, content, write
+from tests.coco_folders import HEIGHT, IMAGES, WIDTH, Record, content, write
 
 K = len(COCO)
 Said = dict[str, int]  # words of the warning -> the number before them

@@ -9,13 +9,13 @@ import pytest
 
 from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS
 from bottomup.dataset import DATASETS
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule
+from bottomup.engine.optim import Average, Optimiser, Schedule
 from bottomup.engine.settings import Settings
 from bottomup.manual import REQUIRED, Option, options_of
 from bottomup.options import Positive
 from bottomup.samples.augment import Augment
 
-COMPONENTS = [Augment, Settings, make_average, make_optimiser, make_schedule] + [
+COMPONENTS = [Augment, Settings, Average, Optimiser, Schedule] + [
     registry[name] for registry in (BACKBONES, NECKS, HEADS, DECODERS, DATASETS) for name in registry.names()
 ]
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from torch import nn
 
 from bottomup.assembly import HeadSpec
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
 from bottomup.contracts import BACKBONES, DECODERS, HEADS, NECKS, Level, Source
 from bottomup.dataset import DATASETS
-from bottomup.engine.optim import make_average, make_optimiser, make_schedule
+from bottomup.engine.optim import Average, Optimiser, Schedule
 from bottomup.engine.settings import Settings
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
@@ -26,7 +25,7 @@ from bottomup.skeletons import COCO
 from bottomup.types import Task
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)
-COMPONENTS = [Augment, Settings, make_average, make_optimiser, make_schedule] + [
+COMPONENTS = [Augment, Settings, Average, Optimiser, Schedule] + [
     registry[name] for registry in (BACKBONES, NECKS, HEADS, DECODERS, DATASETS) for name in registry.names()
 ]
 BAD_HEADS: dict[str, dict[str, Sequence[object]]] = {
@@ -122,7 +121,7 @@ def compose(override: str) -> None:
     """All that a training run composes of a configuration."""
     plan = train_plan(["backbone=hourglass_tiny", override])
     model, _ = plan.model.compose(Task(COCO))
-    make_optimiser(model, **plan.engine.optimiser)
+    plan.engine.optimiser.over(model)
     check_options("augment", Augment, plan.augment)
     Augment((64, 64), (0, 0, 0), COCO.flip_order, **plan.augment)
     plan.data.dataset("train")
@@ -143,7 +142,7 @@ def test_python_users_hear_of_it_too() -> None:
     with pytest.raises(ConfigError, match="weight"):
         HeadSpec(HEADS["heatmap"], weight=-1.0)
     with pytest.raises(ConfigError, match="decay"):
-        make_average(nn.Linear(1, 1), name="ema", decay=math.nan)
+        Average(name="ema", decay=math.nan)
     with pytest.raises(ConfigError, match="clip"):
         Settings(steps=1, batch_size=1, clip=-1.0)
     with pytest.raises(ConfigError, match="depth"):

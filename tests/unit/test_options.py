@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -36,8 +36,9 @@ from bottomup.registry import Registry
 from bottomup.samples.augment import Augment
 
 
-class Size(TypedDict, total=False):
-    limit: Count | None
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    limit: Count | None = None
 
 
 @checked("thing made", within="reach")

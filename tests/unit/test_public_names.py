@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import bottomup
-from tests.coco_folders import drawn, save_jpeg, untrained
+from bottomup import DataPlan, Skeleton
+from bottomup.errors import BottomupWarning
+from tests.coco_folders import drawn, save_jpeg, untrained, write_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,3 +72,14 @@ def imported_by(code: str, *modules: str) -> list[str]:
     run = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout.split()
+
+
+def test_a_warning_points_at_the_user_s_own_line(tmp_path: Path) -> None:
+    with pytest.warns(BottomupWarning, match="no OKS sigmas") as said:
+        Skeleton("pair", ("a", "b"), (), (("a", "b"),))
+    assert said[0].filename == __file__
+    for file in (write_folder(tmp_path / "there", names=["nose", "tail"]) / "annotations").iterdir():
+        file.write_text(file.read_text().replace('"sigmas"', '"spread"'))
+    with pytest.warns(BottomupWarning, match="no OKS sigmas") as said:  # deep below, and through the check of options
+        DataPlan(name="coco", options={"root": str(tmp_path / "there")}).dataset("train")
+    assert {warning.filename for warning in said} == {__file__}

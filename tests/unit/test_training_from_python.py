@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bottomup
-from bottomup import Component, DataPlan, EvaluatePlan, HeadPlan, ModelPlan, Place, Settings, TrainPlan
+from bottomup import Component, DataPlan, EvaluatePlan, HeadPlan, ModelPlan, Optimiser, Place, Settings, TrainPlan
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.skeletons import COCO
 
@@ -27,7 +27,7 @@ DATA = DataPlan(name="synthetic", options={"size": 64, "images": 4})
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of two steps."""
     folder = tmp_path_factory.mktemp("runs") / "own"
-    engine = Settings(steps=2, batch_size=2, optimiser={"name": "adam", "lr": 1e-3}, validate_every=2)
+    engine = Settings(steps=2, batch_size=2, optimiser=Optimiser(lr=1e-3), validate_every=2)
     plan = TrainPlan(model=MODEL, data=DATA, augment={}, engine=engine, place=Place(output=str(folder), device="cpu"))
     figures = bottomup.train(plan)
     assert figures["loss"] > 0 and "AP" in figures

@@ -16,7 +16,7 @@ from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
 from bottomup.types import Task
-from tests.annotation_files import IMAGES, Record, content, write
+from tests.coco_folders import IMAGES, Record, content, write
 
 BOTH = ["rider", "walker"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import sys
 import warnings
 from functools import partial
@@ -139,7 +140,7 @@ def test_a_cut_photo_is_refused_by_name_in_training_evaluation_and_prediction(
     train = ["train", *data, "backbone=hourglass_tiny", "input_size=64", "engine.steps=1", "engine.batch_size=2", run]
     assert main(train) == main(["evaluate", *data, weights, judged]) == 1
     assert main(["predict", f"images={root}/val/0.jpg", weights, found]) == 1
-    assert capsys.readouterr().err.count("0.jpg: not readable, a JPEG without its end") == 3
+    assert len(re.findall(r"\d\.jpg: not readable, a JPEG without its end", capsys.readouterr().err)) == 3
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from bottomup.engine.optim import Factor, make_average, make_optimiser, make_schedule, resume_optimiser
+from bottomup.engine.optim import Average, Factor, Optimiser, Schedule, resume_optimiser
 from bottomup.errors import CheckpointError, ConfigError
 
 
 def averages(steps: int, **options: object) -> torch.Tensor:
     """The share that each step's weights have in the average after ``steps`` steps."""
     model = nn.Linear(steps, 1, bias=False)
-    average = make_average(model, **options)  # type: ignore[arg-type]
+    average = Average(**options).over(model)  # type: ignore[arg-type]
     for step in range(steps):
         with torch.no_grad():
             model.weight.copy_(nn.functional.one_hot(torch.tensor([step]), steps))
@@ -45,7 +45,7 @@ def test_ema_of_a_short_run_is_not_that_of_its_first_weights() -> None:
 
 def test_batch_norm_counters_are_copied() -> None:
     model = nn.BatchNorm1d(2)
-    average = make_average(model, name="ema")
+    average = Average(name="ema").over(model)
     for _ in range(3):
         model(torch.randn(4, 2))
         average.update_parameters(model)
@@ -54,7 +54,7 @@ def test_batch_norm_counters_are_copied() -> None:
 
 def test_a_decay_that_never_learns_is_refused() -> None:
     with pytest.raises(ConfigError, match="decay"):
-        make_average(nn.Linear(1, 1), name="ema", decay=1.0)
+        Average(name="ema", decay=1.0)
 
 
 # ---- optimisers ----------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class Two(nn.Module):
 def stepped(gradient: float, **options: object) -> tuple[float, float]:
     """The weights of both parts after one step."""
     model = Two()
-    optimiser = make_optimiser(model, **options)  # type: ignore[arg-type]
+    optimiser = Optimiser(**options).over(model)  # type: ignore[arg-type]
     (gradient * model(torch.ones(1, 1))).sum().backward()
     optimiser.step()
     return model.backbone.weight.item(), model.head.weight.item()
@@ -116,13 +116,13 @@ def test_adamw_shrinks_weights_whatever_their_gradients() -> None:
 )
 def test_what_an_optimiser_does_not_know_is_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        make_optimiser(Two(), **options)  # type: ignore[arg-type]
+        Optimiser(**options).over(Two())  # type: ignore[arg-type]
 
 
 def gathered(**options: object) -> tuple[torch.optim.Optimizer, dict[str, object]]:
     """An optimiser after one step, with its state."""
     model = Two()
-    optimiser = make_optimiser(model, **options)  # type: ignore[arg-type]
+    optimiser = Optimiser(**options).over(model)  # type: ignore[arg-type]
     model(torch.ones(1, 1)).sum().backward()
     optimiser.step()
     return optimiser, optimiser.state_dict()
@@ -157,8 +157,8 @@ def test_a_state_is_taken_over_where_the_optimiser_can_go_on_with_it(before: dic
 
 
 def test_steps_lower_the_rate_at_their_milestones() -> None:
-    optimiser = make_optimiser(Two(), name="sgd", lr=1.0, groups={"backbone": {"lr_scale": 0.5}})
-    schedule, _ = make_schedule(optimiser, 8, name="step", milestones=[2, 5], gamma=0.1)
+    optimiser = Optimiser(name="sgd", lr=1.0, groups={"backbone": {"lr_scale": 0.5}}).over(Two())
+    schedule, _ = Schedule(name="step", milestones=[2, 5], gamma=0.1).over(optimiser, 8)
     rates = []
     for _ in range(7):
         rates.append([group["lr"] for group in optimiser.param_groups])

@@ -18,7 +18,7 @@ from bottomup.evaluation.limits import warn_of_limits
 from bottomup.samples.kept import Kept
 from bottomup.samples.labels import Labels
 from bottomup.samples.subset import Subset
-from tests.annotation_files import HEIGHT, IMAGES, WIDTH, Record, content, record, write
+from tests.coco_folders import HEIGHT, IMAGES, WIDTH, Record, content, record, write
 
 CROWDED = 42  # people of the first image; the others have one
 

@@ -12,7 +12,7 @@ import yaml
 from bottomup.cli import COMMANDS, main
 from bottomup.plan.command_help import meaning_of
 from bottomup.plan.composing import load_config
-from bottomup.plan.files import choices
+from bottomup.plan.files import shipped
 from bottomup.plan.keys import keys_read
 from bottomup.version import __version__
 
@@ -54,7 +54,7 @@ def test_every_key_of_a_command_is_told_with_its_default_and_meaning(command: st
 
 def test_inner_keys_have_what_fits_them_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [" ".join(line.split()) for line in printed(capsys, "train", "--help").splitlines()]
-    assert "validation.max_people=20 a whole number from 1 on or null instances an image that count" in lines
+    assert "validation.max_people=20 a whole number from 1 on instances an image that count" in lines
     assert "engine.steps=10000 a whole number of the optimiser" in lines
 
 
@@ -97,5 +97,5 @@ def test_what_has_no_configuration_cannot_be_shown(capsys: pytest.CaptureFixture
 def test_configurations_that_are_listed_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     listed = dict(line.strip().split(": ", 1) for line in printed(capsys, "list", "configs").splitlines()[1:])
     for group, names in listed.items():
-        assert names.split(", ") == choices(group) and not any(name.rpartition("/")[2][0] == "_" for name in names.split(", "))
+        assert names.split(", ") == shipped(group) and not any(name.rpartition("/")[2][0] == "_" for name in names.split(", "))
     assert set(listed) <= set(keys_read("train"))
