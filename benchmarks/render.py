@@ -1,4 +1,4 @@
-"""Render the measured tables into README.md and docs/results.md: every number there comes from benchmarks/results."""
+"""Render the tables into README.md, docs/results.md and docs/zoo.md: every number comes from benchmarks/results or configs/zoo."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.networks import choice_table, measured_table, published_table  # noqa: E402
 from bottomup.benchmark.results import Row, read_result  # noqa: E402
 from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E402
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "zoo.md")
 RESULTS = ROOT / "benchmarks" / "results"
 _BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -204,6 +205,9 @@ def render(text: str) -> str:
         "shown": shown_table(),
         "spurious_boxes": spurious_boxes_table(),
         "status": status_table(),
+        "zoo_choice": choice_table(),
+        "zoo_measured": measured_table(),
+        "zoo_published": published_table(),
         "matrix": matrix_table("matrix", "learning rate"),
         "bench": matrix_table("bench"),
         "multiposenet_small": weights_table("multiposenet_small", ("AP", "AP50", "APM", "APL", "AR", "box_AP", "segmentation_IoU")),

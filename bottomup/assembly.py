@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
-from bottomup.contracts import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, requirements
+from bottomup import needs
+from bottomup.contracts import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, Staged, requirements
 from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
 from bottomup.head_stack import HeadStack
 from bottomup.model import BACKBONE, PoseModel
-from bottomup.options import FromZero, check_value
+from bottomup.options import FromZero, Interval, check_value
 from bottomup.types import Task
 
 
@@ -22,7 +23,9 @@ class HeadSpec:
 
     ``build`` is a Head class, or a ``functools.partial`` of one that holds its options. ``neck`` names the neck it reads
     (None: ``default_neck``, "backbone": the backbone itself), ``level`` one level, a tuple of them, or "all" (None: the
-    finest, among equals the deepest). ``share_stages`` uses one set of weights for all stages.
+    finest, among equals the deepest). ``share_stages`` uses one set of weights for all stages. ``last_stage`` is the last of those
+    that it is supervised on, counted from the end; what it gives there is its ``prediction``, or the "mean" of all stages on the
+    grid of the last (``Head.merge``).
     """
 
     build: Callable[[Source, Task], Head]
@@ -31,9 +34,12 @@ class HeadSpec:
     weight: FromZero | Mapping[str, FromZero] = 1.0
     stage_reduction: Literal["mean", "sum"] = "mean"
     share_stages: bool = False
+    last_stage: Annotated[int, Interval(high=-1)] = -1
+    prediction: Literal["last", "mean"] = "last"
 
     def __post_init__(self) -> None:
         check_value("a head's weight", self.weight, FromZero | Mapping[str, FromZero])
+        check_value("a head's last_stage", self.last_stage, Annotated[int, Interval(high=-1)])
 
     @property
     def reads_features(self) -> bool:
@@ -71,9 +77,9 @@ def assemble(
     stacks = _build_heads(specs, task, stages, default_neck, given)
     for name, neck in built_necks.items():
         neck.keep({level for stack in stacks.values() if stack.reads == name for levels in stack.levels for level in levels})
-    fed_back = _fed_back(backbone, stacks)
-    if backbone is not None and fed_back:
-        backbone.connect(sum(stacks[name].last.feedback for name in fed_back))
+    _check_last_stages(stacks, built_necks)
+    parts: dict[str, Staged] = built_necks | ({BACKBONE: backbone} if backbone is not None else {})
+    fed_back = [name for part, staged in parts.items() for name in _connect(part, staged, stacks)]
     decoded = _decoded(decoder, stacks) if decoder is not None else None
     model = PoseModel(task, backbone, built_necks, stacks, fed_back, _trained(stacks, trained, given), decoded)
     _check_frozen(model, freeze)
@@ -131,13 +137,17 @@ def _build_head(
         specs = [_choose_levels(name, spec.level, stage) for stage in stages[reads]]
     else:
         reads, specs = None, [FeatureSpec()]
-    heads = [
-        spec.build(Source(features or None, _grids_before(before, index - len(specs))), task)
-        for index, features in enumerate(specs)
-    ]
+    if -spec.last_stage > len(specs):
+        raise ConfigError(
+            f"heads.{name}.last_stage should be from {-len(specs)} to -1, as {reads or 'a head without features'} has {len(specs)} "
+            f"stage{'s' if len(specs) > 1 else ''}; got {spec.last_stage}"
+        )
+    numbered = list(enumerate(specs, -len(specs)))[: len(specs) + spec.last_stage + 1]
+    heads = [spec.build(Source(features or None, _grids_before(before, stage)), task) for stage, features in numbered]
     if spec.share_stages:
         _share(heads)
-    return HeadStack(heads, [tuple(features) for features in specs], reads, spec.weight, spec.stage_reduction)
+    levels = [tuple(features) for _, features in numbered]
+    return HeadStack(heads, levels, reads, spec.weight, spec.stage_reduction, spec.last_stage, spec.prediction)
 
 
 def _choose_levels(head: str, level: str | tuple[str, ...] | None, stage: FeatureSpec) -> FeatureSpec:
@@ -155,8 +165,12 @@ def _choose_levels(head: str, level: str | tuple[str, ...] | None, stage: Featur
 
 
 def _grids_before(before: Mapping[str, HeadStack], stage: int) -> dict[str, Grid]:
-    """The grids of the maps that earlier heads provide on a stage, counted from the end."""
-    return {key: grid for stack in before.values() if len(stack) >= -stage for key, grid in stack.at(stage).grids.items()}
+    """The grids of the maps of earlier heads that a head sees on a stage, counted from the end: on the last their predictions."""
+    if stage == -1:
+        seen = [stack.last for stack in before.values()]
+    else:
+        seen = [stack.at(stage) for stack in before.values() if stage in stack.stages]
+    return {key: grid for head in seen for key, grid in head.grids.items()}
 
 
 def _share(heads: list[Head]) -> None:
@@ -179,7 +193,7 @@ def _check_required(name: str, stack: HeadStack, before: Mapping[str, HeadStack]
     check_requires(f"head {name!r}", stack.last.requires, axes)
     for requirement in requirements(stack.last.requires):
         needed = requirement.choose(axes)
-        if needed is not None and len(before[provider[needed]]) < len(stack):
+        if needed is not None and set(stack.stages) - {-1} - set(before[provider[needed]].stages):
             raise ConfigError(
                 f"head {name!r} is supervised on {len(stack)} stages but requires {needed}, which head {provider[needed]!r} "
                 f"provides on {len(before[provider[needed]])}; let both read the same neck"
@@ -203,14 +217,30 @@ def check_requires(who: str, requires: Mapping[str, str], provided: Mapping[str,
         )
 
 
-def _fed_back(backbone: Backbone | None, stacks: Mapping[str, HeadStack]) -> list[str]:
-    """Heads on the backbone itself that declare feedback and require nothing that is not fed back too."""
-    if backbone is None or not backbone.feeds_back or len(backbone.stages) < 2:
+def _check_last_stages(stacks: Mapping[str, HeadStack], necks: Iterable[str]) -> None:
+    """Refuse a part whose last stage nothing reads: it would be computed for nothing."""
+    for part, stage in needs.furthest(stacks, stacks).items():
+        if stage < -1 and not (part == BACKBONE and list(necks)):
+            names = ", ".join(name for name, stack in stacks.items() if stack.reads == part)
+            raise ConfigError(f"no head reads the last stage of {part}: let one of {names} have last_stage -1")
+
+
+def _connect(part: str, staged: Staged, stacks: Mapping[str, HeadStack]) -> list[str]:
+    """Let a part that feeds predictions back take in those of the heads that it gives, by name."""
+    if not staged.feeds_back or len(staged.stages) < 2:
         return []
+    fed_back = _fed_back({name: stack for name, stack in stacks.items() if stack.reads == part})
+    if fed_back:
+        staged.connect(sum(stacks[name].last.feedback for name in fed_back))
+    return fed_back
+
+
+def _fed_back(stacks: Mapping[str, HeadStack]) -> list[str]:
+    """Of the heads on one part those on every stage but the last that declare feedback and require only what is fed back too."""
     fed_back, keys = list[str](), set[str]()
     for name, stack in stacks.items():
-        needs = [requirement for requirement in requirements(stack.last.requires) if not requirement.optional]
-        if stack.last.feedback and stack.reads == BACKBONE and all(need.choose(keys) for need in needs):
+        needed = [requirement for requirement in requirements(stack.last.requires) if not requirement.optional]
+        if stack.last.feedback and stack.stages[-1] >= -2 and all(requirement.choose(keys) for requirement in needed):
             fed_back.append(name)
             keys |= stack.last.provides.keys()
     return fed_back

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -69,10 +69,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
         ) from error
-    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+    if not is_own(data):
         raise CheckpointError(
             f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
-            "import-weights` makes a checkpoint of Google's PoseNet or BodyPix"
+            f"import-weights {path} output=DIR` makes a checkpoint of a published network"
         )
     checkpoint = Checkpoint(
         config=_current(data["config"]),
@@ -84,6 +84,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     )
     _check_finite(str(path), checkpoint)
     return checkpoint
+
+
+def is_own(data: object) -> TypeGuard[dict[str, Any]]:
+    """Whether what a file held is a checkpoint as ``save_checkpoint`` writes it."""
+    return isinstance(data, dict) and data.get("format") == _FORMAT
 
 
 def _current(config: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "list": ("catalogue", None),
     "doctor": ("doctor", "evaluate"),
     "import-weights": ("import_weights", None),
+    "zoo": ("zoo", None),
 }
 
 _ASKS = ("-h", "--help")  # for help
@@ -46,7 +47,8 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   show_targets  data=… method=…                          what the network is taught, as pictures
   list          [backbones|heads|…] | head tags          components, options, defaults
   doctor        [data=…]                                 versions, device, data check
-  import-weights tfjs PATH output=…                      PoseNet's or BodyPix's weights as a checkpoint
+  import-weights [KIND] FILE output=…                    a published network's file as a checkpoint
+  zoo           [NAME]                                   published networks that go by name: weights=posenet
 
 bottomup COMMAND --help lists a command's keys, bottomup COMMAND … show=true prints what they come to, bottomup --version.
 Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr=1e-3 output=outputs/mine`.

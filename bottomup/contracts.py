@@ -5,7 +5,8 @@ how wrong they are (``loss``). Everything method-specific lives behind these cla
 predictor know only this page.
 
 A *stage* is one dictionary of features that is supervised: an hourglass stack, the middle of a ResNet, a pyramid level.
-Stages are aligned at the end: the last stage of every part is the prediction.
+Stages are aligned at the end, and the prediction of a key is that of the last stage it exists on, or of a head that joins its
+stages their merge.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, enlarge, resample
+from bottomup.geometry import Grid, enlarge, resample, resize
 from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
@@ -67,31 +68,38 @@ NORMALISATIONS: dict[NormalisationName, Normalisation] = {
 }
 
 
-class Backbone(nn.Module, ABC):
-    """Image to features, (B, 3, H, W) normalised float to one Features per supervised stage."""
+class Staged(nn.Module, ABC):
+    """What heads read, a backbone or a neck: one Features per supervised stage."""
 
     stages: list[FeatureSpec]
-    normalisation: Normalisation = NORMALISATIONS["imagenet"]
-    coarsest: Grid  # of the coarsest map inside; input sides must fit it even where no head reads it
     feeds_back: bool = False  # whether predictions of a stage enter the next
-
-    @abstractmethod
-    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
-        """Features of every stage; ``feed_back`` is called once for every stage but the last where ``feeds_back``."""
 
     def connect(self, channels: int) -> None:
         """Take ``channels`` fed-back channels in; called once, before training, where ``feeds_back``."""
         raise NotImplementedError(f"{type(self).__name__} feeds nothing back")
 
+    def used_from(self, stage: int) -> list[str]:
+        """The names of those modules within that only stages from this one on, counted from 0, have use for."""
+        return []
 
-class Neck(nn.Module, ABC):
-    """Features to features; several heads may share one. Its positional argument is the stages it reads."""
 
-    stages: list[FeatureSpec]
+class Backbone(Staged):
+    """Image to features, (B, 3, H, W) normalised float to one Features per supervised stage."""
+
+    normalisation: Normalisation = NORMALISATIONS["imagenet"]
+    coarsest: Grid  # of the coarsest map inside; input sides must fit it even where no head reads it
 
     @abstractmethod
-    def forward(self, stages: list[Features]) -> list[Features]:
-        """Its stages' features from its source's."""
+    def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
+        """Features of every stage; ``feed_back`` is called once for every stage but the last where ``feeds_back``."""
+
+
+class Neck(Staged):
+    """Features to features; several heads may share one. Its positional argument is the stages it reads."""
+
+    @abstractmethod
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
+        """Its stages' features from its source's; ``feed_back`` as that of a backbone."""
 
     def keep(self, levels: set[str]) -> None:
         """Drop the weights that only other levels than these, which some head reads, have use for; called once."""
@@ -147,7 +155,7 @@ class Head(nn.Module, ABC):
     reads_features: bool = True  # False: it reads earlier heads' outputs only, and exists on the last stage only
     pointwise: bool = False  # whether its maps, (B, C, h, w), are of each cell's features alone: then enlarging them may follow
     reads_instances: bool = False  # whether encode or ideal reads Batch.instances
-    feedback: int = 0  # channels of its maps that a backbone which feeds predictions back may take in
+    feedback: int = 0  # channels of its maps that what feeds predictions back may take in
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)
     beside: frozenset[str] = frozenset()  # keys whose ideal outputs its own are of, row by row: both are given, or neither
     least: ClassVar[Mapping[str, Least]] = {}  # of its ``metrics`` those that training warns of while they are lower
@@ -203,7 +211,7 @@ class Head(nn.Module, ABC):
         return maps
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
-        """Join unflipped views: resampled onto the grids of ``onto``, then their mean; of logits that of the probabilities."""
+        """Join unflipped views, or stages: resampled onto the grids of ``onto``, then their mean, of logits as probabilities."""
         aligned = {key: torch.stack(self.aligned(key, views, frames, onto)) for key in self.provides}
         return {key: _mean_probability(maps) if key.endswith("_logits") else maps.mean(0) for key, maps in aligned.items()}
 
@@ -214,12 +222,16 @@ class Head(nn.Module, ABC):
         is_offset = self.provides[key].split()[-3] == "2"
 
         def moved(maps: Tensor, frame: Frame) -> Tensor:
+            own, same = frame.grids[key], _same(frame, onto)
+            if same and own == grid:
+                return maps
             flat = maps.flatten(1, -3)
-            there = resample(flat, frame.grids[key], frame.content, grid, onto.content, shape, mode)
-            there = there.view(*maps.shape[:-2], *shape)
+            if same:
+                return resize(flat, own, grid, shape, mode).view(*maps.shape[:-2], *shape)
+            there = resample(flat, own, frame.content, grid, onto.content, shape, mode).view(*maps.shape[:-2], *shape)
             return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
 
-        return [view[key] if _same(frame, onto) else moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
+        return [moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
 
 
 def _mean_probability(logits: Tensor) -> Tensor:
@@ -234,7 +246,8 @@ def _growth(frame: Frame, onto: Frame) -> Tensor:
 
 
 def _same(frame: Frame, onto: Frame) -> bool:
-    return frame is onto or (frame.size == onto.size and torch.equal(frame.content, onto.content))
+    """Whether two views show the same in the same place; of one image's stages that is known without a look at numbers."""
+    return frame.size == onto.size and (frame.content is onto.content or torch.equal(frame.content, onto.content))
 
 
 class Decoder(ABC):

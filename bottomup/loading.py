@@ -18,6 +18,7 @@ from bottomup.plan.parts import Viewing
 from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
 from bottomup.workflows.models import make_predictor
+from bottomup.zoo.weights import checkpoint_file
 
 _ENTERING = ("input_size", "side", "head_scales")  # what a checkpoint says of how images enter, unless it is given
 
@@ -32,14 +33,15 @@ def load(
 ) -> Predictor:
     """A ready predictor: ``load("best.pt")("photo.jpg").instances.keypoints``.
 
-    ``file`` is a checkpoint of a training run or of ``save``; with ``weights`` that is the file, and ``file`` the name of the
+    ``file`` is a checkpoint of a training run or of ``save``, or the name of a published network, as `bottomup zoo` lists them,
+    which is downloaded and imported at its first use; with ``weights`` that is the file or the name, and ``file`` the name of the
     method that it is to hold. ``overrides`` are Hydra overrides of its configuration; other options go to the Predictor (flip,
     scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
     Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
     check_options("load", Predictor, options, ("weights", "overrides", "device"))
     path = _file(file, weights)
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(checkpoint_file(path))
     model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
     model = replace(model, **{name: options.pop(name) for name in _ENTERING if name in options})
     return make_predictor(model, Viewing(**options), device, checkpoint, checkpoint.task, str(path))

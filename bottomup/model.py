@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from bottomup import needs
-from bottomup.contracts import Backbone, Head, Neck
+from bottomup.contracts import Backbone, FeedBack, Neck, Staged
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, smallest_side
 from bottomup.head_stack import HeadStack
@@ -43,7 +42,7 @@ class PoseModel(nn.Module):
         self.necks = nn.ModuleDict(necks)
         self.heads = nn.ModuleDict(heads)
         self.fed_back = tuple(fed_back)
-        self.depth = max(len(stack) for stack in heads.values())
+        self.depth = -min(stack.stages[0] for stack in heads.values())
         self.trained = tuple(heads if trained is None else trained)
         self.decoded = frozenset(self.keys_of(heads) if decoded is None else decoded)
         self.frozen: tuple[str, ...] = ()
@@ -61,24 +60,28 @@ class PoseModel(nn.Module):
         trim: bool = False,
         wanted: Collection[str] | None = None,
     ) -> list[Outputs]:
-        """Outputs of every supervised stage ("all": for the losses) or of the last alone ("last": for the decoder).
+        """Outputs of every supervised stage ("all": for the losses) or what is predicted alone ("last": for the decoder).
 
-        ``images`` are (B, 3, H, W) uint8 RGB, or None where all running heads work on ``given`` alone. ``given`` are outputs
-        of the last stage that are known already: oracles, teacher forcing, merged views. ``trim`` spares heads the padding of
-        earlier ones' outputs, whose shapes then depend on the images. ``wanted`` are other keys to give than ``wanted(stages)``.
+        ``images`` are (B, 3, H, W) uint8 RGB, or None where all running heads work on ``given`` alone. ``given`` are predictions
+        that are known already: oracles, teacher forcing, merged views. ``trim`` spares heads the padding of earlier ones' outputs,
+        whose shapes then depend on the images. ``wanted`` are other keys to give than ``wanted(stages)``. A head sees what earlier
+        heads give on its own stage; on the last stage it sees what they predict, which stands there with "all", too, where a stage
+        of theirs does not.
         """
-        given = given or {}
-        running = self.running(self.wanted(stages) if wanted is None else wanted, given)
+        predicted = dict(given or {})
+        running = self.running(self.wanted(stages) if wanted is None else wanted, predicted)
         outputs: list[Outputs] = [{} for _ in range(self.depth)]
-        outputs[-1].update(given)
         features = self._features(images, running, outputs)
-        for stage in range(-self.depth if stages == "all" else -1, 0):
-            for stack in map(self.stack, running):
-                if stack.is_due(stage, outputs[stage]):
+        size = (0, 0) if images is None else (images.shape[-2], images.shape[-1])
+        for stack in map(self.stack, running):
+            for stage in stack.stages if stages == "all" else stack.predicting:
+                if not stack.last.provides.keys() <= outputs[stage].keys():  # what is fed back has run
                     read = features[stack.reads][stage] if stack.reads else {}
-                    found = stack.run(stage, read, outputs[stage])
+                    found = stack.run(stage, read, predicted if stage == -1 else outputs[stage])
                     outputs[stage].update(stack.at(stage).trim(found) if trim else found)
-        return outputs if stages == "all" else outputs[-1:]
+            own = [{key: outputs[stage][key] for key in stack.last.provides} for stage in stack.predicting]
+            predicted.update(stack.joined(own, size))
+        return [*outputs[:-1], predicted | outputs[-1]] if stages == "all" else [predicted]
 
     def _features(self, images: Tensor | None, running: list[str], outputs: list[Outputs]) -> dict[str, list[Features]]:
         """The features of the backbone and of every neck that a running head reads; what is fed back enters ``outputs``."""
@@ -88,18 +91,25 @@ class PoseModel(nn.Module):
         if images is None or self.backbone is None:
             heads = [name for name in running if self.stack(name).reads]
             raise ValueError(f"heads {heads} read features: images are needed, or their outputs must be given")
-        stages = self.backbone(self.normalise(images), partial(self._feed_back, outputs) if self.fed_back else None)
-        return {BACKBONE: stages} | {name: neck(stages) for name, neck in self.necks.items() if name in read}
+        stages = self.backbone(self.normalise(images), self._feeding(BACKBONE, outputs))
+        made = {name: neck(stages, self._feeding(name, outputs)) for name, neck in self.necks.items() if name in read}
+        return {BACKBONE: stages} | made
 
-    def _feed_back(self, outputs: list[Outputs], features: Features, stage: int) -> Tensor:
-        """The maps (B, C, h, w) that enter the backbone's next stage, after ``stage``; they enter ``outputs``, too."""
-        from_end = stage - len(self.backbone_stages)
-        maps = []
-        for stack in map(self.stack, self.fed_back):
-            found = stack.run(from_end, features, outputs[from_end])
-            outputs[from_end].update(found)
-            maps += [found[key].flatten(1, -3) for key in stack.last.provides]
-        return torch.cat(maps, dim=1)
+    def _feeding(self, part: str, outputs: list[Outputs]) -> FeedBack | None:
+        """What a part asks for predictions of a stage that are to enter its next; they enter ``outputs``, too."""
+        stacks = [stack for stack in map(self.stack, self.fed_back) if stack.reads == part]
+        count = len(self._part(part).stages)
+
+        def feed_back(features: Features, stage: int) -> Tensor:
+            from_end = stage - count
+            maps = []
+            for stack in stacks:
+                found = stack.run(from_end, features, outputs[from_end])
+                outputs[from_end].update(found)
+                maps += [found[key].flatten(1, -3) for key in stack.last.provides]
+            return torch.cat(maps, dim=1)
+
+        return feed_back if stacks else None
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 RGB to what the backbone was made for."""
@@ -142,18 +152,19 @@ class PoseModel(nn.Module):
         """All heads, by name, in order."""
         return ((name, self.stack(name)) for name in self.heads)
 
+    def _part(self, name: str) -> Staged:
+        """A neck, or the backbone, by the name by which heads read it."""
+        part = self.backbone if name == BACKBONE else self.necks[name]
+        assert isinstance(part, Staged)
+        return part
+
     @property
     def _heads(self) -> dict[str, HeadStack]:
         return dict(self.stacks())
 
     @property
-    def backbone_stages(self) -> list[object]:
-        """One entry per stage of the backbone."""
-        return list(self.backbone.stages) if self.backbone is not None else []
-
-    @property
     def grids(self) -> dict[str, Grid]:
-        """Where the maps of the last stage lie."""
+        """Where the maps that are predicted lie."""
         return {key: grid for _, stack in self.stacks() for key, grid in stack.last.grids.items()}
 
     @property
@@ -182,20 +193,20 @@ class PoseModel(nn.Module):
     # ---- oracles -------------------------------------------------------------------------------------------------------
 
     def ideal(self, batch: Batch, names: Iterable[str]) -> Outputs:
-        """What flawless heads of these names would give for a batch, on the last stage; ConfigError where they need others."""
-        return {key: maps for head in self._together(names) for key, maps in head.ideal(batch).items()}
+        """What flawless heads of these names would predict for a batch; ConfigError where they need others."""
+        return {key: maps for stack in self._together(names) for key, maps in stack.ideal(batch).items()}
 
     def teaching(self, batch: Batch, names: Iterable[str]) -> Outputs:
         """What takes the place of the outputs of these heads in training (teacher forcing), as ``ideal`` but for their options."""
-        return {key: maps for head in self._together(names) for key, maps in head.teaching(batch).items()}
+        return {key: maps for stack in self._together(names) for key, maps in stack.teaching(batch).items()}
 
-    def _together(self, names: Iterable[str]) -> list[Head]:
-        """The last stages' heads of these names; ConfigError where one's ideal outputs are of those of a head not named."""
+    def _together(self, names: Iterable[str]) -> list[HeadStack]:
+        """The heads of these names; ConfigError where one's ideal outputs are of those of a head not named."""
         names = list(names)
         for name in names:
             for key in self.stack(name).last.beside - self.keys_of(names):
                 raise ConfigError(f"ideal outputs of head {name!r} are of ideal {key}: give the head of those, too")
-        return [self.stack(name).last for name in names]
+        return [self.stack(name) for name in names]
 
     # ---- freezing ------------------------------------------------------------------------------------------------------
 
@@ -209,10 +220,20 @@ class PoseModel(nn.Module):
     def _unreached(self, given: Iterable[str]) -> list[str]:
         """The parts with weights that no trained head learns through."""
         running = self.running(self.wanted("all"), given)
-        read = needs.sources(self._heads, running)
+        read = needs.furthest(self._heads, running)
         idle = [f"heads.{name}" for name, stack in self.stacks() if name not in running and list(stack.parameters())]
-        idle += [f"necks.{name}" for name in self.necks if name not in read]
-        return idle + ([BACKBONE] if self.backbone is not None and not read else [])
+        for name in self.necks:
+            idle += self._beyond(f"necks.{name}", name, read[name]) if name in read else [f"necks.{name}"]
+        if self.backbone is None:
+            return idle
+        if not read:
+            return [*idle, BACKBONE]
+        return idle + (self._beyond(BACKBONE, BACKBONE, read[BACKBONE]) if read.keys() == {BACKBONE} else [])
+
+    def _beyond(self, path: str, part: str, stage: int) -> list[str]:
+        """The modules of a part that only later stages than this one, counted from the end, have use for."""
+        staged = self._part(part)
+        return [f"{path}.{module}" for module in staged.used_from(stage + 1 + len(staged.stages))] if stage < -1 else []
 
     def train(self, mode: bool = True) -> Self:
         """As nn.Module.train, but frozen parts stay in evaluation mode."""

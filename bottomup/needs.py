@@ -52,6 +52,15 @@ def grids(heads: Heads, names: Iterable[str]) -> list[Grid]:
     """The grids of all levels that these heads read and of all maps that they give, on all their stages."""
     found: list[Grid] = []
     for stack in (heads[name] for name in names):
-        for head in map(stack.at, range(-len(stack), 0)):
+        for head in map(stack.at, stack.stages):
             found += [*head.grids.values(), *(level.grid for level in (head.source.features or {}).values())]
+    return found
+
+
+def furthest(heads: Heads, names: Iterable[str]) -> dict[str, int]:
+    """The last stage, counted from the end, that heads of these names read, of each part that they read."""
+    found = dict[str, int]()
+    for stack in (heads[name] for name in names):
+        if stack.reads is not None:
+            found[stack.reads] = max(found.get(stack.reads, stack.stages[-1]), stack.stages[-1])
     return found

@@ -29,7 +29,8 @@ TINY = ["backbone=hourglass_tiny"]
 
 def small(method: str) -> list[str]:
     """A small backbone for a method: one with a pyramid where its necks need that."""
-    return ["backbone=mobilenetv2_fpn"] if load_config("train", [f"method={method}"])["necks"] else TINY
+    necks = {neck.get("name", name) for name, neck in load_config("train", [f"method={method}"])["necks"].items()}
+    return ["backbone=mobilenetv2_fpn"] if necks & {"fpn", "keypoint_pyramid"} else TINY
 
 
 @pytest.mark.parametrize(

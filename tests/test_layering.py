@@ -29,7 +29,7 @@ FLOORS = (
     ("head_stack",), ("needs",), ("model",), ("assembly", "views"),
     ("checkpoint",),
     ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
-    ("plan",), ("importers",), ("benchmark",), ("report",), ("workflows",), ("loading",), ("commands",),
+    ("plan",), ("importers",), ("zoo",), ("benchmark",), ("report",), ("workflows",), ("loading",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),
 )  # fmt: skip

@@ -46,7 +46,7 @@ class TimmNetwork(nn.Module):
         options: dict[str, Any] = {"features_only": True, "out_indices": tuple(indices.values())}
         if output_stride != 32:
             options["output_stride"] = output_stride
-        self.net = _create(network, pretrained, options)
+        self.net = create(network, pretrained, options)
         self.top = _top(network, pretrained)
         self.levels = tuple(indices)
         self.channels = dict(zip(indices, self.net.feature_info.channels(), strict=True))
@@ -83,10 +83,15 @@ class TimmNetwork(nn.Module):
         """As nn.Module.train, but frozen batch norm keeps its statistics."""
         super().train(mode)
         if self.frozen_batch_norm:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):  # SyncBatchNorm too
-                    module.eval()
+            keep_statistics(self)
         return self
+
+
+def keep_statistics(network: nn.Module) -> None:
+    """Let batch norm use the statistics that it has, and keep them; until the next ``train()``."""
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):  # SyncBatchNorm too
+            module.eval()
 
 
 def _level_indices(network: str) -> dict[str, int]:
@@ -95,14 +100,15 @@ def _level_indices(network: str) -> dict[str, int]:
         near = ", ".join(difflib.get_close_matches(network, timm.list_models(), n=5)) or "see timm.list_models()"
         raise ConfigError(f"backbone: no timm network named {network!r}; near ones: {near}")
     with torch.device("meta"):
-        reductions = _create(network, False, {"features_only": True}).feature_info.reduction()
+        reductions = create(network, False, {"features_only": True}).feature_info.reduction()
     found = {level: max((i for i, r in enumerate(reductions) if r == stride), default=-1) for level, stride in _STRIDES.items()}
     if min(found.values()) < 0:
         raise ConfigError(f"backbone: timm's {network} has features of strides {reductions}; C2…C5 need 4, 8, 16 and 32")
     return found
 
 
-def _create(network: str, pretrained: bool, options: dict[str, Any]) -> Any:
+def create(network: str, pretrained: bool, options: dict[str, Any]) -> Any:
+    """A network of timm's by name; ConfigError where it cannot be built, or its pretrained weights not be fetched."""
     try:
         return timm.create_model(network, pretrained=pretrained, **options)
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
@@ -122,10 +128,10 @@ def _create(network: str, pretrained: bool, options: dict[str, Any]) -> Any:
 def _top(network: str, pretrained: bool) -> nn.Sequential | None:
     """The convolution behind the last block, where a network has one of the usual shape."""
     with torch.device("meta"):
-        probe = _create(network, False, {"num_classes": 0})
+        probe = create(network, False, {"num_classes": 0})
     if not (isinstance(getattr(probe, "conv_head", None), nn.Conv2d) and hasattr(probe, "bn2")):
         return None
-    whole = _create(network, pretrained, {"num_classes": 0})
+    whole = create(network, pretrained, {"num_classes": 0})
     return nn.Sequential(OrderedDict(conv_head=whole.conv_head, bn2=whole.bn2))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,28 +14,55 @@ from bottomup.types import Features
 
 
 class Convolution(nn.Sequential):
-    """A convolution with bias, ReLU and, as in pose-ae-train, batch norm after it."""
+    """A convolution with bias, and ReLU."""
 
-    def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1, batch_norm: bool = False) -> None:
+    def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(nn.Conv2d(channels, out, kernel, stride, kernel // 2), nn.ReLU(inplace=True))
-        if batch_norm:
-            self.append(nn.BatchNorm2d(out))
+
+    @staticmethod
+    def merge(channels: int, out: int) -> nn.Module:
+        """The 1x1 convolution that takes features or predictions of a stack into the next."""
+        return nn.Conv2d(channels, out, 1)
+
+
+class NormedLast(Convolution):
+    """The same with batch norm behind it, as in pose-ae-train."""
+
+    def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(channels, out, kernel, stride)
+        self.append(nn.BatchNorm2d(out))
+
+
+class NormedFirst(Convolution):
+    """A convolution without bias, batch norm and ReLU, as in mmpose."""
+
+    def __init__(self, channels: int, out: int, kernel: int = 3, stride: int = 1) -> None:
+        nn.Sequential.__init__(self, *_normed(channels, out, kernel, stride), nn.ReLU(inplace=True))
+
+    @staticmethod
+    def merge(channels: int, out: int) -> nn.Module:
+        """The same with batch norm."""
+        return nn.Sequential(*_normed(channels, out))
+
+
+def _normed(channels: int, out: int, kernel: int = 1, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(out)
+
+
+BatchNorm = bool | Literal["before"]
+_CONVOLVE: dict[BatchNorm, type[Convolution]] = {False: Convolution, True: NormedLast, "before": NormedFirst}
 
 
 class HourglassModule(nn.Module):
     """One hourglass: ``levels`` times pool, convolve, come back up by nearest neighbours and add the skip; growing inwards."""
 
-    def __init__(self, levels: int, channels: int, growth: int, batch_norm: bool) -> None:
+    def __init__(self, levels: int, channels: int, growth: int, convolve: type[Convolution]) -> None:
         super().__init__()
         inner = channels + growth
-        self.skip = Convolution(channels, channels, batch_norm=batch_norm)
-        self.down = Convolution(channels, inner, batch_norm=batch_norm)
-        self.inner: nn.Module = (
-            HourglassModule(levels - 1, inner, growth, batch_norm)
-            if levels > 1
-            else Convolution(inner, inner, batch_norm=batch_norm)
-        )
-        self.up = Convolution(inner, channels, batch_norm=batch_norm)
+        self.skip = convolve(channels, channels)
+        self.down = convolve(channels, inner)
+        self.inner: nn.Module = HourglassModule(levels - 1, inner, growth, convolve) if levels > 1 else convolve(inner, inner)
+        self.up = convolve(inner, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same shape; h and w divide by 2**levels."""
@@ -51,8 +78,9 @@ class Hourglass(Backbone):
     ``stacks`` hourglasses, one after the other. ``channels`` at stride 4, ``growth`` more at each of the ``levels`` below it: 256,
     384, 512, 640, 768 as published. The stem starts at a quarter of ``channels``. One stage a stack, level "stack" of stride 4;
     input sides are multiples of 4 · 2**levels. Weights start as torch.nn's defaults, as in pose-ae-train; without ``batch_norm``
-    that takes a learning rate of some 1e-3 at most. ``normalisation`` names how uint8 RGB becomes the network's input
-    (``contracts.NORMALISATIONS``).
+    that takes a learning rate of some 1e-3 at most. ``batch_norm`` stands behind every ReLU, as in pose-ae-train, or "before" it:
+    behind every convolution, which then has no bias, as in mmpose. ``normalisation`` names how uint8 RGB becomes the network's
+    input (``contracts.NORMALISATIONS``).
 
     Deviates from the paper: widths are those of pose-ae-train, where the paper lists 256, 386, 512, 768. With ``batch_norm``,
     which neither uses by default, every level has it, where pose-ae-train has it outside the recursion only.
@@ -67,21 +95,20 @@ class Hourglass(Backbone):
         levels: Count = 4,
         channels: Annotated[Count, MultipleOf(4)] = 256,
         growth: Natural = 128,
-        batch_norm: bool = False,
+        batch_norm: BatchNorm = False,
         normalisation: NormalisationName = "imagenet",
     ) -> None:
         super().__init__()
         self.normalisation = NORMALISATIONS[normalisation]
-        self.stem = _stem(channels, batch_norm)
+        convolve = self.convolve = _CONVOLVE[batch_norm]
+        self.stem = _stem(channels, convolve)
         self.hourglasses = nn.ModuleList(
             nn.Sequential(
-                HourglassModule(levels, channels, growth, batch_norm),
-                Convolution(channels, channels, batch_norm=batch_norm),
-                Convolution(channels, channels, batch_norm=batch_norm),
+                HourglassModule(levels, channels, growth, convolve), convolve(channels, channels), convolve(channels, channels)
             )
             for _ in range(stacks)
         )
-        self.merge_features = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(stacks - 1))
+        self.merge_features = nn.ModuleList(convolve.merge(channels, channels) for _ in range(stacks - 1))
         self.merge_predictions = nn.ModuleList()
         self.channels = channels
         self.stages = [{"stack": Level(channels, Grid.centred(4))} for _ in range(stacks)]
@@ -90,7 +117,13 @@ class Hourglass(Backbone):
     def connect(self, channels: int) -> None:
         """Build the 1x1 convolutions that take ``channels`` of predictions into the next stack; 0 disconnects."""
         merges = self.merge_features if channels else ()
-        self.merge_predictions = nn.ModuleList(nn.Conv2d(channels, self.channels, 1) for _ in merges)
+        self.merge_predictions = nn.ModuleList(self.convolve.merge(channels, self.channels) for _ in merges)
+
+    def used_from(self, stage: int) -> list[str]:
+        """The stack of that stage, those after it, and what leads to them."""
+        merges = {"merge_features": self.merge_features, "merge_predictions": self.merge_predictions}
+        leading = [f"{name}.{index}" for name, merge in merges.items() for index in range(max(stage - 1, 0), len(merge))]
+        return [*(f"hourglasses.{index}" for index in range(stage, len(self.hourglasses))), *leading]
 
     def forward(self, images: Tensor, feed_back: FeedBack | None = None) -> list[Features]:
         """One feature map (B, channels, H/4, W/4) a stack; ``feed_back`` is called only where connected."""
@@ -106,13 +139,9 @@ class Hourglass(Backbone):
         return stages
 
 
-def _stem(channels: int, batch_norm: bool) -> nn.Sequential:
+def _stem(channels: int, convolve: type[Convolution]) -> nn.Sequential:
     """(B, 3, H, W) to (B, channels, H/4, W/4)."""
     quarter, half = channels // 4, channels // 2
     return nn.Sequential(
-        Convolution(3, quarter, 7, 2, batch_norm),
-        Convolution(quarter, half, batch_norm=batch_norm),
-        nn.MaxPool2d(2),
-        Convolution(half, half, batch_norm=batch_norm),
-        Convolution(half, channels, batch_norm=batch_norm),
+        convolve(3, quarter, 7, 2), convolve(quarter, half), nn.MaxPool2d(2), convolve(half, half), convolve(half, channels)
     )

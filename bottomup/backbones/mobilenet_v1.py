@@ -17,6 +17,7 @@ _CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 _STEM = 32
 _SMALLEST = 8  # channels
+_NATIVE = 32  # input px, the stride of the published network
 
 
 class Block(nn.Sequential):
@@ -31,14 +32,21 @@ class Block(nn.Sequential):
         )
 
 
+def widths(depth: float, native_stride: int) -> list[int]:
+    """The channels of the stem and of each block."""
+    widest = max(_CHANNELS) * native_stride // _NATIVE
+    return [max(_SMALLEST, int(min(width, widest) * depth)) for width in (_STEM, *_CHANNELS)]
+
+
 @BACKBONES.register
 class MobilenetV1(Backbone):
     """MobileNetV1 at any output stride, on grids of origin 0.5; Howard et al. 2017, for Google's PersonLab weights.
 
     ``depth`` multiplies all widths. ``output_stride`` 8, 16 or 32 is chosen when composing, on the same weights: what would
     stride further dilates the blocks after it. ``native_stride`` 16 leaves the last stride and the last doubling of the
-    widths out, as PoseNet and BodyPix do, so that nothing is dilated at 16; 32 is the published network. Input sides are
-    n·s + 1, on which TensorFlow's "SAME" padding is the same on both sides: the padding here.
+    widths out, as PoseNet and BodyPix of depth 0.5 and 0.75 do, so that nothing is dilated at 16; 32 is the published network,
+    which theirs of depth 1 are. Input sides are n·s + 1, on which TensorFlow's "SAME" padding is the same on both sides: the
+    padding here.
     ``normalisation`` names how uint8 RGB becomes the network's input (``contracts.NORMALISATIONS``).
     """
 
@@ -56,8 +64,7 @@ class MobilenetV1(Backbone):
                 f"backbone mobilenet_v1: output_stride should be at most native_stride, {native_stride}, got {output_stride}"
             )
         self.normalisation = NORMALISATIONS[normalisation]
-        widest = max(_CHANNELS) * native_stride // 32
-        channels = [max(_SMALLEST, int(min(width, widest) * depth)) for width in (_STEM, *_CHANNELS)]
+        channels = widths(depth, native_stride)
         self.stem = nn.Sequential(nn.Conv2d(3, channels[0], 3, 2, 1), nn.ReLU6(inplace=True))
         blocks, nominal, dilation = [], 2, 1  # nominal: the stride that the undilated network has come to
         for stride, inward, out in zip(_STRIDES, channels, channels[1:], strict=False):

@@ -46,17 +46,22 @@ def sizes(model: PoseModel, given: Collection[str] = ()) -> dict[str, int]:
 
 
 def _decoding(model: PoseModel, given: Collection[str]) -> Iterator[tuple[str, list[nn.Module]]]:
-    """The blocks that run for the decoder with the modules that do: a head's last stage, and all of one that is fed back."""
+    """The blocks that run for the decoder with the modules that do: of a head those it predicts from, and those fed back."""
     running = model.running(model.decoded, model.keys_of(given))
     read = {model.stack(name).reads for name in running} - {None}
-    fed_back = model.fed_back if read else ()
+    read |= {BACKBONE} if read else set()
     for name, modules in parts_of(model):
-        head = name.removeprefix("heads.")
-        earlier, last = modules[:-1] if head in fed_back else [], modules[-1:] if head in running else []
-        if (name == BACKBONE and read) or (name.startswith("necks.") and name.removeprefix("necks.") in read):
-            yield name, modules
-        elif earlier or last:
-            yield name, [*earlier, *last]
+        if name == BACKBONE or name.startswith("necks."):
+            used = modules if name.removeprefix("necks.") in read else []
+        else:
+            head = name.removeprefix("heads.")
+            stack = model.stack(head)
+            stages = set(stack.predicting) if head in running else set()
+            if head in model.fed_back and stack.reads in read:
+                stages |= set(stack.stages) - {-1}
+            used = [module for stage, module in zip(stack.stages, modules, strict=True) if stage in stages]
+        if used:
+            yield name, used
 
 
 def gigamacs(model: PoseModel, side: int, given: Iterable[str] = (), stages: Literal["all", "last"] = "last") -> float:

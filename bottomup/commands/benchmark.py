@@ -15,6 +15,7 @@ from bottomup.plan.overrides import key_of, value_of
 from bottomup.plan.parts import Place
 from bottomup.samples.kept import sharing
 from bottomup.workflows.measure import conditions, measure, reason_of, time_again, with_weights
+from bottomup.zoo.weights import present_file
 
 RESULT = "result.json"
 TABLE = "benchmark.json"
@@ -130,7 +131,7 @@ def _same_weights(result: Result) -> bool:
         return True
     if "weights_hash" not in row:  # schema 1 said nothing of the checkpoint
         return False
-    return file_hash(result["config"]["composed"].get("weights")) in (None, row["weights_hash"])
+    return file_hash(present_file(result["config"]["composed"].get("weights"))) in (None, row["weights_hash"])
 
 
 def _measured(cell: Cell, place: Path, trainings: Path) -> Row:

@@ -16,6 +16,7 @@ from bottomup.plan.files import SEARCHPATH, choices, config_folder
 from bottomup.plan.overrides import check_search_path, key_of
 from bottomup.registry import Registry
 from bottomup.samples.augment import Augment
+from bottomup.zoo.entries import GROUP as NETWORKS
 
 _KINDS: dict[str, Registry[Any]] = {
     "backbones": BACKBONES,
@@ -72,7 +73,7 @@ def _lines(kind: str, name: str | None, places: Sequence[str]) -> list[str]:
     if kind == "methods":
         return choices("method", places)
     if kind == "configs":
-        groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir())
+        groups = sorted(path.name for path in config_folder().iterdir() if path.is_dir() and path.name != NETWORKS)
         return [f"{group}: {', '.join(choices(group, places))}" for group in groups]
     if kind in _SETTINGS:
         described = [line for part, made_by in _SETTINGS[kind].items() for line in _described(part, made_by)]

@@ -10,6 +10,7 @@ from bottomup.checkpoint import Checkpoint, initialise, load_checkpoint, save_ch
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.plan.training import train_plan
 from bottomup.workflows.folders import write_config
+from bottomup.zoo.weights import checkpoint_file
 
 
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -21,10 +22,11 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     plan = train_plan(overrides)
     if not plan.init or plan.place.output is None:
         raise ConfigError("expected bottomup combine method=… init=[A.pt,B.pt] output=DIR; init= or output= is missing")
-    task = load_checkpoint(plan.init[0]).task
+    files = list(map(checkpoint_file, plan.init))
+    task = load_checkpoint(files[0]).task
     plan = replace(plan, model=replace(plan.model.without_pretraining(), freeze=(), trained=None))
     model, _ = plan.model.compose(task)
-    missing = initialise(model, plan.init)
+    missing = initialise(model, files)
     if missing:
         some, given = ", ".join(sorted(missing)[:3]), ", ".join(plan.init)
         raise CheckpointError(

@@ -102,7 +102,9 @@ def planned(overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
         raise ConfigError("images= is missing: give an image, a folder or a glob")
     model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
     if checkpoint is None:
-        raise ConfigError("weights= is missing: give a checkpoint (best.pt or last.pt of a training run)")
+        raise ConfigError(
+            "weights= is missing: give a checkpoint (best.pt or last.pt of a run), or a name that `bottomup zoo` lists"
+        )
     bit_depth = plan.viewing.bit_depth or checkpoint.config.get("data", {}).get("bit_depth")
     return replace(plan, model=model, viewing=replace(plan.viewing, bit_depth=bit_depth)), checkpoint
 

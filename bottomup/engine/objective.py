@@ -64,7 +64,7 @@ def compute_losses(model: PoseModel, outputs: list[Outputs], batch: Batch, heads
             parts[name] = parts[name] + weights[term] * joined
             terms[f"{name}/{term}"] = joined.detach()
         with torch.no_grad():
-            figures = stack.last.metrics(outputs[-1], targets)
+            figures = stack.last.metrics(outputs[stage], targets)
         metrics |= {f"{name}/{figure}": value for figure, value in figures.items()}
     return Losses(sum(parts.values(), nothing), terms, metrics, parts)
 
@@ -72,7 +72,7 @@ def compute_losses(model: PoseModel, outputs: list[Outputs], batch: Batch, heads
 def _targets(stack: HeadStack, outputs: list[Outputs], batch: Batch) -> list[tuple[int, Targets]]:
     """Each stage (counted from the end) with its targets; stages on equal grids share them."""
     made: list[tuple[int, Targets]] = []
-    for stage in range(-len(stack), 0):
+    for stage in stack.stages:
         head = stack.at(stage)
         detached = {key: maps.detach() for key, maps in outputs[stage].items()} if head.matches else {}
         same = bool(made) and not head.matches and head.grids == stack.at(made[-1][0]).grids

@@ -31,11 +31,12 @@ class Heatmap(Head):
     """Where keypoints are: gaussians by mean square error (Associative Embedding §3.3) or disks by logistic loss (PersonLab §3.1).
 
     ``shape`` "gaussian" has ``sigma`` input px (the reference's 2 cells of stride 4 are 8), at the keypoint's exact place; of
-    several people's the highest counts. "disk" is 1 within ``radius`` input px of a keypoint. A keypoint just out of the picture
-    marks what its shape covers of it. ``criterion`` is "mse" on linear maps or "logistic" on logits. ``ignore`` names the ignore
-    maps whose cells the loss leaves out: "unannotated" are people without keypoint annotation, who are neither background nor
-    supervised; where they overlap others' labelled keypoints of a kind, that kind is supervised. Of keypoints that a data set
-    does not annotate at all (``Batch.annotated``) the whole map is left out there: the image may well show them.
+    several people's the highest counts. ``sigma_cells`` is given in cells of the map instead, so that finer stages have narrower
+    ones, as in HigherHRNet. "disk" is 1 within ``radius`` input px of a keypoint. A keypoint just out of the picture marks what its
+    shape covers of it. ``criterion`` is "mse" on linear maps or "logistic" on logits. ``ignore`` names the ignore maps whose cells
+    the loss leaves out: "unannotated" are people without keypoint annotation, who are neither background nor supervised; where
+    they overlap others' labelled keypoints of a kind, that kind is supervised. Of keypoints that a data set does not annotate at
+    all (``Batch.annotated``) the whole map is left out there: the image may well show them.
 
     ``start`` says how the weights begin: as "torch" draws them, or as next to nothing, so that all is "background": 0, or a
     probability of 0.01 (RetinaNet §3.3 and §4.1). Behind batch norm, whose features are large from the first step on, the network
@@ -55,6 +56,7 @@ class Heatmap(Head):
         shape: Shape = "gaussian",
         criterion: Criterion = "mse",
         sigma: Annotated[Positive, "input px"] = 8.0,
+        sigma_cells: Annotated[Positive, "cells"] | None = None,
         radius: Annotated[Positive, "input px"] = 32.0,
         start: Start = "torch",
         ignore: Sequence[IgnoreMap] = ("crowd", "unannotated", "padding"),
@@ -62,7 +64,8 @@ class Heatmap(Head):
         super().__init__(source, task)
         if not task.keypoints:
             raise ConfigError("head heatmap needs a skeleton; the task has none")
-        self.shape, self.sigma, self.radius = shape, sigma, radius
+        self.shape, self.radius = shape, radius
+        self.sigma = sigma if sigma_cells is None else sigma_cells * source.level.grid.stride
         self.key = "heatmap" if criterion == "mse" else "heatmap_logits"
         self.conv = nn.Conv2d(source.level.channels, task.keypoints, 1)
         start_as(self.conv, start, logits=criterion == "logistic")

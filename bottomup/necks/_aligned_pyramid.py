@@ -41,10 +41,10 @@ class AlignedPyramid(FeaturePyramidNetwork):  # type: ignore[misc]  # torchvisio
         return OrderedDict(zip(names, levels, strict=True))
 
 
-def convolution(channels: int, out: int, batch_norm: bool = False) -> nn.Sequential:
-    """A 3x3 convolution, batch norm where asked for, and ReLU."""
+def convolution(channels: int, out: int, batch_norm: bool = False, activation: type[nn.Module] | None = nn.ReLU) -> nn.Sequential:
+    """A 3x3 convolution, batch norm where asked for, and an activation where there is to be one."""
     norm = nn.BatchNorm2d if batch_norm else None
-    layers: nn.Sequential = Conv2dNormActivation(channels, out, norm_layer=norm)
+    layers: nn.Sequential = Conv2dNormActivation(channels, out, norm_layer=norm, activation_layer=activation)
     return layers
 
 

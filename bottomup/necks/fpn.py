@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
+from bottomup.contracts import NECKS, FeatureSpec, FeedBack, Level, Neck
 from bottomup.errors import ConfigError
 from bottomup.necks._aligned_pyramid import AlignedPyramid, coarser, convolution, pyramid_levels
 from bottomup.options import Count, Natural
@@ -50,7 +50,7 @@ class Fpn(Neck):
             grids.append(coarser(grids[-1]))
         self.stages = [{name: Level(channels, grid) for name, grid in zip(self.names, grids, strict=True)}]
 
-    def forward(self, stages: list[Features]) -> list[Features]:
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
         """One stage of P-levels, finest first, from the backbone's last."""
         read = OrderedDict((name, stages[-1][name]) for name in self.reads)
         pyramid = zip(self.names, self.fpn(read).values(), strict=True)

@@ -8,13 +8,15 @@ from typing import Literal
 import torch
 from torch import nn
 
-from bottomup.contracts import NECKS, FeatureSpec, Level, Neck
+from bottomup.contracts import NECKS, FeatureSpec, FeedBack, Level, Neck
 from bottomup.geometry import enlarge
 from bottomup.necks._aligned_pyramid import AlignedPyramid, convolution, pyramid_levels
 from bottomup.options import Count
 from bottomup.types import Features
 
 Intermediate = Literal["finest", "own"]
+Smoothed = Literal["all", "sums"]
+Reduction = Literal["relu", "linear"]
 
 _NAMES = ("2", "3", "4", "5")
 
@@ -28,8 +30,10 @@ class KeypointPyramid(Neck):
     enlarged to the "finest" stride (features stay on their own grids, as 1x1 convolutions of them may be enlarged as well) or on
     its "own"; None has none (Table 2).
 
-    ``batch_norm`` after every convolution is not in the paper. What it leaves open: the convolutions of D have ReLUs, maps are
-    enlarged by the nearest cell, the last convolution keeps ``channels``.
+    ``smoothed`` says which K-levels end with a 3x3 convolution of the FPN: "all", as in Fig. 3, or the "sums" alone, of which K5 is
+    none. ``reduction`` says whether the two convolutions of each D-level are followed by a "relu" or are "linear". The paper says
+    neither; MultiPoseNet.pytorch has "sums" and "linear". ``batch_norm`` after every convolution is not in the paper. What else it
+    leaves open: maps are enlarged by the nearest cell, the last convolution keeps ``channels``.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class KeypointPyramid(Neck):
         reduced: Count = 128,
         concat: bool = True,
         intermediate: Intermediate | None = "finest",
+        smoothed: Smoothed = "all",
+        reduction: Reduction = "relu",
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -48,11 +54,13 @@ class KeypointPyramid(Neck):
         self.intermediate, self.concat = intermediate, concat
         self.levels = [level.grid for level in read]
         self.fpn = AlignedPyramid(read, channels, batch_norm=batch_norm)
+        if smoothed == "sums":
+            self.fpn.layer_blocks[-1] = nn.Identity()
         joined = _NAMES if concat else _NAMES[:1]
         if intermediate is None:  # what nothing reads gets no convolution after the sums, which nothing would train
             for index in range(len(joined), len(_NAMES)):
                 self.fpn.layer_blocks[index] = nn.Identity()
-        self.reductions = nn.ModuleDict({f"D{name}": _reduction(channels, reduced, batch_norm) for name in joined})
+        self.reductions = nn.ModuleDict({f"D{name}": _reduction(channels, reduced, batch_norm, reduction) for name in joined})
         self.smooth = convolution(reduced * len(joined), channels, batch_norm)
         finest = self.levels[0]
         own = [Level(channels, grid) for grid in self.levels]
@@ -60,7 +68,7 @@ class KeypointPyramid(Neck):
         self.stages = [{f"K{name}": level} for name, level in zip(_NAMES, supervised, strict=True) if intermediate]
         self.stages.append({"D": Level(channels, finest)})
 
-    def forward(self, stages: list[Features]) -> list[Features]:
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
         """A stage for each K-level, finest first, then that of the joined features."""
         read = OrderedDict((name, stages[-1][name]) for name in self.reads)
         pyramid = list(self.fpn(read).values())
@@ -71,5 +79,7 @@ class KeypointPyramid(Neck):
         return [*({f"K{name}": maps} for name, maps in supervised), {"D": self.smooth(torch.cat(finest, dim=1))}]
 
 
-def _reduction(channels: int, reduced: int, batch_norm: bool) -> nn.Sequential:
-    return nn.Sequential(*convolution(channels, reduced, batch_norm), *convolution(reduced, reduced, batch_norm))
+def _reduction(channels: int, reduced: int, batch_norm: bool, reduction: Reduction) -> nn.Sequential:
+    activation = nn.ReLU if reduction == "relu" else None
+    layers = (convolution(width, reduced, batch_norm, activation) for width in (channels, reduced))
+    return nn.Sequential(*(layer for block in layers for layer in block))

@@ -15,7 +15,8 @@ from bottomup.plan.files import read_yaml
 from bottomup.plan.overrides import key_of, typed_paths
 from bottomup.plan.schema import Configuration, Loading
 
-WIRING = ("neck", "level", "weight", "stage_reduction", "share_stages")  # of a head, read by the assembly
+# Of a head, read by the assembly.
+WIRING = ("neck", "level", "weight", "stage_reduction", "share_stages", "last_stage", "prediction")
 
 # What other programs call it.
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {

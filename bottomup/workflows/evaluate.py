@@ -32,6 +32,7 @@ from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
 from bottomup.workflows.folders import check_no_training, write_config
 from bottomup.workflows.models import check_oracle, make_predictor, seen
+from bottomup.zoo.weights import checkpoint_file
 
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
@@ -42,7 +43,7 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     Without ``checkpoint`` the plan's ``weights`` are read, where it names any, and their own model where the plan has none.
     """
     if checkpoint is None and plan.weights:
-        checkpoint = load_checkpoint(plan.weights)
+        checkpoint = load_checkpoint(checkpoint_file(plan.weights))
         plan = replace(plan, model=plan.model if plan.model.heads else ModelPlan.of(checkpoint.config))
     torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
     dataset = plan.data.dataset("val", plan.limit)

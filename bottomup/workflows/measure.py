@@ -40,6 +40,7 @@ from bottomup.samples.loader import collate
 from bottomup.workflows.models import check_oracle, make_predictor, with_checkpoint
 from bottomup.workflows.train import make_trainer
 from bottomup.workflows.trials import Trial, trained_predictor, trials
+from bottomup.zoo.weights import present_file
 
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 _INSTANCES = tuple(f"{kind}_AP{which}" for kind in ("mask", "box") for which in ("", "50", "75", "S", "M", "L"))
@@ -75,7 +76,7 @@ def measure(plan: BenchmarkPlan, checkpoint: Checkpoint | None, place: Path, tra
     row: Row = {
         "judged": conditions(plan.plain(), len(dataset)),
         "training": _training(found),
-        "weights_hash": None if found else file_hash(plan.weights),
+        "weights_hash": None if found else file_hash(present_file(plan.weights)),
         **_accuracy(plan, predictors, dataset),
     }
     if plan.measure.pictures:

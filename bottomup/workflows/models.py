@@ -11,13 +11,17 @@ from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
 from bottomup.predictor import Predictor
 from bottomup.types import Task
+from bottomup.zoo.weights import checkpoint_file
 
 
 def with_checkpoint(model: ModelPlan, weights: str | None, overrides: Sequence[str]) -> tuple[ModelPlan, Checkpoint | None]:
-    """The checkpoint that ``weights`` names, and the model that holds with it: its own, with the command line on top."""
+    """The checkpoint that ``weights`` names, a file or a network of the zoo, and the model that holds with it.
+
+    That is its own, with the command line on top.
+    """
     if not weights:
         return model, None
-    checkpoint = load_checkpoint(weights)
+    checkpoint = load_checkpoint(checkpoint_file(weights))
     return model.of_checkpoint(checkpoint.config, overrides), checkpoint
 
 

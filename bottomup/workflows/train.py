@@ -29,6 +29,7 @@ from bottomup.types import Batch
 from bottomup.workflows.folders import LAST, check_training_folder, write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
+from bottomup.zoo.weights import checkpoint_file
 
 
 def train(plan: TrainPlan) -> dict[str, float]:
@@ -114,7 +115,7 @@ def _remove_earlier(output: Path) -> None:
 
 def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[str]:
     """Take over what matches, and return and tell the names of the rest."""
-    rest, count = initialise(model, paths), len(model.state_dict())
+    rest, count = initialise(model, list(map(checkpoint_file, paths))), len(model.state_dict())
     if place.first:
         taken = f"{count - len(rest)} of {count} tensors taken over"
         print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)

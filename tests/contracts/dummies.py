@@ -87,12 +87,36 @@ class SupervisedNeck(Neck):
         self.stages = [{f"K{name[1]}": Level(8, grids[name])} for name in names]
         self.stages += [{"J": Level(8, grids["C3"])}, {"D": Level(8, grids["C2"])}]
 
-    def forward(self, stages: list[Features]) -> list[Features]:
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
         levels = stages[-1]
         made = [torch.relu(conv(levels[name])) for conv, name in zip(self.convs, ("C4", "C3", "C2"), strict=True)]
         upsampled = [F.interpolate(maps, levels["C2"].shape[-2:], mode="nearest") for maps in made]
         joined = self.join(torch.cat(upsampled, 1))
         return [{"K4": made[0]}, {"K3": made[1]}, {"K2": made[2]}, {"J": made[1] * 2}, {"D": joined}]
+
+
+class FinerNeck(Neck):
+    """(d) What it reads, and a stage of half the stride that reads what is predicted of it, too."""
+
+    feeds_back = True
+
+    def __init__(self, source: list[FeatureSpec]) -> None:
+        super().__init__()
+        ((self.read, level),) = source[-1].items()
+        self.width = level.channels
+        self.stages = [{self.read: level}, {"up": Level(8, Grid.centred(level.grid.stride // 2))}]
+        self.connect(0)
+
+    def connect(self, channels: int) -> None:
+        self.up = nn.ConvTranspose2d(self.width + channels, 8, 2, stride=2)
+
+    def used_from(self, stage: int) -> list[str]:
+        return ["up"] if stage <= 1 else []
+
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
+        maps = stages[-1][self.read]
+        fed_back = [] if feed_back is None else [feed_back(stages[-1], 0).to(maps.dtype)]
+        return [stages[-1], {"up": torch.relu(self.up(torch.cat([maps, *fed_back], 1)))}]
 
 
 class PeopleNeck(Neck):
@@ -104,7 +128,7 @@ class PeopleNeck(Neck):
         self.convs = nn.ModuleDict({name: nn.Conv2d(levels[name].channels, 8, 1) for name in ("C3", "C4")})
         self.stages = [{f"P{name[1]}": Level(8, levels[name].grid) for name in self.convs}]
 
-    def forward(self, stages: list[Features]) -> list[Features]:
+    def forward(self, stages: list[Features], feed_back: FeedBack | None = None) -> list[Features]:
         return [{f"P{name[1]}": conv(stages[-1][name]) for name, conv in self.convs.items()}]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bottomup.backbones.dilated import Dilated
 from bottomup.backbones.hourglass import Hourglass
+from bottomup.backbones.hrnet import Hrnet
 from bottomup.backbones.mobilenet_v1 import MobilenetV1
 from bottomup.backbones.pyramid import Pyramid
 from bottomup.contracts import BACKBONES, NORMALISATIONS, Backbone
@@ -22,6 +23,8 @@ NETWORKS = {"resnet": "test_resnet", "efficientnet": "test_efficientnet"}  # tim
 BUILD: dict[str, Callable[..., Backbone]] = {
     "hourglass": partial(Hourglass, stacks=2, levels=1, channels=8, growth=4),
     "hourglass bn": partial(Hourglass, stacks=2, levels=2, channels=8, growth=4, batch_norm=True),
+    "hourglass normed first": partial(Hourglass, stacks=2, levels=1, channels=8, growth=4, batch_norm="before"),
+    "hrnet": partial(Hrnet, network="hrnet_w18_small", width=4),
     "pyramid resnet": partial(Pyramid, network=NETWORKS["resnet"]),
     "pyramid efficientnet": partial(Pyramid, network=NETWORKS["efficientnet"], frozen_batch_norm=True),
     "dilated 16": partial(Dilated, network="resnet18", auxiliary=True),

@@ -28,6 +28,7 @@ GRIDS = {"centred": Grid.centred(4), "cornered": Grid.cornered(8)}
 SIZES = {"centred": (96, 128), "cornered": (97, 129)}
 BUILD: dict[str, Callable[[Source, Task], Head]] = {
     "heatmap": Heatmap,
+    "heatmap cells": partial(Heatmap, sigma_cells=2.0),
     "heatmap disk logistic": partial(Heatmap, shape="disk", criterion="logistic", radius=16.0),
     "short_offsets": ShortOffsets,
     "mid_offsets": MidOffsets,

@@ -15,7 +15,9 @@ from bottomup.geometry import Grid, enlarge
 from bottomup.head_stack import HeadStack
 from bottomup.heads.heatmap import Heatmap
 from bottomup.necks._aligned_pyramid import AlignedPyramid
+from bottomup.necks.deconvolution import Deconvolution
 from bottomup.necks.fpn import Fpn
+from bottomup.necks.higher_resolution import HigherResolution
 from bottomup.necks.keypoint_pyramid import KeypointPyramid
 from bottomup.skeletons import COCO
 from bottomup.types import Features, Task
@@ -23,13 +25,19 @@ from bottomup.types import Features, Task
 SIZE = (128, 256)  # a multiple of the stride of P7
 CHANNELS = {"C2": 4, "C3": 6, "C4": 8, "C5": 10}
 SOURCE: list[FeatureSpec] = [{name: Level(c, Grid.centred(2 ** int(name[1]))) for name, c in CHANNELS.items()}]
+FINEST: list[FeatureSpec] = [{"C2": SOURCE[0]["C2"]}]
 BUILD: dict[str, Callable[[list[FeatureSpec]], Neck]] = {
     "fpn": partial(Fpn, channels=8),
     "fpn [3, 7]": partial(Fpn, channels=8, levels=[3, 7]),
     "fpn [4, 4]": partial(Fpn, channels=8, levels=[4, 4]),
+    "deconvolution": partial(Deconvolution, channels=8),
+    "deconvolution once": partial(Deconvolution, channels=8, layers=1),
+    "higher_resolution": lambda _: HigherResolution(FINEST, blocks=1),
+    "higher_resolution twice": lambda _: HigherResolution(FINEST, channels=6, blocks=2, doublings=2),
     "keypoint_pyramid": partial(KeypointPyramid, channels=8, reduced=4),
     "keypoint_pyramid own": partial(KeypointPyramid, channels=8, reduced=4, intermediate="own"),
     "keypoint_pyramid plain": partial(KeypointPyramid, channels=8, reduced=4, intermediate=None, concat=False),
+    "keypoint_pyramid linear": partial(KeypointPyramid, channels=8, reduced=4, smoothed="sums", reduction="linear"),
 }
 necks = pytest.mark.parametrize("name", BUILD)
 
@@ -73,7 +81,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 
 @necks
 def test_an_image_has_the_same_features_alone_and_in_a_batch(name: str) -> None:
-    neck, features = make_neck(name), make_features()
+    neck, features = make_neck(name).eval(), make_features()  # batch norm by its statistics
     whole = neck(features)
     single = neck([{level: maps[:1] for level, maps in stage.items()} for stage in features])
     for one, all_images in zip(single, whole, strict=True):
@@ -125,6 +133,24 @@ def test_batch_norm_makes_features_those_of_any_scale_of_the_backbones(neck: Cal
             torch.testing.assert_close(of_larger[level], maps, rtol=1e-2, atol=1e-2)  # variances are of + 1e-5
 
 
+def test_of_sums_alone_the_coarsest_level_sees_its_own_cell_only() -> None:
+    """C5 is the sum of nothing: without a 3x3 convolution K5 is a linear map of each cell of it."""
+    for smoothed, reach in (("all", 9), ("sums", 1)):
+        neck, features = KeypointPyramid(SOURCE, channels=8, reduced=4, smoothed=smoothed), make_features(1)
+        features[-1]["C5"].requires_grad_()
+        *_, k5, _ = neck(features)
+        k5["K5"][0, :, 1, 3].sum().backward()
+        gradient = features[-1]["C5"].grad
+        assert gradient is not None and int((gradient.abs().sum(1) > 0).sum()) == reach
+
+
+def test_a_linear_reduction_is_one() -> None:
+    maps = torch.randn(1, 8, 4, 8)
+    for reduction, linear in (("relu", False), ("linear", True)):
+        reduce = KeypointPyramid(SOURCE, channels=8, reduced=4, reduction=reduction).reductions["D3"]
+        assert torch.allclose(reduce(maps) + reduce(-maps), 2 * reduce(0 * maps), atol=1e-5) == linear
+
+
 @pytest.mark.parametrize("levels", [[2], [6, 7], [1, 5], [5, 3], [2, 6], [2, 8], [2, 3, 4, 5]])
 def test_the_fpn_refuses_levels_that_it_cannot_make(levels: list[int]) -> None:
     with pytest.raises(ValueError, match=r"levels (are|should be) "):
@@ -134,6 +160,63 @@ def test_the_fpn_refuses_levels_that_it_cannot_make(levels: list[int]) -> None:
 def test_the_fpn_refuses_a_source_without_its_levels() -> None:
     with pytest.raises(ValueError, match="offers stack; use backbone pyramid"):
         Fpn([{"stack": Level(8, Grid.centred(4))}])
+
+
+def test_deconvolutions_read_the_deepest_of_the_coarsest_and_halve_the_stride_each_time() -> None:
+    twice = [SOURCE[0] | {"C6": Level(12, Grid.centred(32))}]
+    assert Deconvolution(twice, channels=8).read == "C6"
+    assert [Deconvolution(SOURCE, layers=n).stages[-1]["up"].grid.stride for n in (1, 2, 3, 4)] == [16, 8, 4, 2]
+
+
+def test_a_deconvolution_moves_nothing() -> None:
+    """Flipping what it reads flips what it makes, where its weights are alike from both sides."""
+    neck = make_neck("deconvolution").eval()
+    with torch.no_grad():
+        for layer in neck.layers:
+            if isinstance(layer, torch.nn.ConvTranspose2d):
+                layer.weight.copy_((layer.weight + layer.weight.flip(-1)) / 2)
+    features = make_features()
+    (made,) = neck(features)
+    (mirrored,) = neck([{name: maps.flip(-1) for name, maps in features[-1].items()}])
+    torch.testing.assert_close(mirrored["up"].flip(-1), made["up"])
+
+
+@pytest.mark.parametrize(
+    ("source", "layers"), [(Level(8, Grid.cornered(16)), 2), (Level(8, Grid.centred(4)), 3), (Level(8, Grid.centred(12)), 3)]
+)
+def test_a_stride_that_cannot_be_halved_so_often_is_refused(source: Level, layers: int) -> None:
+    with pytest.raises(ValueError, match="use backbone pyramid, or fewer layers"):
+        Deconvolution([{"C5": source}], layers=layers)
+
+
+def test_finer_stages_take_in_what_is_predicted_on_the_one_before() -> None:
+    neck = HigherResolution(FINEST, channels=6, blocks=1, doublings=2)
+    neck.connect(3)
+    asked = []
+
+    def feed_back(features: Features, stage: int) -> torch.Tensor:
+        (maps,) = features.values()
+        asked.append((stage, maps.shape[-1]))
+        return maps.new_full((len(maps), 3, *maps.shape[-2:]), fed[stage])
+
+    fed = [0.0, 0.0]
+    first = neck.eval()(make_features(), feed_back)
+    assert asked == [(0, SIZE[1] // 4), (1, SIZE[1] // 2)]
+    fed = [0.0, 1.0]
+    second = neck(make_features(), feed_back)
+    alike = [torch.equal(*(stage[name] for stage in pair)) for pair in zip(first, second, strict=True) for name in pair[0]]
+    assert alike == [True, True, False]
+
+
+def test_a_finer_stage_is_not_built_on_a_pyramid() -> None:
+    with pytest.raises(ValueError, match="offers C2, C3, C4, C5, the coarser of which would come to nothing"):
+        HigherResolution(SOURCE)
+
+
+@pytest.mark.parametrize("source", [Level(8, Grid.cornered(4)), Level(8, Grid.centred(1))])
+def test_a_stride_that_has_no_half_is_refused(source: Level) -> None:
+    with pytest.raises(ValueError, match="neck higher_resolution: 1 doublings"):
+        HigherResolution([{"C2": source}])
 
 
 @pytest.mark.parametrize("grid", [Grid.cornered(16), Grid.centred(12)])

@@ -1,4 +1,4 @@
-"""Step 0: the contract carries the shapes of all three methods, before any of them exists."""
+"""Step 0: the contract carries the shapes of all methods, before any of them exists: the papers' three, and HigherHRNet's."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from bottomup.views import make_view, merge, unflip
 from tests.contracts import dummies as d
 
 TASK = Task(COCO)
-SHAPES = ("feedback", "strides", "pyramids")
-SIDE = {"feedback": (32, 48), "strides": (33, 49), "pyramids": (32, 48)}
+SHAPES = ("feedback", "strides", "pyramids", "finer")
+SIDE = {"feedback": (32, 48), "strides": (33, 49), "pyramids": (32, 48), "finer": (32, 48)}
 
 
 def build(shape: str, output_stride: int = 8, **wiring: object) -> PoseModel:
@@ -35,6 +35,9 @@ def build(shape: str, output_stride: int = 8, **wiring: object) -> PoseModel:
         long = partial(d.OffsetHead, key="long_offsets", base="short_offsets")
         heads = {"heatmap": d.MapHead, "short": d.OffsetHead, "long": HeadSpec(long, stage_reduction="sum")}
         return assemble(d.StrideBackbone(output_stride), TASK, heads, **wiring)
+    if shape == "finer":
+        heads = {"heatmap": HeadSpec(d.MapHead, prediction="mean"), "short": HeadSpec(d.OffsetHead, last_stage=-2)}
+        return assemble(d.StackBackbone(1), TASK, heads, necks={"finer": d.FinerNeck}, default_neck="finer", **wiring)
     heads = {
         "heatmap": HeadSpec(d.MapHead, neck="keypoints"),
         "boxes": HeadSpec(d.BoxHead, neck="people", level="all", weight={"class": 1.0, "box": 0.5}),
@@ -86,7 +89,7 @@ def test_each_head_runs_once_a_stage(shape: str) -> None:
     model = build(shape)
     batch = make_batch(SIDE[shape])
     outputs = model(batch.images, stages="all")
-    assert len(outputs) == {"feedback": 4, "strides": 2, "pyramids": 5}[shape]
+    assert len(outputs) == {"feedback": 4, "strides": 2, "pyramids": 5, "finer": 2}[shape]
     for _, stack in model.stacks():
         assert [head.runs for head in stack.heads] == [1] * len(stack)
 
@@ -98,12 +101,15 @@ def test_levels_of_different_strides_are_supervised_on_their_own_grids() -> None
     assert "proposals" not in outputs[0]
 
 
-def test_the_last_stage_alone_gives_the_same_prediction() -> None:
+def test_what_is_predicted_alone_is_made_of_the_same_outputs() -> None:
     for shape in SHAPES:
         model = build(shape).eval()
         images = make_batch(SIDE[shape]).images
-        for key, maps in model(images)[0].items():
-            torch.testing.assert_close(maps, model(images, stages="all")[-1][key])
+        outputs, (predicted,) = model(images, stages="all"), model(images)
+        for _, stack in model.stacks():
+            own = [{key: outputs[stage][key] for key in stack.last.provides} for stage in stack.predicting]
+            for key, maps in stack.joined(own, SIDE[shape]).items():
+                torch.testing.assert_close(predicted[key], maps)
 
 
 def test_the_stride_changes_on_the_same_weights() -> None:

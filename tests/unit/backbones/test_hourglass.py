@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bottomup.backbones.hourglass import Hourglass
+from bottomup.backbones.hourglass import BatchNorm, Hourglass
 from bottomup.types import Features
 
 
@@ -67,8 +67,8 @@ def test_one_stack_needs_no_feedback() -> None:
     assert len(backbone(torch.zeros(1, 3, 16, 16))) == 1
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_it_learns_two_images_from_scratch(batch_norm: bool) -> None:
+@pytest.mark.parametrize("batch_norm", [False, True, "before"])
+def test_it_learns_two_images_from_scratch(batch_norm: BatchNorm) -> None:
     """Two stacks find where the bright squares are, without and with batch norm, from torch.nn's own initialisation."""
     torch.manual_seed(0)
     backbone = Hourglass(stacks=2, levels=2, channels=16, growth=8, batch_norm=batch_norm)
@@ -88,7 +88,19 @@ def test_it_learns_two_images_from_scratch(batch_norm: bool) -> None:
     assert loss < 0.1 * wanted.var()  # a tenth of what the constant mean would cost
 
 
-@pytest.mark.parametrize("options", [{"stacks": 0}, {"levels": 0}, {"channels": 30}, {"channels": 0}, {"growth": -1}])
-def test_impossible_sizes_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=f"backbone hourglass: {next(iter(options))} should be"):
+def test_norms_before_the_activation_take_the_biases_away() -> None:
+    """Of all convolutions: those between stacks have norms, too, but no activation."""
+    backbone = Hourglass(stacks=2, levels=1, channels=8, growth=4, batch_norm="before")
+    backbone.connect(2)
+    assert all(module.bias is None for module in backbone.modules() if isinstance(module, nn.Conv2d))
+    assert count(backbone.merge_predictions) == 2 * 8 + 2 * 8  # the weights, scale and shift
+    fed = backbone.eval().merge_predictions[0](torch.randn(1, 2, 4, 4))
+    assert (fed < 0).any()
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_norm": "after"}, {"stacks": 0}, {"levels": 0}, {"channels": 30}, {"channels": 0}, {"growth": -1}]
+)
+def test_what_it_cannot_be_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"backbone hourglass: {next(iter(options))}.*( should be|'after')"):
         Hourglass(**options)

@@ -111,6 +111,8 @@ TRAINED_WITH_BOXES = ("heads.candidates={}", "heads.proposals={first:3}", "heads
         (["backbone=hourglass_tiny", *TRAINED_WITH_BOXES], []),
         (["backbone=hourglass_tiny", *TRAINED_WITH_BOXES, "decoder=prn"], ["heatmap", "proposals"]),
         (["method=multiposenet", "backbone=mobilenetv2_fpn", "heads.prn.hidden=[8]"], ["proposals"]),
+        (["method=higherhrnet", "backbone.network=hrnet_w18_small", "backbone.width=4"], []),  # the mean of both stages
+        (["method=higherhrnet", "backbone.network=hrnet_w18_small", "backbone.width=4"], ["heatmap"]),
     ],
 )
 def test_the_parameters_that_count_are_those_that_run(options: list[str], given: list[str]) -> None:

@@ -1,0 +1,102 @@
+"""``weights=`` is a file or a network's name: a name becomes the checkpoint that was made of the network at its first use."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bottomup.checkpoint import Checkpoint, save_checkpoint
+from bottomup.errors import CheckpointError, ConfigError
+from bottomup.importers.kinds import import_file
+from bottomup.paths import path_of
+from bottomup.plan.predicting import predict_plan
+from bottomup.zoo.downloading import fetched
+from bottomup.zoo.entries import Entry, entries, unknown_name
+from bottomup.zoo.home import VARIABLE, checkpoint_path
+
+_NAME = re.compile(r"[\w-]+")  # what has a folder or an ending is a file's
+
+
+def checkpoint_file(given: str | Path) -> Path:
+    """The checkpoint that is meant: the file where there is one, else that of the zoo's network of this name.
+
+    At its first use a network is downloaded and imported. CheckpointError where that cannot be, or for a name that nobody has;
+    other files that are not there are left to ``load_checkpoint``.
+    """
+    path = path_of(given)
+    if path.is_file() or not _NAME.fullmatch(str(given)):
+        return path
+    entry = _entry(str(given))
+    if entry is None:
+        raise CheckpointError(
+            f"{given}: no such checkpoint, and {unknown_name(str(given))}; give the .pt file of a training run, or a name that "
+            "`bottomup zoo` lists"
+        )
+    return imported(entry)
+
+
+def present_file(given: str | Path | None) -> Path | None:
+    """The checkpoint that is meant where it is there already; None where it is not, and nothing is fetched."""
+    if given is None:
+        return None
+    entry = None if path_of(given).is_file() else _entry(str(given))
+    path = path_of(given) if entry is None else checkpoint_path(entry)
+    return path if path.is_file() else None
+
+
+def _entry(name: str) -> Entry | None:
+    return next((entry for entry in entries() if name in entry.names), None)
+
+
+def imported(entry: Entry) -> Path:
+    """A network's checkpoint, made where this version has not made it yet; of two processes the second waits for the first."""
+    target = checkpoint_path(entry)
+    if target.is_file():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(entry, target.parent / f".{entry.name}.lock"):
+            if not target.is_file():
+                save_checkpoint(target, _made(entry))
+                _remove_others(target, entry)
+    except OSError as error:
+        raise ConfigError(
+            f"{target.parent} cannot be written ({error.strerror or error}); give another folder by {VARIABLE}="
+        ) from error
+    return target
+
+
+@contextlib.contextmanager
+def _alone(entry: Entry, file: Path) -> Iterator[None]:
+    """Let nobody else who takes the lock in ``file`` run at the same time; the system frees it where a process ends."""
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{entry.name}: waiting for another process that is fetching it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _made(entry: Entry) -> Checkpoint:
+    """The checkpoint of a network as its entry says that it is run: decoder, input size and side."""
+    checkpoint, _ = import_file(fetched(entry), entry.importer, **entry.options)
+    overrides = [f"decoder={entry.decoder}", f"input_size={entry.input_size}", f"side={entry.side}"]
+    model = predict_plan(overrides).model.of_checkpoint(checkpoint.config, overrides)
+    return replace(checkpoint, config=checkpoint.config | model.carried())
+
+
+def _remove_others(target: Path, entry: Entry) -> None:
+    """Remove what other versions made of the same network."""
+    for path in target.parent.glob(f"{entry.name}-????????.pt"):
+        if path != target:
+            path.unlink(missing_ok=True)
