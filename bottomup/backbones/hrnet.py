@@ -77,7 +77,7 @@ def _network(name: str, width: int | None, pretrained: bool) -> Any:
         return create(name, pretrained, {"features_only": True, "feature_location": "", "out_indices": (_FINEST,)})
     if pretrained:
         raise ConfigError(f"backbone hrnet: no weights of width {width} are published; give width or pretrained, not both")
-    published = cfg_cls[name.partition(".")[0].removesuffix("_ssld")]
+    published: dict[str, Any] = cfg_cls[name.partition(".")[0].removesuffix("_ssld")]
     stages = {
         stage: published[stage] | {"num_channels": tuple(width * 2**branch for branch in range(branches))}
         for stage, branches in _BRANCHES.items()

@@ -18,7 +18,7 @@ from bottomup.ops.matching import assign
 from bottomup.ops.peaks import Peaks, Refinement, find_peaks, refine_peaks, touching
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.suppression import oks_nms
-from bottomup.ops.tag_maps import read_tags, resize_tags
+from bottomup.ops.tag_maps import TagsBetween, read_tags, resize_tags
 from bottomup.options import BelowOne, Count, Positive, Share, Window
 from bottomup.shapes import check_shape
 from bottomup.thresholds import Thresholds
@@ -65,8 +65,9 @@ class AssociativeEmbedding(Decoder):
     Two peaks within half a unit of two people are as good either way round; ``ties`` says who gets which: by the "nearer" tag,
     or the higher peak the "earlier" person, as the reference's solver mostly has it.
 
-    Maps are read on the heatmap's grid, tags of another grid between their cells, or, with ``stride``, on cells of so many input
-    px, both resized bilinearly: 1 is what HigherHRNet and mmpose call projecting to the image, and ``window`` is then in input px.
+    Maps are read on the heatmap's grid, or, with ``stride``, on cells of so many input px onto which it is resized bilinearly: 1 is
+    what HigherHRNet and mmpose call projecting to the image, and ``window`` is then in input px. Of tags on another grid
+    ``tags_between`` reads the "nearest" cell; "bilinear", as published, mixes the tags of people who touch.
 
     Deviates from the reference: pairs of tags beyond the threshold take no part in the matching, equal neighbours are one peak,
     and people whose first tags are equal stay two. ``nms_threshold`` drops instances with an OKS above it to a better one; the
@@ -89,6 +90,7 @@ class AssociativeEmbedding(Decoder):
         shared_peaks: bool = True,
         ties: Ties = "nearer",
         stride: Annotated[Count, "input px"] | None = None,
+        tags_between: TagsBetween = "nearest",
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder associative_embedding needs a skeleton; the task has none")
@@ -104,7 +106,7 @@ class AssociativeEmbedding(Decoder):
         self.instance_score, self.nms_threshold = instance_score, nms_threshold
         self.recommended = _RECOMMENDED[instance_score]
         self.whole_map = fill_from == "map" and fill_threshold is not None
-        self.shared_peaks, self.ties, self.stride = shared_peaks, ties, stride
+        self.shared_peaks, self.ties, self.stride, self.tags_between = shared_peaks, ties, stride, tags_between
         self.requires = {"heatmap | heatmap_logits": "B K h w", "tags": "B K D h w"}
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
@@ -120,13 +122,13 @@ class AssociativeEmbedding(Decoder):
         found = {
             "scores": peaks.scores,
             "points": grid.to_input(refine_peaks(heatmap, peaks.cells, self.refine)),
-            "tags": read_tags(tags, tag_grid, peaks.cells, grid),
+            "tags": read_tags(tags, tag_grid, peaks.cells, grid, self.tags_between),
         }
         heatmap = torch.where(inside[:, None], heatmap, 0.0)
         if self.shared_peaks:
             found |= self._shared(heatmap, tags, tag_grid, peaks, grid)
         if self.whole_map:
-            found |= {"heatmap": heatmap, "tag_maps": resize_tags(tags, tag_grid, grid, (h, w))}
+            found |= {"heatmap": heatmap, "tag_maps": resize_tags(tags, tag_grid, grid, (h, w), self.tags_between)}
         return found
 
     def _grid(self, frame: Frame) -> Grid:
@@ -146,8 +148,9 @@ class AssociativeEmbedding(Decoder):
     def _shared(self, heatmap: Tensor, tags: Tensor, tag_grid: Grid, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
         """Of each peak the highest neighbour that nearly ties with it and carries somebody else's tag; score 0 where none does."""
         beside = peaks.cells[..., None, :] + peaks.cells.new_tensor(((-1, 0), (1, 0), (0, -1), (0, 1)))  # (B, K, M, 4, 2)
-        scores, their_tags = gather_maps(heatmap, beside), read_tags(tags, tag_grid, beside, grid)
-        apart = (their_tags - read_tags(tags, tag_grid, peaks.cells, grid)[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)
+        scores = gather_maps(heatmap, beside)
+        own_tags, their_tags = (read_tags(tags, tag_grid, cells, grid, self.tags_between) for cells in (peaks.cells, beside))
+        apart = (their_tags - own_tags[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)
         other = (apart >= self.tag_threshold) & (scores >= _NEARLY * peaks.scores[..., None]) & (peaks.scores[..., None] > 0)
         highest, which = torch.where(other, scores, 0.0).max(-1)
         pick = which[..., None, None]

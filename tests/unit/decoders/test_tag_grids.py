@@ -11,7 +11,7 @@ from torch import Tensor
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.geometry import Grid
 from bottomup.ops.sampling import gather_maps
-from bottomup.ops.tag_maps import read_tags, resize_tags
+from bottomup.ops.tag_maps import TagsBetween, read_tags, resize_tags
 from bottomup.skeletons import COCO
 from bottomup.types import Frame, Instances, Outputs, Task
 
@@ -51,16 +51,17 @@ def assert_same(one: Instances, other: Instances) -> None:
         torch.testing.assert_close(left, right, equal_nan=True)
 
 
+@pytest.mark.parametrize("between", ["nearest", "bilinear"])
 @pytest.mark.parametrize("own", [Grid.centred(4), Grid.cornered(8), Grid.centred(2)], ids=str)
 @pytest.mark.parametrize("grid", [Grid.centred(2), Grid.centred(1), Grid.cornered(4)], ids=str)
-def test_reading_at_peaks_is_resizing_and_then_reading(own: Grid, grid: Grid) -> None:
+def test_reading_at_peaks_is_resizing_and_then_reading(own: Grid, grid: Grid, between: TagsBetween) -> None:
     tags = torch.randn(2, 3, 2, *own.shape((64, 80)))
     h, w = grid.shape((64, 80))
     cells = torch.stack((torch.randint(w, (2, 3, 7, 4)), torch.randint(h, (2, 3, 7, 4))), dim=-1).float()
-    resized = resize_tags(tags, own, grid, (h, w))
-    torch.testing.assert_close(read_tags(tags, own, cells, grid), gather_maps(resized, cells), atol=1e-4, rtol=1e-4)
+    resized = resize_tags(tags, own, grid, (h, w), between)
+    torch.testing.assert_close(read_tags(tags, own, cells, grid, between), gather_maps(resized, cells), atol=1e-4, rtol=1e-4)
     if own == grid:
-        assert torch.equal(resized, tags) and torch.equal(read_tags(tags, own, cells, grid), gather_maps(tags, cells))
+        assert torch.equal(resized, tags) and torch.equal(read_tags(tags, own, cells, grid, between), gather_maps(tags, cells))
 
 
 @pytest.mark.parametrize("options", [{}, {"fill_threshold": 0.0, "fill_from": "map", "detection_threshold": 0.5}], ids=str)
@@ -71,6 +72,13 @@ def test_coarser_tags_give_the_same_people(people: int, tag: Grid, options: dict
     fine, coarse = (decode(outputs(keypoints, heat, grid), heat, grid, **options) for grid in (heat, tag))
     assert len(fine) == people
     assert_same(fine, coarse)
+
+
+def test_the_nearest_cell_is_one_persons_where_two_touch() -> None:
+    own, tags = Grid.centred(4), torch.tensor([[[[[0.0, 10.0]]]]])  # two people, a cell each
+    cells = torch.tensor([[[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]]])
+    assert read_tags(tags, own, cells, Grid.centred(2), "nearest").flatten().tolist() == [0.0, 0.0, 10.0, 10.0]
+    assert read_tags(tags, own, cells, Grid.centred(2), "bilinear").flatten().tolist() == [0.0, 2.5, 7.5, 10.0]
 
 
 def test_finer_tags_give_the_same_people_too() -> None:
