@@ -146,7 +146,12 @@ def test_without_a_network_one_sentence_says_url_and_folder(home: Path) -> None:
         with pytest.raises(CheckpointError) as error:
             fetched(entry)
         told = str(error.value)
-        assert str(entry.url) in told and str(home / "downloads" / entry.name) in told and "refused" in told and f"as {entry.file}" in told
+        assert (
+            str(entry.url) in told
+            and str(home / "downloads" / entry.name) in told
+            and "refused" in told
+            and f"as {entry.file}" in told
+        )
         assert "\n" not in told and left(entry) == []
     assert ".bin" in told
 

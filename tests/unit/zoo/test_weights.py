@@ -16,7 +16,7 @@ from bottomup.errors import BottomupError, CheckpointError, ConfigError
 from bottomup.zoo.entries import entry_named
 from bottomup.zoo.home import checkpoint_path
 from bottomup.zoo.weights import checkpoint_file, present_file
-from tests.coco_folders import drawn, untrained, write_folder
+from tests.coco_folders import IMAGES, drawn, untrained, write_folder
 from tests.published import write_posenet
 
 SIZE = "input_size=65"
@@ -25,7 +25,7 @@ SMALL = ["backbone=mobilenet_v1", "backbone.depth=0.25", "~heads.segmentation", 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the files of a small network as posenet's, and two images of people."""
+    """A home with the files of a small network as posenet's, and images of people."""
     place = tmp_path_factory.mktemp("place")
     write_posenet(place / "home" / "downloads" / "posenet")
     write_folder(place / "people")
@@ -44,7 +44,7 @@ def data(place: Path) -> list[str]:
 
 def test_predict_and_evaluate_take_a_name(place: Path) -> None:
     assert main(["predict", "weights=posenet", f"images={place / 'people' / 'val'}", SIZE, "output=found"]) == 0
-    assert json.loads(Path("found/metrics.json").read_text())["images"] == 2
+    assert json.loads(Path("found/metrics.json").read_text())["images"] == IMAGES
     assert "weights: posenet\n" in Path("found/config.yaml").read_text()
     assert main(["evaluate", "weights=posenet_075_16", *data(place), SIZE, "pictures=0", "output=judged"]) == 0
     assert "AP" in json.loads(Path("judged/metrics.json").read_text())
