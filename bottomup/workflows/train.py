@@ -52,6 +52,8 @@ def train(plan: TrainPlan) -> dict[str, float]:
         if place.first:
             best = {trainer.settings.best: trainer.best, "step": trainer.best_step}
             write_json(output / "metrics.json", {"last": metrics, "best": best})
+            written = [path for name in ("best.pt", LAST) if (path := output / name).is_file()]
+            print(*written, sep=", ", file=sys.stderr)
         return metrics
 
 

@@ -63,7 +63,8 @@ def test_benchmark_takes_a_name_and_knows_what_it_measured(place: Path, capsys: 
 def test_train_starts_from_a_name_and_combine_takes_its_parts(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["engine.steps=1", "engine.batch_size=1", "engine.validate_every=0", "engine.tensorboard=false", "output=trained"]
     assert main(["train", "method=personlab", "init=posenet", *SMALL, *data(place), *quick]) == 0
-    assert "the rest start anew: none" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the rest start anew: none" in told and told.endswith("\ntrained/last.pt\n")
     assert main(["combine", "method=personlab", "init=[posenet]", *SMALL, "output=combined"]) == 0
     combined, published = (load_checkpoint(path).model for path in ("combined/best.pt", checkpoint_file("posenet")))
     assert combined.keys() == published.keys() and all(torch.equal(combined[name], published[name]) for name in combined)
