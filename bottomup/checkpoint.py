@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bottomup.contracts import DECODERS
 from bottomup.errors import CheckpointError, warn
 from bottomup.ops.finite import not_finite
+from bottomup.ops.unreadable import reading, unreadable
 from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
 from bottomup.skeletons import Skeleton
@@ -63,11 +64,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; give the .pt file of a training run (best.pt or last.pt)")
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with reading():
+            data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for broken files
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
+            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)})"
         ) from error
     if not is_own(data):
         raise CheckpointError(

@@ -42,6 +42,13 @@ def published_name(ours: str, names: Names) -> str:
     return ours
 
 
+def _check_numbers(published: Published, theirs: str, own: Tensor) -> None:
+    """Refuse whole numbers where a model has others, as of a file that was made smaller: they are no weights without a scale."""
+    found = published.tensors.get(theirs)
+    if found is not None and own.is_floating_point() and not found.is_floating_point():
+        raise published.differs(theirs, own.dtype, found.dtype)
+
+
 def _fitted(published: Published, own: Mapping[str, Tensor], names: Names) -> tuple[dict[str, Tensor], set[str]]:
     """The weights by our names, and the published names that they come from."""
     parts: dict[str, list[str]] = {}
@@ -53,6 +60,7 @@ def _fitted(published: Published, own: Mapping[str, Tensor], names: Names) -> tu
             weights |= {ours: torch.zeros((), dtype=torch.int64) for ours in sharing}
             continue
         shape = tuple(own[sharing[0]].shape)
+        _check_numbers(published, theirs, own[sharing[0]])
         if len(sharing) == 1:
             weights[sharing[0]] = published.expect(theirs, shape).clone()  # the file's own memory is the file's
             continue
