@@ -20,7 +20,9 @@ from bottomup.skeletons import Skeleton
 from bottomup.types import Task
 from bottomup.version import __version__
 
-_FORMAT = "bottomup checkpoint 1"
+_KIND = "bottomup checkpoint "
+_FORMAT = f"{_KIND}1"
+_PARTS = {"config": dict, "task": dict, "model": dict, "average": dict | None, "training": dict | None, "versions": dict}
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)})"
         ) from error
+    if isinstance(data, dict) and str(data.get("format")).startswith(_KIND) and not is_own(data):
+        raise CheckpointError(
+            f"{path}: a {data['format']}, of a later version of bottomup; this one ({__version__}) reads {_FORMAT!r}"
+        )
     if not is_own(data):
         raise CheckpointError(
             f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
             f"import-weights {path} output=DIR` makes a checkpoint of a published network"
+        )
+    if broken := [name for name, kind in _PARTS.items() if name not in data or not isinstance(data[name], kind)]:
+        raise CheckpointError(
+            f"{path}: a checkpoint without its {', '.join(broken)}, as another program changed it; take another file"
         )
     checkpoint = Checkpoint(
         config=_current(data["config"]),
@@ -95,7 +105,9 @@ def is_own(data: object) -> TypeGuard[dict[str, Any]]:
 def _current(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration with the decoder's options under the names that they have now, whichever version wrote it."""
     decoder = config.get("decoder")
-    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)} if decoder else config
+    if not decoder or "name" not in decoder:  # which the plan refuses
+        return config
+    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)}
 
 
 def _check_finite(where: str, checkpoint: Checkpoint) -> None:

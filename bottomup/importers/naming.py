@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bottomup.checkpoint import Checkpoint, versions
+from bottomup.errors import CheckpointError, ConfigError
 from bottomup.importers.published import Published
 from bottomup.plan.predicting import predict_plan
 from bottomup.types import Task
@@ -25,9 +26,12 @@ def as_checkpoint(published: Published, overrides: Sequence[str], task: Task, na
     convolution, features and predictions into one. Raises CheckpointError with the first difference between what the model expects
     and the file has, a tensor too many included.
     """
-    plan = predict_plan(overrides).model
-    with torch.device("meta"):  # names and shapes alone
-        model, _ = plan.compose(task)
+    try:
+        plan = predict_plan(overrides).model
+        with torch.device("meta"):  # names and shapes alone
+            model, _ = plan.compose(task)
+    except ConfigError as error:  # of sizes that were read from the file
+        raise CheckpointError(f"{published.path}: no network has its sizes ({error}); is it another network's file?") from error
     weights, used = _fitted(published, model.state_dict(), names)
     for name, tensor in published.tensors.items():
         if name not in used:

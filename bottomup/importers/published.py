@@ -82,7 +82,9 @@ def read_published(path: str | Path) -> Published:
     if not _is_state_dict(tensors):
         raise CheckpointError(f"{path}: holds no state dict; expected names with tensors, or such under the name state_dict")
     if strange := next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None):
-        raise CheckpointError(f"{path}: {strange}: expected numbers one by one, found {_said(tensors[strange])}; take another file")
+        raise CheckpointError(
+            f"{path}: {strange}: expected real numbers, each in the file, found {_said(tensors[strange])}; take another file"
+        )
     tensors = {name: _full(tensor) for name, tensor in tensors.items()}
     if bad := not_finite(tensors):
         raise CheckpointError(f"{path}: weights are not finite ({bad}); take another file")
@@ -99,13 +101,14 @@ def _is_state_dict(read: object) -> TypeGuard[Mapping[str, Tensor]]:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor holds all its real numbers: it is neither sparse, quantised or complex, nor a shape alone."""
-    stored = tensor.layout == torch.strided and not tensor.is_meta
-    return stored and not (tensor.is_quantized or tensor.is_complex())
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_complex():
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()  # one that repeats itself can be of any size
 
 
 def _said(tensor: Tensor) -> str:
     """What a tensor is that is not plain."""
-    return f"a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device}"
+    return f"{tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}, on {tensor.device}"
 
 
 def _load(path: str | Path) -> object:

@@ -105,15 +105,23 @@ DIFFERENCES: dict[str, tuple[Callable[[Tensors], object], str]] = {
     ),
     "one is complex": (
         lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4, dtype=torch.complex64)}),
-        r"model\.module\.pre\.1\.conv\.bias: expected numbers one by one, found a tensor of torch\.complex64",
+        r"model\.module\.pre\.1\.conv\.bias: expected real numbers, each in the file, found \(4,\) of torch\.complex64",
     ),
     "one is sparse": (
         lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4).to_sparse()}),
-        r"pre\.1\.conv\.bias: expected numbers one by one, found .*torch\.sparse_coo",
+        r"pre\.1\.conv\.bias: expected real numbers, each in the file, found .*torch\.sparse_coo",
+    ),
+    "one repeats itself": (
+        lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(1).expand(1 << 50)}),
+        r"pre\.1\.conv\.bias: expected real numbers, each in the file, found \(1125899906842624,\)",
+    ),
+    "a size that no network has": (
+        lambda tensors: tensors.update({"features.0.0.low1.conv.weight": torch.zeros(3, 8, 3, 3)}),
+        r"checkpoint\.pth\.tar: no network has its sizes \(backbone\.growth should be .* got -5\)",
     ),
     "one is a shape alone": (
         lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4, device="meta")}),
-        r"pre\.1\.conv\.bias: expected numbers one by one, found .* on meta",
+        r"pre\.1\.conv\.bias: expected real numbers, each in the file, found .* on meta",
     ),
 }
 
