@@ -4,6 +4,9 @@
 Associative Embedding and of PersonLab that were trained on drawn people (``experiment=demo/…``), and one that knows real people, as
 BodyPix's (``bottomup import-weights``). The photo is scikit-image's astronaut, in the public domain: ``pip install scikit-image``.
 
+``python benchmarks/pictures.py grouping=OVERFIT.pt`` draws docs/images/grouping.jpg, how masks come from tags (Associative
+Embedding Fig. 5), of a checkpoint of ``experiment=overfit/associative_embedding_segmentation`` and one of the scenes that it knows.
+
 ``python benchmarks/pictures.py report=outputs/bench/report.html`` lets Chromium draw the page that ``bottomup report`` wrote, into
 docs/images/report.png.
 """
@@ -27,7 +30,7 @@ from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
 from bottomup.predictor import Look, Predictor
 from bottomup.skeletons import COCO
-from bottomup.visualize import contact_sheet, draw_instances, plot_tags
+from bottomup.visualize import contact_sheet, draw_grouping, draw_instances, plot_tags
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _SIDE = 320  # px of each panel
@@ -35,6 +38,7 @@ _QUALITY = 88  # of JPEG: 150 kB, of which a reader sees nothing
 _WINDOW = (1400, 1960)  # px: the table, the plots and the first image of each combination
 _REPORT_WIDTH = 1000  # px
 _DRAWN = 41  # the image of the demo's test split that is shown: three people
+_SCENE = 1  # of those that masks are learned of: two of each category
 _METHODS = {"tags": "associative_embedding", "masks": "personlab", "photo": "personlab"}
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -45,6 +49,8 @@ def main(arguments: Sequence[str]) -> None:
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     if given.keys() == {"report"}:
         save(IMAGES / "report.png", screenshot(Path(given["report"])))
+    elif given.keys() == {"grouping"}:
+        save(IMAGES / "grouping.jpg", grouping(load(given["grouping"])))
     elif given.keys() == _METHODS.keys():
         save(IMAGES / "people.jpg", draw({name: load(_METHODS[name], weights=path) for name, path in given.items()}))
     else:
@@ -82,6 +88,15 @@ def draw(predictors: Mapping[str, Predictor]) -> Picture:
         "tags of everybody found": _tags(tags),
     }
     return contact_sheet([_fitted(panel) for panel in panels.values()], columns=4, titles=list(panels))
+
+
+def grouping(predictor: Predictor) -> Picture:
+    """Foreground, tags and instances of each category in a scene that the network knows."""
+    options = load_config("train", ["experiment=overfit/associative_embedding_segmentation"])["data"]
+    scene = DataPlan.of(options).dataset("train", _SCENE + 1).sample(_SCENE, frozenset()).pixels
+    look = predictor.look(scene.transpose(1, 2, 0))
+    tensors = {name: tensor[0] for name, tensor in predictor.decoder.tensors(look.outputs, look.frame).items()}
+    return draw_grouping(look.image, tensors, look.frame, predictor.model.task.categories)
 
 
 def people(predictor: Predictor, image: Picture) -> Picture:

@@ -135,6 +135,13 @@ def ideal_table() -> str:
     )
 
 
+def instance_tags_table() -> str:
+    """One row a size and a kind of masks of benchmarks/results/instance_tags.json."""
+    rows = read_result(RESULTS / "instance_tags.json")["rows"]
+    names = ("mask_AP", "mask_AP50", "mask_AP75")
+    return markdown_table(["masks", "mask AP", "mask AP50", "mask AP75"], [[row["name"], *_shares(row, names)] for row in rows])
+
+
 def status_table() -> str:
     """What somebody who only begins should know, one row a result."""
     poses, masks = (_measured(*which) for which in (("personlab_best", _BEST_POSES), ("bodypix_weights", _BEST_MASKS)))
@@ -192,6 +199,7 @@ def render(text: str) -> str:
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
         "ideal": ideal_table(),
+        "instance_tags": instance_tags_table(),
         "peers": peers_table(),
         "prn": prn_table(),
         "shown": shown_table(),

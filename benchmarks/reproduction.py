@@ -36,9 +36,8 @@ text above a table says so. AP and the like are fractions and are called as in `
 
 A row that the library cannot measure says why. What is not there yet:
 
-- instance masks from tags: Associative Embedding's Table 5;
-- a data set reader for PASCAL VOC: the same table, and the pixels of people in MultiPoseNet's Table 5;
-- a data set reader and PCKh for MPII: Associative Embedding's Table 1;
+- figures of the test splits of MPII and PASCAL VOC, whose annotations only servers have: Associative Embedding's Table 1 and the
+  pixels of people in MultiPoseNet's Table 5, which are measured on images whose annotations are public;
 - single-person refinement, and the keypoints that PersonLab imputes with such a network: all rows that are called refined in
   Associative Embedding's tables and MultiPoseNet's Table 1; imputed keypoints are read where somebody else made them;
 - figures of COCO test-dev, whose annotations only COCO's server has: all rows on it. `bottomup evaluate data=coco data.root=COCO
@@ -105,7 +104,11 @@ def _table(path: Path, table: Entry) -> list[str]:
         cells.append([row["name"], *figures, _ours(row, measured, names)])
     columns = [f"{name} on a {table['device']}" if "device" in table else name for name in names]
     pictures = [f"![{row['name']}]({row['picture']})" for row in rows if "picture" in row]
-    return [markdown_table(["row", *columns, "ours"], cells), *pictures, *([_commands(path, lacking)] if lacking else [])]
+    return [
+        markdown_table(["row", *columns, "ours"], cells),
+        *pictures,
+        *([_commands(path, lacking, table.get("root", "COCO"))] if lacking else []),
+    ]
 
 
 def _with_weights(entry: Entry, common: list[str]) -> Entry:
@@ -140,11 +143,11 @@ def _device(name: str) -> str:
     return f"{result['device']}, {result['threads']} thread{'s' if result['threads'] > 1 else ''}"
 
 
-def _commands(path: Path, rows: list[Entry]) -> str:
-    """The trainings that rows need, each once, and the evaluation of the table."""
+def _commands(path: Path, rows: list[Entry], root: str) -> str:
+    """The trainings that rows need, each once, and the evaluation of the table, whose data lie in ``root``."""
     trainings = dict.fromkeys(command for row in rows for command in training(path, row))
     weights = dict.fromkeys(f"{_option(row)}=outputs/{row['weights']}/best.pt" for row in rows)
-    evaluation = ["python benchmarks/tables.py", f"benchmarks/tables/{path.name}", *weights, "data.root=COCO"]
+    evaluation = ["python benchmarks/tables.py", f"benchmarks/tables/{path.name}", *weights, f"data.root={root}"]
     return "\n".join(["```bash", *trainings, " ".join(evaluation), "```"])
 
 

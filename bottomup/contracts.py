@@ -257,6 +257,7 @@ class Decoder(ABC):
     raw: frozenset[str] = frozenset()  # offsets that it refines itself, so that no head may have
     recommended: Thresholds = Thresholds()  # what of its instances is worth showing, whose scores only it knows the meaning of
     limits: Mapping[str, int] = MappingProxyType({})  # its options that bound how many people of an image are found
+    posed: bool = True  # False: it finds masks of objects, their categories told apart, and no keypoints (K = 0)
 
     @abstractmethod
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -23,6 +23,7 @@ class GroundTruth(TypedDict):
     annotations: list[Record]
     categories: list[Record]
     info: NotRequired[Record]
+    measures: NotRequired[Mapping[str, Mapping[str, object]]]  # by what it is judged beside COCO's: names with their options
 
 
 class Dataset(ABC):

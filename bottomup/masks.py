@@ -75,6 +75,21 @@ class Masks:
         rows = zip(members.tolist(), weights.tolist(), strict=True)
         return replace(self, crops=tuple(_mean([self.crops[i] for i in own], weight) for own, weight in rows))
 
+    def overlaps(self) -> Tensor:
+        """(P, P) the intersection over union of each two masks, in cells; 0 with one that holds nothing."""
+        held = [crop for crop in self.crops if crop.level.numel()]
+        if not held:
+            return torch.zeros(len(self), len(self))
+        left, top = (min(crop.corner[axis] for crop in held) for axis in (0, 1))
+        right, bottom = (max(crop.corner[axis] + crop.level.shape[1 - axis] for crop in held) for axis in (0, 1))
+        inside = torch.zeros(len(self), bottom - top, right - left)
+        for row, crop in zip(inside, self.crops, strict=True):
+            (x, y), (h, w) = crop.corner if crop.level.numel() else (left, top), crop.level.shape
+            row[y - top : y - top + h, x - left : x - left + w] = crop.level > 0
+        flat = inside.flatten(1)
+        both, own = flat @ flat.T, flat.sum(1)
+        return both / (own[:, None] + own - both).clamp(min=1)
+
     def draw(self, size: tuple[int, int]) -> Tensor:
         """(P, H, W) bool: the pixels of a frame of ``size`` whose centres lie inside."""
         drawn = torch.zeros(len(self), *size, dtype=torch.bool)

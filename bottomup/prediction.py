@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ class Prediction:
         ``image`` is what was predicted: a path, an (H, W, 3) uint8 RGB array or a Pillow image. A file is read upright; of one that
         was predicted as stored give the array. Raises DataError for an image of another size, ConfigError without a skeleton.
         """
-        if self.skeleton is None:
+        if self.skeleton is None and self.instances.keypoints.shape[1]:
             raise ConfigError("this prediction has no skeleton to draw; give it one: Prediction(…, skeleton=COCO)")
         pixels = pixels_of(image)
         if pixels.shape[:2] != self.size:
@@ -91,9 +92,14 @@ class Prediction:
         )
         return Supervision(key_points, detections)
 
-    def to_coco(self, category_id: int = 1) -> list[dict[str, Any]]:
-        """COCO results; keypoints as COCO's pixel indices (x - 0.5), missing ones as 0, 0, 0; masks as compressed RLE."""
-        records = [self._record(index, category_id) for index in range(len(self.instances))]
+    def to_coco(self, category_id: int | Sequence[int] = 1) -> list[dict[str, Any]]:
+        """COCO results; keypoints as COCO's pixel indices (x - 0.5), missing ones as 0, 0, 0; masks as compressed RLE.
+
+        ``category_id`` is all instances', or a list has that of each label.
+        """
+        labels = [0] * len(self.instances) if isinstance(category_id, int) else self.instances.labels.tolist()
+        ids = [category_id] if isinstance(category_id, int) else list(category_id)
+        records = [self._record(index, ids[label]) for index, label in enumerate(labels)]
         if self.instances.masks is not None:
             for record, code in zip(records, self.instances.masks.to_rle(self.size), strict=True):
                 record["segmentation"] = code
@@ -107,10 +113,10 @@ class Prediction:
         x1, y1, x2, y2 = one.boxes[0].tolist()
         presence = one.keypoint_presence
         more = {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
+        more |= {"keypoints": [round(value, 3) for value in keypoints.flatten().tolist()]} if len(found) else {}
         return more | {
             "image_id": self.image_id,
             "category_id": category_id,
-            "keypoints": [round(value, 3) for value in keypoints.flatten().tolist()],
             "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
             "score": float(one.scores[0]),
         }

@@ -28,6 +28,7 @@ from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
 from bottomup.samples.letterbox import Side, letterbox
 from bottomup.samples.loader import buckets, collate, prepared_samples
+from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import Kind, Seen, Views, join_predictions
@@ -100,6 +101,15 @@ class Predictor:
         return f"Predictor({parts}; {self.side} side {self.input_size} px, {self.views}, on {self.device})"
 
     @property
+    def skeleton(self) -> Skeleton | None:
+        """Of the instances that are found; None where they have no keypoints."""
+        return self.model.task.skeleton if self.decoder.posed else None
+
+    @property
+    def _sigmas(self) -> Sequence[float]:
+        return self.skeleton.sigmas if self.skeleton is not None else ()
+
+    @property
     def scales(self) -> Sequence[float]:
         """The factors of ``input_size`` at which images are seen."""
         return self.views.scales
@@ -131,8 +141,7 @@ class Predictor:
 
     def shown(self, prediction: Prediction) -> Prediction:
         """What of a prediction with all instances is worth showing, ``ops.shown``."""
-        skeleton = self.model.task.skeleton
-        return prediction if skeleton is None else shown(prediction, self.thresholds, skeleton.sigmas)
+        return shown(prediction, self.thresholds, self._sigmas)
 
     def predict_dataset(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Prediction]]:
         """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
@@ -180,10 +189,8 @@ class Predictor:
         if len(found) == 1:
             return found[0]
         matrices = [self.views.to_frame(batch, frame) for _, frame in seen]
-        skeleton = self.model.task.skeleton
-        assert skeleton is not None  # the views that are decoded apart need one
         images = zip(zip(*found, strict=True), zip(*matrices, strict=True), strict=True)
-        return [join_predictions(views, to_views, skeleton.sigmas, self.decoder.suppress) for views, to_views in images]
+        return [join_predictions(views, to_views, self._sigmas, self.decoder.suppress) for views, to_views in images]
 
     def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
@@ -196,7 +203,7 @@ class Predictor:
 
     def _named(self, prediction: Prediction) -> Prediction:
         """A prediction with what drawing it needs."""
-        return replace(prediction, skeleton=self.model.task.skeleton, keypoint_threshold=self.thresholds.keypoint)
+        return replace(prediction, skeleton=self.skeleton, keypoint_threshold=self.thresholds.keypoint)
 
     def seen(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Seen]:
         """What is decoded by itself of a letterboxed batch: the merged outputs of all views, or of the views of each scale."""

@@ -33,13 +33,12 @@ def write_exhibits(folder: Path, predictor: Predictor, dataset: Dataset, count: 
     Keypoints and outlines are in px of the image. ``thresholds`` say from where on instances and keypoints are worth showing.
     ValueError where the data set has no images.
     """
-    skeleton = predictor.model.task.skeleton
-    assert skeleton is not None  # compose refuses decoders without
+    skeleton, categories = predictor.skeleton, predictor.model.task.categories
     images = []
     for index, sample in islice(predictor.samples(dataset, oracle), count):
         look = predictor.look_at(sample, oracle)
         original = dataset.sample(index, frozenset()).pixels
-        pictures = draw_outputs(look.image, look.outputs, look.frame, skeleton)
+        pictures = draw_outputs(look.image, look.outputs, look.frame, skeleton, categories)
         files = {name: _save(folder / f"{index}_{name}.jpg", _shrunk(picture)).name for name, picture in pictures.items()}
         image = _save(folder / f"{index}.jpg", to_picture(original)).name
         people = described(look.prediction, predictor.thresholds, skeleton)
@@ -47,18 +46,20 @@ def write_exhibits(folder: Path, predictor: Predictor, dataset: Dataset, count: 
     return write_json(folder / EXHIBITS, catalogue(skeleton, predictor.thresholds, images))
 
 
-def catalogue(skeleton: Skeleton, thresholds: Thresholds, images: list[dict[str, Any]]) -> dict[str, Any]:
+def catalogue(skeleton: Skeleton | None, thresholds: Thresholds, images: list[dict[str, Any]]) -> dict[str, Any]:
     """The list of exhibits: the lines between keypoints, what of each image's people is worth showing, and the images."""
-    return {"edges": [list(edge) for edge in skeleton.tree], "thresholds": asdict(thresholds), "images": images}
+    edges = [] if skeleton is None else [list(edge) for edge in skeleton.tree]
+    return {"edges": edges, "thresholds": asdict(thresholds), "images": images}
 
 
-def described(prediction: Prediction, thresholds: Thresholds, skeleton: Skeleton) -> dict[str, Any]:
+def described(prediction: Prediction, thresholds: Thresholds, skeleton: Skeleton | None) -> dict[str, Any]:
     """A prediction as JSON: the image's size, and of each person score, keypoints, outlines and whether a better one is the same.
 
     A keypoint is x, y and its presence, or score where that is all there is; null where it was not found.
     """
-    everybody = shown(prediction, replace(thresholds, score=0.0), skeleton.sigmas).instances
-    again = repeated(everybody, thresholds, skeleton.sigmas).tolist()
+    sigmas = () if skeleton is None else skeleton.sigmas
+    everybody = shown(prediction, replace(thresholds, score=0.0), sigmas).instances
+    again = repeated(everybody, thresholds, sigmas).tolist()
     outlines = _outlines(everybody, prediction.size)
     people = []
     for index in range(len(everybody)):

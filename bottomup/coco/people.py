@@ -25,13 +25,14 @@ _APART = 1 / 20  # of a file's people: so many are not the odd mistake
 
 
 def people_by_image(
-    data: Record, images: Mapping[int, Record], categories: Sequence[Record], skeleton: Skeleton, path: Path
+    data: Record, images: Mapping[int, Record], categories: Sequence[Record], skeleton: Skeleton | None, path: Path
 ) -> dict[int, list[Record]]:
     """The records of some categories by image id, crowds among them, each with all it needs.
 
-    A record has id, image_id, category_id, iscrowd, bbox (xywh), area, keypoints (3K numbers), num_keypoints (the file's where
-    it says one), ``segmentation`` only where there is a mask, ``imputed`` and ``area_is_estimate`` only where they are true.
-    Numbers may be written as text, whole ones as floats, keypoints as lists of lists.
+    A record has id, image_id, category_id, iscrowd, bbox (xywh), area, keypoints (3K numbers; none without a ``skeleton``),
+    num_keypoints (the file's where it says one), ``segmentation`` only where there is a mask, ``imputed`` and
+    ``area_is_estimate`` only where they are true. Numbers may be written as text, whole ones as floats, keypoints as lists of
+    lists.
 
     What is missing or cannot be meant is derived: an area (missing, 0, or far from what the person spans) from the mask, else as
     0.53 of the box; a box (missing or without extent) around the mask, else around the labelled keypoints, of a least size; a
@@ -89,7 +90,7 @@ def _image(given: Record, images: Mapping[int, Record], where: str) -> int:
     return image_id
 
 
-def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said: Counter[str]) -> Record | None:
+def _complete(given: Record, image: Record, skeleton: Skeleton | None, where: str, said: Counter[str]) -> Record | None:
     """The whole record; None for nobody."""
     keypoints = _keypoints(_with_parts(given, skeleton), skeleton, where, said)
     marks = {mark: True for mark in _MARKS if _is_true(given.get(mark), mark, where, "write true or false")}
@@ -98,7 +99,8 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said
         mask, said["no mask"] = None, said["no mask"] + 1
     box = read_box(given.get("bbox"), where)
     if box is None or min(box[2:]) < 1:  # px: lines, and boxes in units of the image
-        drawn = (around_mask(mask, image) if mask is not None else None) or around_keypoints(keypoints, skeleton)
+        drawn = around_mask(mask, image) if mask is not None else None
+        drawn = drawn or (around_keypoints(keypoints, skeleton) if skeleton is not None else None)
         if drawn is None and (box is None or min(box[2:]) == 0 or max(box[2:]) < 1):
             said["nobody"] += 1
             return None
@@ -128,17 +130,19 @@ def _complete(given: Record, image: Record, skeleton: Skeleton, where: str, said
 # ---- keypoints -------------------------------------------------------------------------------------------------------------
 
 
-def _with_parts(given: Record, skeleton: Skeleton) -> Any:
+def _with_parts(given: Record, skeleton: Skeleton | None) -> Any:
     """A record's keypoints, with those of feet, face and hands that have lists of their own where the skeleton has them, too."""
     parts: list[Any] = [given.get(field) for field in ("keypoints", *_PARTS)]
-    if not all(isinstance(part, list) for part in parts):
+    if skeleton is None or not all(isinstance(part, list) for part in parts):
         return parts[0]
     whole = [value for part in parts for value in part]
     whole[2::3] = [1 if isinstance(sure, float) and 0 < sure < 1 else sure for sure in whole[2::3]]  # a share is labelled, too
     return whole if len(whole) == 3 * len(skeleton) else parts[0]
 
 
-def _keypoints(given: Any, skeleton: Skeleton, where: str, said: Counter[str]) -> list[float]:
+def _keypoints(given: Any, skeleton: Skeleton | None, where: str, said: Counter[str]) -> list[float]:
+    if skeleton is None:
+        return []
     if not given:
         return [0] * (3 * len(skeleton))
     count = 3 * len(skeleton)
@@ -211,7 +215,7 @@ def _settle_counts(people: list[Record], said: Counter[str]) -> None:
     It is meant where the file leaves the same keypoints out of everybody's count, as CrowdPose leaves out head and neck.
     """
     labelled = [{place for place, visibility in enumerate(person["keypoints"][2::3]) if visibility} for person in people]
-    if people and not any(labelled):
+    if people and people[0]["keypoints"] and not any(labelled):
         said["unlabelled"] = len(people)
     without = [(person, names) for person, names in zip(people, labelled, strict=True) if names and not person["num_keypoints"]]
     left_out = set[int]().union(*(names for _, names in without))

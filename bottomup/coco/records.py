@@ -90,7 +90,8 @@ def flattened(values: list[Any]) -> list[Any]:
 def choose_categories(data: Record, given: str | Sequence[str] | None, path: Path) -> list[Record]:
     """The categories of those names, with whole ids; the only one where ``given`` is None.
 
-    DataError where one is not there, and where several do not name the same keypoints in the same order.
+    DataError where one is not there, and where several do not name the same keypoints in the same order; those that name none are
+    of objects, which may stand beside people.
     """
     categories: list[Record] = data["categories"]
     names = [str(category.get("name")) for category in categories]
@@ -103,9 +104,10 @@ def choose_categories(data: Record, given: str | Sequence[str] | None, path: Pat
         if name not in names:
             raise DataError(f"{path}: " + unknown("category", str(name), names))
     chosen = [_category(_of_that_name(data, name, path), path) for name in wanted]
-    for other in chosen[1:]:
-        if other.get("keypoints") != chosen[0].get("keypoints"):
-            lists = [f"{category['name']!r} has {_listed(category.get('keypoints'))}" for category in (chosen[0], other)]
+    posed = [category for category in chosen if category.get("keypoints") or has_keypoints(data, category)]
+    for other in posed[1:]:
+        if other.get("keypoints") != posed[0].get("keypoints"):
+            lists = [f"{category['name']!r} has {_listed(category.get('keypoints'))}" for category in (posed[0], other)]
             raise DataError(
                 f"{path}: categories that are read as one data set should have the same keypoints in the same order, but "
                 f"{' and '.join(lists)}; read each as one of the sets of data=concat, whose `keypoints` map names"
@@ -137,6 +139,11 @@ def _category(category: Record, path: Path) -> Record:
         where = f"{path}: category {category.get('name')!r}"
         raise fault(where, "id", category.get("id"), "a whole number", "number the categories")
     return category | {"id": number_given}
+
+
+def has_keypoints(data: Record, category: Record) -> bool:
+    """Whether somebody of a category has keypoints, be they named or not."""
+    return any(entry.get("keypoints") for entry in data.get("annotations", []) if whole(entry.get("category_id")) == category["id"])
 
 
 def _listed(names: object) -> str:

@@ -34,7 +34,7 @@ class Listing:
 
     path: Path
     ids: dict[str, int]  # by file name
-    category_id: int  # of the people that are predicted
+    category_ids: tuple[int, ...]  # of what is predicted, by label
 
     def named(self, path: Path) -> str | None:
         """What the file calls the image at ``path``: by as many of its folders as agree; None where it lists no such."""
@@ -50,10 +50,10 @@ class Listing:
         return {last: name for name in self.ids if counts[last := PurePosixPath(name).name] == 1}
 
 
-def read_listing(annotations: str | None, image_info: str | None, category: str) -> Listing | None:
+def read_listing(annotations: str | None, image_info: str | None, categories: Sequence[str]) -> Listing | None:
     """The COCO file that ``annotations`` or ``image_info`` names; None where neither does, ConfigError where both do.
 
-    Results are of the category of that name, of 1, COCO's people, where it has none.
+    Results are of the categories of those names; one that the file does not have has its place among them, from 1: COCO's people.
     """
     given = [str(file) for file in (annotations, image_info) if file]
     if not given:
@@ -63,8 +63,9 @@ def read_listing(annotations: str | None, image_info: str | None, category: str)
     path = path_of(given[0])
     data = read_file(path)
     images = read_images(data, path)
-    of_that_name = [entry["id"] for entry in data["categories"] if entry.get("name") == category]
-    return Listing(path, {image["file_name"]: image["id"] for image in images.values()}, *(of_that_name or [1])[:1])
+    numbers = {entry.get("name"): entry["id"] for entry in reversed(data["categories"])}  # of one name the first counts
+    own = tuple(numbers.get(name, place) for place, name in enumerate(categories, start=1))
+    return Listing(path, {image["file_name"]: image["id"] for image in images.values()}, own)
 
 
 def photos_of(paths: Sequence[Path], listing: Listing | None = None) -> list[Photo]:

@@ -27,9 +27,8 @@ from bottomup.ops.sampling import gather_maps
 from bottomup.paths import write_json
 from bottomup.plan.predicting import PredictPlan, predict_plan
 from bottomup.predictor import Look, Predictor
-from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, Prediction
-from bottomup.visualize import draw_instances, draw_outputs, plot_tags, save_png
+from bottomup.visualize import draw_grouping, draw_instances, draw_outputs, plot_tags, save_png
 from bottomup.workflows.folders import check_results_folder, write_config
 from bottomup.workflows.models import make_predictor, seen, with_checkpoint
 
@@ -42,7 +41,7 @@ Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 class Found:
     """What a run has come to so far."""
 
-    category_id: int = 1
+    category_ids: Sequence[int] = (1,)  # by label
     images: int = 0
     records: list[dict[str, Any]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)  # file names
@@ -53,7 +52,7 @@ class Drawing:
     """What is drawn, and where to."""
 
     folder: Path
-    skeleton: Skeleton
+    predictor: Predictor
     keypoint_threshold: float
     people: bool
     maps: bool
@@ -62,10 +61,10 @@ class Drawing:
         """The people over their image and, where there was a look at it, its maps."""
         if self.people:
             drawn, threshold = image.transpose(2, 0, 1), self.keypoint_threshold
-            people = draw_instances(drawn, prediction.instances, self.skeleton, keypoint_threshold=threshold)
+            people = draw_instances(drawn, prediction.instances, self.predictor.skeleton, keypoint_threshold=threshold)
             save_png(self.folder / f"{photo.picture}.png", people)
         if look is not None:
-            draw_maps(look, self.skeleton, self.folder / photo.picture)
+            draw_maps(look, self.predictor, self.folder / photo.picture)
 
 
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
     """
     plan, checkpoint = planned(overrides)
-    listing = read_listing(plan.annotations, plan.image_info, checkpoint.task.categories[0])
+    listing = read_listing(plan.annotations, plan.image_info, checkpoint.task.categories)
     photos = photos_of(find_images(str(plan.images)), listing)[: plan.limit]
     as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
     plan = replace(plan, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
@@ -82,7 +81,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     thresholds, output = predictor.thresholds, plan.place.folder("predict")
     check_results_folder(output, overwrite=plan.overwrite)
     write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
-    found = Found(listing.category_id if listing else 1)
+    found = Found(listing.category_ids if listing else tuple(range(1, len(checkpoint.task.categories) + 1)))
     try:
         _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
     finally:  # whatever ends it early, nothing found so far is lost
@@ -111,9 +110,7 @@ def planned(overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
 
 
 def _drawing(plan: PredictPlan, predictor: Predictor, output: Path) -> Drawing:
-    skeleton = predictor.model.task.skeleton
-    assert skeleton is not None  # checkpoints of pose models carry one
-    return Drawing(output / "pictures", skeleton, predictor.thresholds.keypoint, plan.draw, plan.maps)
+    return Drawing(output / "pictures", predictor, predictor.thresholds.keypoint, plan.draw, plan.maps)
 
 
 def _predict_all(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
@@ -131,7 +128,7 @@ def _predict(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, fo
     looked = _looked(predictor, [image for _, image in readable], drawing.maps)
     for (photo, image), (prediction, look) in zip(readable, looked, strict=True):
         drawing.draw(photo, image, prediction, look)
-        records = replace(prediction, image_id=photo.image_id).to_coco(found.category_id)
+        records = replace(prediction, image_id=photo.image_id).to_coco(found.category_ids)
         found.records += [record | {"file_name": photo.file_name} for record in records]
         found.images += 1
 
@@ -166,19 +163,24 @@ def _write(found: Found, output: Path, predictor: Predictor) -> dict[str, Any]:
     write_json(output / "metrics.json", summary)
     score = predictor.thresholds.score
     least = f" who score {score:g} or more (score_threshold=0: everybody)" if score else ""
-    told = f"{len(found.records)} people{least} in {found.images} images, {seen(predictor)}"
+    who = "people" if predictor.decoder.posed else "instances"
+    told = f"{len(found.records)} {who}{least} in {found.images} images, {seen(predictor)}"
     print(f"{told}: {output}/predictions.json, {output}/pictures")
     return summary
 
 
-def draw_maps(look: Look, skeleton: Skeleton, stem: Path) -> None:
-    """What the network says of an image, and the tags of the people found (Associative Embedding Figs 4 and 7).
+def draw_maps(look: Look, predictor: Predictor, stem: Path) -> None:
+    """What the network says of an image, and the tags of who was found (Associative Embedding Figs 4, 5 and 7).
 
     Each picture's name begins with ``stem``.
     """
-    for name, picture in draw_outputs(look.image, look.outputs, look.frame, skeleton).items():
+    task, skeleton = predictor.model.task, predictor.skeleton
+    for name, picture in draw_outputs(look.image, look.outputs, look.frame, task.skeleton, task.categories).items():
         save_png(stem.with_name(f"{stem.name}_{name}.png"), picture)
-    if "tags" in look.outputs:
+    if "instance_tags" in look.outputs and skeleton is None:
+        tensors = {key: tensor[0].cpu() for key, tensor in predictor.decoder.tensors(look.outputs, look.frame).items()}
+        save_png(stem.with_name(f"{stem.name}_tag_histogram.png"), draw_grouping(look.image, tensors, look.frame, task.categories))
+    if "tags" in look.outputs and skeleton is not None:
         instances = look.prediction.instances.transform(look.to_frame)
         tags = tags_of(instances, look.outputs["tags"][0], look.frame.grids["tags"])
         save_png(stem.with_name(f"{stem.name}_tag_plot.png"), plot_tags(tags, skeleton))

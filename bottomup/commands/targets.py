@@ -20,7 +20,6 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     dataset = plan.data.dataset("train", plan.limit or _IMAGES)
     model, _ = plan.model.compose(dataset.task)
     skeleton = dataset.task.skeleton
-    assert skeleton is not None  # the model's heads need one
     training = training_set(plan, dataset, model, extra=frozenset({"instances"}))
     samples = [training[(epoch, index)] for index in range(len(dataset)) for epoch in range(2)]
     people = [draw_people(sample.pixels, sample.people, skeleton) for sample in samples]
@@ -30,7 +29,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     for row, sample in enumerate(samples):
         batch = collate([sample])
         ideal, frame = model.ideal(batch, list(model.heads)), model.frame(batch)
-        for name, picture in draw_outputs(sample.pixels, ideal, frame, skeleton).items():
+        for name, picture in draw_outputs(sample.pixels, ideal, frame, skeleton, dataset.task.categories).items():
             save_png(output / "pictures" / f"{row}_{name}.png", picture)
     print(f"{len(samples)} samples: {output}/pictures")
     return {}

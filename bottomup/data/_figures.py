@@ -36,7 +36,16 @@ _SHOWN_BY = {
     "knee": ("*_thigh", "*_shin"), "ankle": ("*_shin", "*_foot"),
 }  # fmt: skip
 _SIDED = ("eye", "ear", "upper_arm", "forearm", "hand", "thigh", "shin", "foot")
-_NAMES = ("torso", "pelvis", "head", "face", "nose", "neck", *(f"{side}_{name}" for side in ("left", "right") for name in _SIDED))
+_NAMES = (
+    "torso",
+    "pelvis",
+    "head",
+    "face",
+    "nose",
+    "neck",
+    *(f"{side}_{name}" for side in ("left", "right") for name in _SIDED),
+    "thing",
+)
 _CODES = {name: index for index, name in enumerate(_NAMES)}
 
 

@@ -16,14 +16,15 @@ import numpy as np
 from bottomup.coco.image_folder import ImageFolder
 from bottomup.coco.masks import covered, instance_map
 from bottomup.coco.people import people_by_image
-from bottomup.coco.records import choose_categories, choose_images, read_file, read_images
+from bottomup.coco.records import choose_categories, choose_images, has_keypoints, read_file, read_images
 from bottomup.coco.skeleton import choose_skeleton
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, DataError, unknown
 from bottomup.geometry import from_indices
 from bottomup.image_files import Orientation
 from bottomup.options import Interval
 from bottomup.paths import path_of
+from bottomup.skeletons import COCO, Skeleton
 from bottomup.types import People, Sample, Task
 
 Size = Literal["small", "medium", "large"]
@@ -34,11 +35,14 @@ OnlyPeople = Literal["keypoints"]
 class Coco(Dataset):
     """People of a COCO keypoint file.
 
-    ``root`` and ``split`` stand for root/annotations/person_keypoints_<split>.json (or .json.gz) and root/<split>/<file_name>;
+    ``root`` and ``split`` stand for root/annotations/person_keypoints_<split>.json (or .json.gz; where it is not there
+    instances_<split>.json) and root/<split>/<file_name>;
     ``annotations`` and ``images`` state either path, ``{split}`` in them is filled in; where ``annotations`` has none, every split
     is that whole file. Without an image folder, people and ground truth can be read, samples cannot. ``category`` names one of
-    the file's (None: the only one), or several with the same keypoints, which label its people and are judged together;
-    ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the category's own.
+    the file's (None: the only one), or several with the same keypoints, which label its people and are judged together; those
+    without keypoints are objects, with masks and boxes alone; ``rename`` says what some of them are called elsewhere, {airplane:
+    aeroplane}, so that another data set's model fits. ``skeleton`` is a built-in name, a YAML file, a mapping, or None for the
+    category's own; there is none where all are objects.
     ``only_people`` true drops images without anybody who is no crowd, "keypoints" those in which nobody has a labelled keypoint;
     ``image_ids``, a list or a JSON file of one, chooses images, ``exclude_ids`` leaves some out. Keypoints of annotations that are
     marked ``"imputed": true``, guessed by another model (PersonLab §3.3), count for people of the sizes ``imputed``, COCO's
@@ -55,6 +59,8 @@ class Coco(Dataset):
     file, the record and the field.
     """
 
+    measures: Mapping[str, Mapping[str, object]] = {}  # beside COCO's
+
     def __init__(
         self,
         *,
@@ -63,6 +69,7 @@ class Coco(Dataset):
         annotations: str | None = None,
         images: str | None = None,
         category: str | Sequence[str] | None = "person",
+        rename: Mapping[str, str] | None = None,
         skeleton: str | Mapping[str, object] | None = None,
         only_people: bool | OnlyPeople = False,
         image_ids: Sequence[int | float | str] | str | None = None,
@@ -73,12 +80,12 @@ class Coco(Dataset):
     ) -> None:
         self.path = _annotation_path(root, split, annotations)
         self._files = ImageFolder(_image_folder(root, split, images), self.path, orientation, bit_depth)
-        data = read_file(self.path)
+        data = self._content(self.path)
         self._categories = choose_categories(data, category, self.path)
         self.labelled = "annotations" in data
-        unnamed = not self.labelled and "keypoints" not in self._categories[0]
-        self.skeleton = choose_skeleton("coco" if unnamed and skeleton is None else skeleton, self._categories[0], self.path)
-        self.task = Task(self.skeleton, tuple(str(entry["name"]) for entry in self._categories))
+        self.skeleton = self._choose(skeleton, data, self.path)
+        self._posed = {entry["id"] for entry in self._categories if entry.get("keypoints")} or {*self._ids}
+        self.task = Task(self.skeleton, _names(self._categories, rename or {}, self.path))
         listed = read_images(data, self.path)
         self._imputed = frozenset(imputed)
         groups = people_by_image(data, listed, self._categories, self.skeleton, self.path)
@@ -91,6 +98,17 @@ class Coco(Dataset):
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
         self._counts = [sum(not record["iscrowd"] for record in groups[image_id]) for image_id in listed]
         self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
+
+    def _content(self, path: Path) -> Record:
+        """A COCO dictionary: the file itself, or what a data set of another layout makes of its own."""
+        return read_file(path)
+
+    def _choose(self, skeleton: str | Mapping[str, object] | None, data: Record, path: Path) -> Skeleton | None:
+        """That of the categories with keypoints; COCO's where images are to be predicted alone; None where all are objects."""
+        named = [category for category in self._categories if category.get("keypoints")]
+        if skeleton is None and not named and not any(has_keypoints(data, category) for category in self._categories):
+            return None if self.labelled else COCO
+        return choose_skeleton(skeleton, (named or self._categories)[0], path)
 
     def people(self, index: int) -> People:
         """The people of one image, in image px, without reading it."""
@@ -106,7 +124,7 @@ class Coco(Dataset):
         people = self._people(records)
         regions = {
             "crowd": [record for record in records if record["iscrowd"]],
-            "unannotated": [person for person in people if not _labelled(person)],
+            "unannotated": [person for person in people if person["category_id"] in self._posed and not _labelled(person)],
             "unmasked": [person for person in people if "segmentation" not in person],
         }
         return Sample(
@@ -133,14 +151,25 @@ class Coco(Dataset):
                 for index in chosen
                 for record in self._annotations(index)
             ],
-            "categories": [{**category, "keypoints": list(self.skeleton.keypoints)} for category in self._categories],
+            "categories": [self._described(category) for category in self._categories],
+            "measures": self.measures,
         }
 
     def _annotations(self, index: int) -> list[Record]:
         return pickle.loads(self._records[index])  # type: ignore[no-any-return]
 
+    def _described(self, category: Record) -> Record:
+        """A category with the names of its keypoints, if those are read of it."""
+        if self.skeleton is None or category["id"] not in self._posed:
+            return category
+        return {**category, "keypoints": list(self.skeleton.keypoints)}
+
+    @property
+    def _ids(self) -> list[int]:
+        return [category["id"] for category in self._categories]
+
     def _to_people(self, records: list[Record]) -> People:
-        return to_people(records, len(self.skeleton), [category["id"] for category in self._categories])
+        return to_people(records, self.task.keypoints, self._ids)
 
     def _people(self, records: list[Record]) -> list[Record]:
         """Those that are no crowds; imputed keypoints only where they were asked for."""
@@ -153,7 +182,7 @@ class Coco(Dataset):
 
 def to_people(records: list[Record], keypoints: int, category_ids: Sequence[int]) -> People:
     """Complete COCO records as People, their keypoints continuous, unlabelled ones at (0, 0); a label is a place among the ids."""
-    triples = np.array([record["keypoints"] for record in records], np.float32).reshape(-1, keypoints, 3)
+    triples = np.array([record["keypoints"] for record in records], np.float32).reshape(len(records), keypoints, 3)
     visibility = triples[..., 2].astype(np.uint8)
     points = np.where(visibility[..., None] > 0, from_indices(triples[..., :2]), np.float32(0))
     boxes = np.array([record["bbox"] for record in records], np.float64).reshape(-1, 4)
@@ -166,6 +195,15 @@ def to_people(records: list[Record], keypoints: int, category_ids: Sequence[int]
         labels=np.array([category_ids.index(record["category_id"]) for record in records], np.int64),
         has_mask=np.array(["segmentation" in record for record in records], bool),
     )
+
+
+def _names(categories: Sequence[Record], rename: Mapping[str, str], path: Path) -> tuple[str, ...]:
+    """What categories are called, those of ``rename`` as it says; DataError for one that is not among them."""
+    names = [str(category["name"]) for category in categories]
+    for name in rename:
+        if name not in names:
+            raise DataError(f"{path}: rename: " + unknown("category", name, names))
+    return tuple(rename.get(name, name) for name in names)
 
 
 def _without_keypoints(record: Record) -> Record:
@@ -189,7 +227,8 @@ def _annotation_path(root: str | None, split: str, annotations: str | None) -> P
             "data set 'coco' needs `root`, the folder with annotations/person_keypoints_<split>.json, or `annotations`, a file"
         )
     path = path_of(root) / "annotations" / f"person_keypoints_{split}.json"
-    others = (path.with_name(path.name + ".gz"), path.with_name(f"image_info_{split}.json"))
+    names = (path.name + ".gz", f"instances_{split}.json", f"instances_{split}.json.gz", f"image_info_{split}.json")
+    others = [path.with_name(name) for name in names]
     return next((file for file in (path, *others) if file.exists()), path)
 
 

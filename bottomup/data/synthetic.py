@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from bottomup.data._backgrounds import draw_background, draw_occluder
 from bottomup.data._figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.data._poses import draw_pose
+from bottomup.data._things import Thing, make_thing
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
 from bottomup.geometry import to_indices
 from bottomup.options import Ascending, Count, Fraction, FromZero, Natural, Positive
@@ -31,11 +32,12 @@ _SMALLEST_AREA = 0.02  # of the squared height; a whole silhouette has 0.1 to 0.
 
 
 class Actor(NamedTuple):
-    """One person of a scene."""
+    """One person of a scene, or a thing."""
 
     figure: Figure
     centre: tuple[float, float]  # of the pelvis, px
     height: float  # px
+    label: int = 0  # of its category: a person's
 
 
 class Scene(NamedTuple):
@@ -57,6 +59,9 @@ class Synthetic(Dataset):
     before or behind another; ``inside`` how far (in heights) a pelvis keeps from the border, or [x, y] from the sides and from top
     and bottom; ``occluders`` the share of people with an object before them; ``turned`` and ``lying`` the shares of those who do
     not face the viewer or do not stand. Few people are more frequent than many.
+
+    ``things`` are kinds of objects that are drawn among the people, each a category of its own after "person", without keypoints:
+    of each ``thing_count`` in an image, all numbers alike frequent, ``thing_size`` as a fraction of the side.
     """
 
     def __init__(
@@ -72,9 +77,13 @@ class Synthetic(Dataset):
         occluders: Fraction = 0.15,
         turned: Fraction = 0.5,
         lying: Fraction = 0.1,
+        things: Sequence[Thing] = (),
+        thing_count: Annotated[tuple[Natural, Natural], Ascending()] = (1, 2),
+        thing_size: Annotated[tuple[Positive, Positive], Ascending(), "sides of the image"] = (0.15, 0.35),
         seed: Natural = 0,
     ) -> None:
-        self.task = Task(COCO)
+        self.things, self.thing_count, self.thing_size = tuple(dict.fromkeys(things)), tuple(thing_count), tuple(thing_size)
+        self.task = Task(COCO, ("person", *self.things))
         self.split, self.size, self.seed = split, size, seed
         self.number, self.height = tuple(people), tuple(height)
         self.overlap, self.inside, self.occluders = overlap, _across_and_along(inside), occluders
@@ -85,7 +94,7 @@ class Synthetic(Dataset):
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Draw one image with its people."""
         scene = self._scene(index)
-        people, instances = _annotate([actor.figure for actor in scene.cast], scene.labels)
+        people, instances = _annotate(scene.cast, scene.labels)
         nothing = np.zeros((self.size, self.size), bool)
         return Sample(
             image=np.ascontiguousarray(scene.image.transpose(2, 0, 1)),
@@ -118,14 +127,16 @@ class Synthetic(Dataset):
             for n in range(len(sample.people)):
                 annotations.append(_record(sample, n, len(annotations) + 1))
         category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": []}
-        return {"images": images, "annotations": annotations, "categories": [category]}
+        things = [{"id": number, "name": name} for number, name in enumerate(self.things, start=2)]
+        return {"images": images, "annotations": annotations, "categories": [category, *things]}
 
     def _scene(self, index: int) -> Scene:
         rng = np.random.default_rng((self.seed, _SPLITS[self.split], index))
         fewest, most = self.number
         number = fewest + int((most + 1 - fewest) * rng.random() ** _FEW)
         for _ in range(_ATTEMPTS):
-            scene = self._draw(rng, self._cast(rng, number), self.occluders)
+            cast = self._cast(rng, number)
+            scene = self._draw(rng, self._with_things(rng, cast) if self.things else cast, self.occluders)
             if all(scene.seen):
                 return scene
         while len(scene.cast) > 1 and not all(scene.seen):
@@ -135,7 +146,7 @@ class Synthetic(Dataset):
     def _draw(self, rng: np.random.Generator, cast: list[Actor], occluders: float) -> Scene:
         image, labels = draw_background(rng, self.size), np.zeros((self.size, self.size), np.int16)
         areas = []
-        for person, (figure, centre, height) in enumerate(cast):
+        for person, (figure, centre, height, _) in enumerate(cast):
             paint(figure, image, labels, person)
             areas.append(int((labels - 1 >= person * SEGMENTS).sum()))  # nothing nearer is painted yet
             if rng.random() < occluders:
@@ -152,6 +163,18 @@ class Synthetic(Dataset):
         for height in (heights * self.size).tolist():
             centres.append((*self._place(rng, height, centres), height))
         return [Actor(self._figure(rng, (x, y), height), (x, y), height) for x, y, height in centres]
+
+    def _with_things(self, rng: np.random.Generator, people: list[Actor]) -> list[Actor]:
+        """The cast with things at random places in it, before some of the people and behind others."""
+        cast, (fewest, most), (low, high) = list(people), self.thing_count, self.thing_size
+        for label, kind in enumerate(self.things, start=1):
+            for _ in range(int(rng.integers(fewest, most + 1))):
+                size = float(rng.uniform(low, high)) * self.size
+                inside = min(size, self.size) / 2
+                x, y = rng.uniform(inside, self.size - inside, 2).tolist()
+                thing = Actor(make_thing(rng, kind, (x, y), size), (x, y), size, label)
+                cast.insert(int(rng.integers(0, len(cast) + 1)), thing)
+        return cast
 
     def _figure(self, rng: np.random.Generator, centre: tuple[float, float], height: float) -> Figure:
         return make_figure(rng, centre, height, draw_pose(rng, self.turned, self.lying))
@@ -180,11 +203,11 @@ def _across_and_along(inside: float | tuple[float, float]) -> NDArray[np.float64
 
 
 def _seen(cast: list[Actor], labels: NDArray[np.int16], areas: list[int]) -> list[bool]:
-    """Of everybody: whether enough keypoints and enough of the silhouette show."""
+    """Of everybody: whether enough keypoints, of a person, and enough of the silhouette show."""
     shown = np.bincount(((labels - 1) // SEGMENTS + 1).ravel(), minlength=len(cast) + 1)[1:].tolist()
     return [
         shown[person] >= max(_SMALLEST_SHARE * areas[person], _SMALLEST_AREA * actor.height**2)
-        and int((visibility(actor.figure, labels, person) == 2).sum()) >= _FEWEST_KEYPOINTS
+        and (actor.label > 0 or int((visibility(actor.figure, labels, person) == 2).sum()) >= _FEWEST_KEYPOINTS)
         for person, actor in enumerate(cast)
     ]
 
@@ -196,8 +219,9 @@ def _fewer(scene: Scene) -> list[Actor]:
     return [*seen, nearest] if len(seen) < len(farther) else farther
 
 
-def _annotate(figures: list[Figure], labels: NDArray[np.int16]) -> tuple[People, NDArray[np.int16]]:
+def _annotate(cast: list[Actor], labels: NDArray[np.int16]) -> tuple[People, NDArray[np.int16]]:
     """What is visible of everybody; who is hidden altogether is left out."""
+    figures = [actor.figure for actor in cast]
     owner = ((labels - 1) // SEGMENTS).astype(np.int16)  # -1: background
     kept = [person for person in range(len(figures)) if (owner == person).any()]
     renumber = np.zeros(len(figures) + 1, np.int16)
@@ -207,7 +231,8 @@ def _annotate(figures: list[Figure], labels: NDArray[np.int16]) -> tuple[People,
     keypoints = np.stack([figures[person].keypoints for person in kept]) * (visible > 0)[..., None]
     boxes = np.array([_box(instances == n + 1) for n in range(len(kept))], np.float32)
     areas = np.bincount(instances.ravel(), minlength=len(kept) + 1)[1:].astype(np.float32)
-    people = People(keypoints.astype(np.float32), visible, boxes, areas, np.zeros(len(kept), np.int64), np.ones(len(kept), bool))
+    categories = np.array([cast[person].label for person in kept], np.int64)
+    people = People(keypoints.astype(np.float32), visible, boxes, areas, categories, np.ones(len(kept), bool))
     return people, instances
 
 
@@ -226,7 +251,7 @@ def _record(sample: Sample, n: int, record_id: int) -> Record:
     return {
         "id": record_id,
         "image_id": sample.image_id,
-        "category_id": 1,
+        "category_id": int(people.labels[n]) + 1,
         "iscrowd": 0,
         "keypoints": np.column_stack((points, people.visibility[n])).ravel().tolist(),
         "num_keypoints": int(seen.sum()),

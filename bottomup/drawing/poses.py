@@ -24,11 +24,11 @@ def person_colour(index: int) -> Colour:
 
 
 def draw_instances(
-    image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton, *, keypoint_threshold: float = 1e-3
+    image: NDArray[np.uint8], instances: Instances, skeleton: Skeleton | None, *, keypoint_threshold: float = 1e-3
 ) -> Picture:
     """Predicted poses, one colour each, a lighter shade on the person's left and a darker one on its right, with scores.
 
-    Masks, where there are any, are tinted in the same colour.
+    Masks, where there are any, are tinted in the same colour; instances without keypoints, which need no skeleton, are masks alone.
     Keypoints are in px of the image (3, H, W); those that are NaN, or whose presence (score, where that is all there is) is no
     more than ``keypoint_threshold``, are left out, and so is the score of a person too small to carry it.
     """
@@ -43,9 +43,11 @@ def draw_instances(
             tint(picture[window], inside.numpy(), person_colour(index))
     for index in best_last:
         draw_pose(picture, points[index], found[index], np.zeros_like(found[index]), skeleton, person_colour(index))
+    extents = points if points.shape[1] else instances.boxes.view(-1, 2, 2).numpy()
+    shown = found if points.shape[1] else np.ones(extents.shape[:2], bool)
     for index in best_last:
-        if found[index].any():
-            _write_score(picture, float(instances.scores[index]), points[index][found[index]], person_colour(index))
+        if shown[index].any():
+            _write_score(picture, float(instances.scores[index]), extents[index][shown[index]], person_colour(index))
     return picture
 
 
@@ -59,11 +61,11 @@ def draw_pose(
     points: NDArray[np.float32],
     drawn: NDArray[np.bool_],
     hollow: NDArray[np.bool_],
-    skeleton: Skeleton,
+    skeleton: Skeleton | None,
     colour: Colour,
 ) -> None:
     """Draw one pose into a picture: of points (K, 2) px those that are ``drawn`` (K,), some of them ``hollow`` (K,)."""
-    if not drawn.any():
+    if skeleton is None or not drawn.any():
         return
     fixed = fixed_point(points)
     width = int(np.clip(round(_extent(points[drawn]) / _PERSON_TO_LINE), 1, widest(picture)))

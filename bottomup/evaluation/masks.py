@@ -1,9 +1,12 @@
-"""Average precision and recall of person masks, as COCO defines them."""
+"""Average precision and recall of masks, of people or of objects of several categories, as COCO defines them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from statistics import fmean
 
+import numpy as np
 from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
@@ -11,8 +14,8 @@ from bottomup.coco.masks import mask_rle
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
-from bottomup.evaluation.oks import indexed, silence
-from bottomup.evaluation.records import CATEGORY, is_crowd
+from bottomup.evaluation.oks import indexed, mean_assigned, silence
+from bottomup.evaluation.records import CATEGORY, by_image, is_crowd
 from bottomup.types import Prediction
 
 _METRICS: MetricTable = {
@@ -51,6 +54,56 @@ def evaluate_masks(predictions: Iterable[Prediction], ground_truth: GroundTruth,
     metrics |= {name: _read(matched, min(limit, max_people))[name] for name, limit in _LIMITS.items()}
     posed = [person | {"iscrowd": person["iscrowd"] or int(not person["posed"])} for person in people]
     return metrics | {_POSED: _read(_match(listed, posed, found, max_people), max_people)["mask_AP"]}
+
+
+def evaluate_categories(
+    predictions: Sequence[Prediction], ground_truth: GroundTruth, max_people: int = 20
+) -> dict[str, dict[str, float]]:
+    """The metrics of ``evaluate_masks`` for each category by its name; a label is a category's place in ``ground_truth``.
+
+    There is no "mask_AP_posed" among them.
+    """
+    found = {}
+    for label, category in enumerate(ground_truth["categories"]):
+        metrics = evaluate_masks(*_of_category(predictions, ground_truth, label), max_people)
+        found[str(category["name"])] = {name: value for name, value in metrics.items() if name != _POSED}
+    return found
+
+
+def mean_of_categories(figures: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Each metric's mean over the categories in which it is defined, as COCO's; NaN where it is in none."""
+    columns: dict[str, list[float]] = {}
+    for own in figures:
+        for name, value in own.items():
+            columns.setdefault(name, []).extend([value] if value == value else [])
+    return {name: fmean(values) if values else float("nan") for name, values in columns.items()}
+
+
+def per_image_iou(predictions: Sequence[Prediction], ground_truth: GroundTruth, max_people: int = 20) -> dict[int, float]:
+    """The mean IoU of each image's objects with their instances, 0 for one without; to pick images to draw.
+
+    An instance serves one object of its category: the assignment is the best of the whole image. Images without objects are absent.
+    """
+    found: dict[int, list[tuple[float, int]]] = {}
+    for label in range(len(ground_truth["categories"])):
+        own, truth = _of_category(predictions, ground_truth, label)
+        images = {image["id"]: image for image in truth["images"]}
+        people = [_person(entry, number, images[entry["image_id"]]) for number, entry in enumerate(truth["annotations"], 1)]
+        shared = _match(list(images.values()), people, _instances(own, images.keys()), max_people).ious
+        for image_id, objects in by_image(people).items():
+            counted = np.array([not entry["iscrowd"] for entry in objects])
+            if counted.any():
+                mean = mean_assigned(np.asarray(shared[image_id, CATEGORY]), counted)
+                found.setdefault(image_id, []).append((mean, int(counted.sum())))
+    return {image_id: sum(mean * n for mean, n in own) / sum(n for _, n in own) for image_id, own in found.items()}
+
+
+def _of_category(predictions: Sequence[Prediction], truth: GroundTruth, label: int) -> tuple[list[Prediction], GroundTruth]:
+    """The instances and the annotations of one category alone."""
+    number = truth["categories"][label]["id"]
+    annotations = [entry for entry in truth["annotations"] if entry["category_id"] == number]
+    own = [replace(found, instances=found.instances[found.instances.labels == label]) for found in predictions]
+    return own, {**truth, "annotations": annotations}
 
 
 def _match(images: list[Record], people: list[Record], found: list[Record], max_people: int) -> COCOeval:

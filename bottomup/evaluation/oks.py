@@ -59,7 +59,7 @@ def per_image_oks(
     for image_id, people in by_image(records.people).items():
         counted = np.array([not ignored(person) for person in people])
         if counted.any():
-            means[image_id] = _mean_assigned(np.asarray(similarity[image_id, CATEGORY]), counted)
+            means[image_id] = mean_assigned(np.asarray(similarity[image_id, CATEGORY]), counted)
     return means
 
 
@@ -68,7 +68,8 @@ def silence() -> contextlib.redirect_stdout[io.StringIO]:
     return contextlib.redirect_stdout(io.StringIO())
 
 
-def _mean_assigned(similarity: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
+def mean_assigned(similarity: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
+    """The mean similarity (P, Q) of those of Q people that are ``counted`` (Q,) with their instances, 0 for one without."""
     if similarity.size == 0:
         return 0.0
     similarity = similarity[:, counted]  # (P, people that count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from bottomup.contracts import HEADS, Head, Least, Source
 from bottomup.errors import ConfigError
+from bottomup.heads._tag_views import Scales, concatenated
 from bottomup.ops.sampling import gather_maps
 from bottomup.ops.targets import nearest_keypoints
 from bottomup.options import Count
@@ -21,7 +21,6 @@ Push = Literal["n2", "n2_minus_n", "pairs"]
 Pull = Literal["sum", "mean"]
 Distance = Literal["l2", "rms"]
 Cells = Literal["nearest", "around"]
-Scales = Literal["nearest", "all"]
 
 _IDEAL_SPACING = 10.0  # between the tags of two people; far beyond any threshold on tag distance
 _APART = 0.1  # between the mean tags of two people; equal ones push each other apart too little to come so far
@@ -154,11 +153,7 @@ class Tags(Head):
 
         They are divided by √views, so that equal views are as far apart as one.
         """
-        scales = {frame.scale for frame in frames}
-        chosen = scales if self.scales == "all" else {min(scales, key=lambda scale: (abs(math.log(scale)), scale))}
-        giving = [index for index, frame in enumerate(frames) if frame.scale in chosen]
-        tags = self.aligned("tags", [views[index] for index in giving], [frames[index] for index in giving], onto, mode="nearest")
-        return {"tags": torch.cat(tags, dim=2) * len(tags) ** -0.5}
+        return {"tags": concatenated(self, "tags", views, frames, onto, self.scales)}
 
 
 def _squared(difference: Tensor) -> Tensor:

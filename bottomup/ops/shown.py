@@ -19,9 +19,12 @@ def shown(prediction: Prediction, thresholds: Thresholds, sigmas: Sequence[float
 
     Those of too low a score are left out, and those that show a better one's person once more, by the OKS of their usable
     keypoints; ``sigmas`` are the skeleton's. A box that the method finds itself stays. Others are drawn around the mask's pixels
-    where there are any, else around the usable keypoints, else around whatever was found.
+    where there are any, else around the usable keypoints, else around whatever was found. Of instances without keypoints the score
+    alone decides.
     """
     left = prediction.instances[prediction.instances.scores >= thresholds.score]
+    if not left.keypoints.shape[1]:
+        return replace(prediction, instances=left)
     left = replace(left, boxes=_boxes(left, thresholds.keypoint, prediction.size))
     if thresholds.score > 0:
         left = left[~repeated(left, thresholds, sigmas)]

@@ -1,4 +1,4 @@
-"""Object keypoint similarity between predicted instances, and suppression by it."""
+"""Object keypoint similarity between predicted instances, and suppression by it; and by what their masks share."""
 
 from __future__ import annotations
 
@@ -29,11 +29,22 @@ def oks(points: Tensor, others: Tensor, areas: Tensor, other_areas: Tensor, sigm
 def oks_nms(instances: Instances, sigmas: Sequence[float], threshold: float) -> Tensor:
     """Which instances (P,) bool, given best first, to keep: those not more like a better one that is kept than ``threshold``.
 
-    The scale is the area of the instances' boxes. All similarities are found at once; the loop is greedy suppression itself.
+    The scale is the area of the instances' boxes. All similarities are found at once.
     """
-    alike = oks(instances.keypoints, instances.keypoints, instances.areas, instances.areas, sigmas) > threshold
-    keep = torch.ones(len(instances), dtype=torch.bool)
-    for index in range(len(instances)):
+    return _left(oks(instances.keypoints, instances.keypoints, instances.areas, instances.areas, sigmas) > threshold)
+
+
+def mask_nms(instances: Instances, threshold: float) -> Tensor:
+    """Which instances (P,) bool, given best first, to keep: those of no higher mask IoU with a better kept one of their label."""
+    if instances.masks is None:
+        raise ValueError("mask_nms needs instances with masks")
+    return _left((instances.masks.overlaps() > threshold) & (instances.labels[:, None] == instances.labels))
+
+
+def _left(alike: Tensor) -> Tensor:
+    """(P,) bool: who is ``alike`` (P, P) to no better one that is left; best first. The loop is greedy suppression itself."""
+    keep = torch.ones(len(alike), dtype=torch.bool)
+    for index in range(len(alike)):
         keep[index] = not bool((alike[index, :index] & keep[:index]).any())
     return keep
 

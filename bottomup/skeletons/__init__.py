@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from bottomup.errors import ConfigError, unknown
-from bottomup.skeletons.bodies import AIC, COCO, CROWDPOSE, MHP, MPII
+from bottomup.skeletons.bodies import AIC, COCO, CROWDPOSE, MHP, MPII, POSETRACK18
+from bottomup.skeletons.halpe import HALPE26, HALPE136
 from bottomup.skeletons.skeleton import Skeleton, warn_of_mirroring
 from bottomup.skeletons.whole_body import COCO_WHOLEBODY
 
 __all__ = [
-    "AIC", "COCO", "COCO_WHOLEBODY", "CROWDPOSE", "MHP", "MPII", "SKELETONS", "Skeleton", "skeleton_named", "warn_of_mirroring",
+    "AIC", "COCO", "COCO_WHOLEBODY", "CROWDPOSE", "HALPE26", "HALPE136", "MHP", "MPII", "POSETRACK18", "SKELETONS", "Skeleton",
+    "skeleton_named", "warn_of_mirroring",
 ]  # fmt: skip
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (COCO, CROWDPOSE, MPII, AIC, MHP, COCO_WHOLEBODY)}
+_BUILT_IN = (COCO, CROWDPOSE, MPII, AIC, MHP, POSETRACK18, COCO_WHOLEBODY, HALPE26, HALPE136)
+SKELETONS = {skeleton.name: skeleton for skeleton in _BUILT_IN}
 
 
 def skeleton_named(name: str) -> Skeleton:

@@ -111,3 +111,17 @@ MHP = Skeleton(
     sigmas=(.089, .083, .107, .107, .083, .089, .026, .026, .026, .026, .062, .072, .179, .179, .072, .062),
     order=MPII.order,
 )  # fmt: skip
+
+# PoseTrack publishes no sigmas (it is judged by PCKh): COCO's where the keypoint exists, the shoulder's for head and neck.
+POSETRACK18 = Skeleton(
+    name="posetrack18",
+    keypoints=("nose", "head_bottom", "head_top", *COCO.keypoints[3:]),
+    flip_pairs=COCO.flip_pairs[1:],
+    edges=(
+        ("head_bottom", "nose"), ("nose", "left_ear"), ("nose", "right_ear"), ("head_bottom", "head_top"),
+        ("head_bottom", "left_shoulder"), ("head_bottom", "right_shoulder"),
+        *(edge for edge in COCO.edges if not {*edge} & {"nose", "left_eye", "right_eye"}),
+    ),
+    sigmas=(.026, .079, .079, *COCO.sigmas[3:]),
+    order=("head_top", "head_bottom", "nose", *COCO.order[3:]),
+)  # fmt: skip

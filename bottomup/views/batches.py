@@ -69,13 +69,14 @@ def _flipped(batch: Batch, flip_order: tuple[int, ...]) -> Batch:
     mirror = batch.to_input.new_tensor(((-1.0, 0.0, width), (0.0, 1.0, 0.0)))
     linear = mirror[:, :2] @ batch.to_input
     linear[..., 2] += mirror[:, 2]
-    keypoints = batch.keypoints[:, :, list(flip_order)]
+    order = list(flip_order) if batch.keypoints.shape[2] else []  # a data set may have none that the model finds
+    keypoints = batch.keypoints[:, :, order]
     return replace(
         batch,
         images=None if batch.images is None else batch.images.flip(-1),
         keypoints=torch.stack((width - keypoints[..., 0], keypoints[..., 1]), dim=-1),
-        visibility=batch.visibility[:, :, list(flip_order)],
-        annotated=None if batch.annotated is None else batch.annotated[:, list(flip_order)],
+        visibility=batch.visibility[:, :, order],
+        annotated=None if batch.annotated is None else batch.annotated[:, order],
         boxes=flip_boxes(batch.boxes, width),
         content=flip_boxes(batch.content, width),
         to_input=linear,

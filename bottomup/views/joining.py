@@ -55,11 +55,14 @@ def join_views(views: Sequence[Instances], scales: Sequence[float], sigmas: Sequ
     square root of the box: most at 250 px, by e^-½ of that at e times or an e-th of it. So small people come from the finest view
     and large ones from the coarsest. Keypoints and boxes are means weighted by trust and squared score, masks by trust. A score is
     the mean over all views weighted by trust, where one that does not find the person says 0: whom one view alone finds stays,
-    behind those whom several agree on. Views that are equal join to what each of them is.
+    behind those whom several agree on. Views that are equal join to what each of them is. Instances without keypoints all stay: who
+    is one of them, the decoder's suppression says.
     """
     whole = _concatenated(views)
     if not len(whole):
         return views[0]
+    if not whole.keypoints.shape[1]:
+        return whole[whole.scores.argsort(descending=True, stable=True)]
     view = torch.cat([torch.full((len(own),), number) for number, own in enumerate(views)])
     groups = _groups(whole, view, torch.tensor(scales), sigmas)
     joined = _averaged(whole, groups)

@@ -42,8 +42,6 @@ class Views:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ConfigError(f"views is one of {list(get_args(Kind))}, got {self.kind!r}")
-        if self.kind == "instances" and self.model.task.skeleton is None:
-            raise ConfigError("views=instances joins people by their keypoints; the model's task has no skeleton: give views=maps")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision is one of {list(PRECISIONS)}, got {self.precision!r}")
         _check_factors("scales", self.scales)

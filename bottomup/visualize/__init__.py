@@ -2,7 +2,8 @@
 
 from bottomup.drawing.poses import draw_instances
 from bottomup.drawing.sheets import contact_sheet, save_png, side_by_side
-from bottomup.visualize.maps import draw_heatmap, draw_ignore, draw_strongest, draw_tags
+from bottomup.visualize.grouping import draw_grouping, plot_histogram
+from bottomup.visualize.maps import draw_heatmap, draw_ignore, draw_instance_tags, draw_strongest, draw_tags
 from bottomup.visualize.offsets import draw_offsets
 from bottomup.visualize.outputs import draw_outputs
 from bottomup.visualize.people import draw_people
@@ -10,14 +11,17 @@ from bottomup.visualize.tags import plot_tags
 
 __all__ = [
     "contact_sheet",
+    "draw_grouping",
     "draw_heatmap",
     "draw_ignore",
+    "draw_instance_tags",
     "draw_instances",
     "draw_offsets",
     "draw_outputs",
     "draw_people",
     "draw_strongest",
     "draw_tags",
+    "plot_histogram",
     "plot_tags",
     "save_png",
     "side_by_side",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -30,14 +30,14 @@ def draw_heatmap(image: NDArray[np.uint8], heatmap: Tensor, grid: Grid, skeleton
     Images longer than 640 px are shrunk to that.
     """
     picture = tile(image)
-    maps = _at_pixels(heatmap, grid, image, picture)
-    return contact_sheet([_overlay(picture, scores) for scores in maps], columns=_COLUMNS, titles=skeleton.keypoints)
+    maps = at_pixels(heatmap, grid, image, picture)
+    return contact_sheet([overlay(picture, scores) for scores in maps], columns=_COLUMNS, titles=skeleton.keypoints)
 
 
 def draw_strongest(image: NDArray[np.uint8], heatmap: Tensor, grid: Grid) -> Picture:
     """The maximum over the keypoints' maps (K, h, w), over the image (3, H, W)."""
     picture = to_picture(image)
-    return _overlay(picture, _at_pixels(heatmap.amax(0, keepdim=True), grid, image, picture)[0])
+    return overlay(picture, at_pixels(heatmap.amax(0, keepdim=True), grid, image, picture)[0])
 
 
 def draw_tags(image: NDArray[np.uint8], tags: Tensor, heatmap: Tensor, grid: Grid, skeleton: Skeleton) -> Picture:
@@ -45,9 +45,20 @@ def draw_tags(image: NDArray[np.uint8], tags: Tensor, heatmap: Tensor, grid: Gri
 
     Where the heatmap (K, h, w) is low the tag means nothing and the grey image shows. Sizes as in ``draw_heatmap``.
     """
+    return _tag_sheet(image, tags, heatmap, grid, skeleton.keypoints)
+
+
+def draw_instance_tags(
+    image: NDArray[np.uint8], tags: Tensor, foreground: Tensor, grid: Grid, categories: Sequence[str]
+) -> Picture:
+    """A sheet of the tag maps (C, D, h, w) as colours where the foreground (C, h, w) is not low, as ``draw_tags``'."""
+    return _tag_sheet(image, tags, foreground, grid, categories)
+
+
+def _tag_sheet(image: NDArray[np.uint8], tags: Tensor, heatmap: Tensor, grid: Grid, titles: Sequence[str]) -> Picture:
     picture = tile(image)
-    values = _at_pixels(tags[:, 0], grid, image, picture, mode="nearest")  # between two people lies no third tag
-    scores = _at_pixels(heatmap, grid, image, picture)
+    values = at_pixels(tags[:, 0], grid, image, picture, mode="nearest")  # between two people lies no third tag
+    scores = at_pixels(heatmap, grid, image, picture)
     weight = np.clip((scores - _TAG_FROM) / (_TAG_TO - _TAG_FROM), 0, 1)
     meant = values[weight > 0]
     low, high = np.percentile(meant, (_OUTLIERS, 100 - _OUTLIERS)) if meant.size else (0.0, 1.0)
@@ -57,7 +68,7 @@ def draw_tags(image: NDArray[np.uint8], tags: Tensor, heatmap: Tensor, grid: Gri
     for value, alpha in zip(scaled, weight[..., None], strict=True):
         colours = cv2.applyColorMap(value, cv2.COLORMAP_RAINBOW)[..., ::-1]
         drawn.append((grey * (1 - alpha) + colours * alpha).astype(np.uint8))
-    return contact_sheet(drawn, columns=_COLUMNS, titles=skeleton.keypoints)
+    return contact_sheet(drawn, columns=_COLUMNS, titles=titles)
 
 
 def draw_ignore(
@@ -85,7 +96,8 @@ def _tint(picture: Picture, pixels: NDArray[np.bool_], colour: Colour) -> None:
     picture[pixels & ~inner] = colour
 
 
-def _overlay(picture: Picture, scores: NDArray[np.float32]) -> Picture:
+def overlay(picture: Picture, scores: NDArray[np.float32]) -> Picture:
+    """A map (H, W) over a picture; 0 is transparent, 1 opaque."""
     alpha = np.clip(scores, 0, 1)[..., None]
     shade = (_FAINTEST + alpha[..., 0] * (255 - _FAINTEST)).astype(np.uint8)
     colours = cv2.applyColorMap(shade, cv2.COLORMAP_HOT)[..., ::-1]
@@ -93,7 +105,7 @@ def _overlay(picture: Picture, scores: NDArray[np.float32]) -> Picture:
     return shown
 
 
-def _at_pixels(maps: Tensor, grid: Grid, image: NDArray[np.uint8], picture: Picture, mode: str = "bilinear") -> NDArray[np.float32]:
+def at_pixels(maps: Tensor, grid: Grid, image: NDArray[np.uint8], picture: Picture, mode: str = "bilinear") -> NDArray[np.float32]:
     """Maps (K, h, w) of an image (3, H, W) at the pixels of its picture, (K, H', W'); 0 where they are not finite."""
     finite = maps[None].detach().cpu().float().nan_to_num(0.0, 0.0, 0.0)
     whole = finite.new_tensor(((0, 0, image.shape[2], image.shape[1]),))

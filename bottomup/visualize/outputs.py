@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,15 +13,34 @@ from bottomup.contracts import probability, probability_grid
 from bottomup.drawing.sheets import Picture
 from bottomup.skeletons import Skeleton
 from bottomup.types import Frame, Outputs
-from bottomup.visualize.maps import draw_heatmap, draw_strongest, draw_tags
+from bottomup.visualize.maps import draw_heatmap, draw_instance_tags, draw_strongest, draw_tags
 from bottomup.visualize.offsets import draw_offsets
 
 _THERE = 0.5  # the probability from which on offsets mean something
 
 
-def draw_outputs(image: NDArray[np.uint8], outputs: Outputs, frame: Frame, skeleton: Skeleton) -> dict[str, Picture]:
-    """A picture by name of each kind of map that ``outputs``, of a batch of one, hold; the image (3, H, W) is in input px."""
-    return dict(_pictures(image, {key: maps[0].detach().cpu() for key, maps in outputs.items()}, frame, skeleton))
+def draw_outputs(
+    image: NDArray[np.uint8], outputs: Outputs, frame: Frame, skeleton: Skeleton | None, categories: Sequence[str] = ("person",)
+) -> dict[str, Picture]:
+    """A picture by name of each kind of map that ``outputs``, of a batch of one, hold; the image (3, H, W) is in input px.
+
+    Maps of keypoints are titled by ``skeleton``, those of categories by their names.
+    """
+    maps = {key: maps[0].detach().cpu() for key, maps in outputs.items()}
+    pictures = dict(_of_categories(image, maps, frame, categories))
+    return pictures if skeleton is None else dict(_pictures(image, maps, frame, skeleton)) | pictures
+
+
+def _of_categories(
+    image: NDArray[np.uint8], maps: Outputs, frame: Frame, categories: Sequence[str]
+) -> Iterator[tuple[str, Picture]]:
+    foreground = _probability(maps, "segmentation")
+    if foreground is None:
+        return
+    grid = probability_grid(frame, "segmentation")
+    yield "segmentation", draw_strongest(image, foreground, grid)
+    if "instance_tags" in maps:
+        yield "instance_tags", draw_instance_tags(image, maps["instance_tags"], foreground, grid, categories)
 
 
 def _pictures(image: NDArray[np.uint8], maps: Outputs, frame: Frame, skeleton: Skeleton) -> Iterator[tuple[str, Picture]]:
@@ -31,10 +50,8 @@ def _pictures(image: NDArray[np.uint8], maps: Outputs, frame: Frame, skeleton: S
         yield "heatmap", draw_heatmap(image, heatmap, grid, skeleton)
         yield "heatmap_strongest", draw_strongest(image, heatmap, grid)
         yield from _of_keypoints(image, maps, heatmap, frame, skeleton)
-    foreground = _probability(maps, "segmentation")
-    if foreground is not None:
-        yield "segmentation", draw_strongest(image, foreground, probability_grid(frame, "segmentation"))
     if "long_offsets" in maps:
+        foreground = _probability(maps, "segmentation")
         field, grid = maps["long_offsets"], frame.grids["long_offsets"]
         inside = _everywhere(field) if foreground is None else foreground[:1].expand(len(field), -1, -1) > _THERE
         yield "long_offsets", draw_offsets(image, field, inside, grid, skeleton.keypoints)

@@ -14,7 +14,7 @@ from bottomup.types import People
 
 
 def draw_people(
-    image: NDArray[np.uint8], people: People, skeleton: Skeleton, instances: NDArray[np.int16] | None = None
+    image: NDArray[np.uint8], people: People, skeleton: Skeleton | None, instances: NDArray[np.int16] | None = None
 ) -> Picture:
     """Annotated poses and boxes in the colours of ``draw_instances``; occluded keypoints are hollow.
 

@@ -16,6 +16,7 @@ from bottomup.errors import ConfigError, DataError
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.limits import limits_of, warn_of_limits
+from bottomup.evaluation.masks import evaluate_categories, per_image_iou
 from bottomup.evaluation.oks import per_image_oks
 from bottomup.evaluation.records import category_ids
 from bottomup.evaluation.report import format_table, write_metrics
@@ -57,16 +58,18 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     evaluation = evaluate_dataset(
         predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
     )
-    metrics = {"judged": judged} | summarise(evaluation, dataset, plan.max_people)
+    posed, most = predictor.decoder.posed, plan.max_people
+    summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
+    metrics = {"judged": judged} | summary
     write_config(output, plan.plain())
     write_metrics(output, metrics)
-    category = category_ids(evaluation.ground_truth, _skeleton(dataset))[0]  # the annotation file's own; poses are of no other
-    records = [record for prediction in evaluation.predictions for record in prediction.to_coco(category)]
-    write_json(output / "predictions.json", records)
-    draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
+    write_json(output / "predictions.json", _records(evaluation, dataset.task.skeleton if posed else None))
+    if dataset.task.skeleton is not None or not posed:
+        draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
     print(judged)
-    print(format_table(evaluation.metrics))
-    print(format_table(metrics["errors"]))
+    print(format_table(evaluation.headline))
+    if "errors" in metrics:
+        print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
     return metrics
 
@@ -82,13 +85,28 @@ def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoi
         )
 
 
+def _records(evaluation: Evaluation, skeleton: Skeleton | None) -> list[dict[str, Any]]:
+    """COCO results of the annotation file's own categories: poses are of the first that has keypoints, objects of their label's."""
+    truth = evaluation.ground_truth
+    ids = [int(category["id"]) for category in truth["categories"]] if skeleton is None else category_ids(truth, skeleton)[0]
+    return [record for prediction in evaluation.predictions for record in prediction.to_coco(ids)]
+
+
+def summarise_masks(evaluation: Evaluation, max_people: int) -> dict[str, Any]:
+    """The figures of masks, and below them COCO's of each category."""
+    own = evaluate_categories(evaluation.predictions, evaluation.ground_truth, max_people)
+    return {**evaluation.metrics, "images": len(evaluation.predictions), "categories": own}
+
+
 def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
-    """COCO's figures, and below them AP by keypoint and the error breakdown."""
-    skeleton = _skeleton(dataset)
+    """COCO's figures, and below them AP by keypoint and the error breakdown, where there are keypoints; the data set's own."""
+    skeleton = dataset.task.skeleton
+    if skeleton is None:
+        return {**evaluation.metrics, "images": len(dataset)}
     judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
     return {
         **evaluation.metrics,
-        "images": len(dataset),
+        "images": len(evaluation.predictions),
         "keypoints": keypoint_ap(*judged),
         "errors": breakdown(*judged),
     }
@@ -99,14 +117,17 @@ def draw_extremes(
 ) -> None:
     """Annotated people beside those predicted ones that are worth showing, of the best and the worst images by mean OKS.
 
-    On grey where there is no image.
+    Of masks without poses by mean IoU. On grey where there is no image.
     """
-    skeleton = _skeleton(dataset)
-    oks = per_image_oks(evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
-    ranked = sorted(oks, key=lambda image_id: oks[image_id])
+    skeleton, judged = predictor.skeleton, (evaluation.predictions, evaluation.ground_truth)
+    if skeleton is not None:
+        measure, alike = "oks", per_image_oks(*judged, skeleton, max_people)
+    else:
+        measure, alike = "iou", per_image_iou(*judged, max_people)
+    ranked = sorted(alike, key=lambda image_id: alike[image_id])
     place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
     for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):
-        for old in folder.glob(f"{kind}_*_oks*.png"):  # of an earlier run into the same folder
+        for old in folder.glob(f"{kind}_*_{measure}*.png"):  # of an earlier run into the same folder
             old.unlink()
         for rank, image_id in enumerate(chosen):
             index = place[image_id]
@@ -115,7 +136,7 @@ def draw_extremes(
             image = np.full((3, *sample.shape), _PAPER, np.uint8) if sample.image is None else sample.image
             truth = draw_people(image, sample.people, skeleton, sample.instances)
             found = draw_instances(image, instances, skeleton, keypoint_threshold=predictor.thresholds.keypoint)
-            save_png(folder / f"{kind}_{rank}_oks{oks[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
+            save_png(folder / f"{kind}_{rank}_{measure}{alike[image_id]:.2f}_{image_id}.png", side_by_side(truth, found))
 
 
 def _readable(dataset: Dataset, index: int, maps: frozenset[str]) -> Sample:
@@ -124,8 +145,3 @@ def _readable(dataset: Dataset, index: int, maps: frozenset[str]) -> Sample:
         return dataset.sample(index, maps)
     except DataError:
         return Labels(dataset).sample(index, maps)
-
-
-def _skeleton(dataset: Dataset) -> Skeleton:
-    assert dataset.task.skeleton is not None  # evaluate_dataset refuses a data set without
-    return dataset.task.skeleton

@@ -20,6 +20,7 @@ from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.measure import Measure, measures_of
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
@@ -27,7 +28,6 @@ from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
 from bottomup.samples.letterbox import letterbox
 from bottomup.samples.loader import buckets, prepared_samples
-from bottomup.skeletons import Skeleton
 from bottomup.visualize import contact_sheet, draw_instances
 from bottomup.workflows.samples import training_dataset
 
@@ -48,7 +48,7 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
                 f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untrained)} are neither trained "
                 "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
             )
-        _check_best(plan.engine.best, dataset.task.skeleton)
+        _check_best(plan.engine.best, dataset, decoder.posed)
     if untrained and place.first:
         message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
         warn(message)
@@ -70,14 +70,24 @@ def _untrained(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> 
     return [name for name in running if name not in model.trained and new[name]]
 
 
-def _check_best(best: str, skeleton: Skeleton | None) -> None:
-    """Refuse a figure that no validation gives, hours before the first one."""
-    if skeleton is None:
+def _check_best(best: str, dataset: Dataset, posed: bool) -> None:
+    """Refuse a figure that no validation gives, hours before the first one; of what is not ``posed`` masks alone are judged."""
+    skeleton = dataset.task.skeleton
+    if skeleton is None and posed:
         return  # evaluate_dataset says so
+    own = [name for measure in _measures(dataset, posed) for name in measure.metrics]
     nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
-    known = evaluate_keypoints([], nothing, skeleton) | evaluate_masks([], nothing) | evaluate_boxes([], nothing)
-    if "/" not in best and best not in known:
-        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, "segmentation_IoU"]))
+    known = evaluate_masks([], nothing)
+    if skeleton is not None and posed:
+        known = evaluate_keypoints([], nothing, skeleton) | known | evaluate_boxes([], nothing)
+    if "/" not in best and best not in (*known, *own):
+        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, *own, "segmentation_IoU"]))
+
+
+def _measures(dataset: Dataset, posed: bool) -> list[Measure]:
+    """The data set's own measures; those of poses judge nothing else."""
+    skeleton = dataset.task.skeleton
+    return measures_of(dataset.ground_truth([]), skeleton, 1) if posed or skeleton is None else []
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ class Judge:
     def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
         """People found in the first images; none where no image is read."""
         skeleton = self.dataset.task.skeleton
-        if skeleton is None or not model.reads_images(model.decoded, model.keys_of(self.plan.model.given)):
+        if not model.reads_images(model.decoded, model.keys_of(self.plan.model.given)):
             return {}
         shown = range(min(_SHOWN, len(self.dataset)))
         drawn = [

@@ -51,6 +51,17 @@ def test_run_lengths_are_the_pixels() -> None:
         assert np.array_equal(coco_mask.decode(code).astype(bool), drawn.numpy())
 
 
+def test_overlaps_are_those_of_cells_wherever_masks_lie() -> None:
+    grid, levels = Grid.centred(1), torch.full((4, 12, 20), -1.0)
+    levels[0, 2:6, 3:9] = levels[1, 2:6, 6:12] = levels[2, 8:10, 14:19] = 1  # 24 cells each of two, 12 of them shared
+    overlaps = Masks.of_levels(levels, grid).overlaps()
+    expected = torch.eye(4).fill_diagonal_(1)
+    expected[0, 1] = expected[1, 0] = 12 / 36
+    expected[3, 3] = 0  # nothing is not even like itself
+    torch.testing.assert_close(overlaps, expected)
+    assert Masks.of_levels(levels[:0], grid).overlaps().shape == (0, 0)
+
+
 def test_some_of_the_masks_are_those() -> None:
     masks = Masks.of_levels(a_map(Grid.centred(4)), Grid.centred(4))
     assert torch.equal(masks[torch.tensor([2, 0])].draw(SIZE), masks.draw(SIZE)[[2, 0]])

@@ -21,7 +21,7 @@ def listing(path: Path, *names: str, **more: Any) -> Listing:
     images = [{"id": 100 + number, "file_name": name, "height": 4, "width": 4} for number, name in enumerate(names)]
     categories = [{"id": 7, "name": "kite"}, {"id": 5, "name": "person"}]
     path.write_text(json.dumps({"images": images, "categories": categories, **more}))
-    found = read_listing(None, str(path), "person")
+    found = read_listing(None, str(path), ("person",))
     assert found is not None
     return found
 
@@ -50,8 +50,8 @@ def test_a_coco_file_says_which_images_which_ids_and_which_category(tmp_path: Pa
     given = listing(tmp_path / "info.json", "x.jpg", "y.jpg")
     photos = photos_of([Path("photos/x.jpg"), Path("photos/y.jpg")], given)
     assert [(photo.image_id, photo.file_name) for photo in photos] == [(100, "x.jpg"), (101, "y.jpg")]
-    assert given.category_id == 5
-    assert read_listing(None, None, "person") is None
+    assert given.category_ids == (5,)
+    assert read_listing(None, None, ("person",)) is None
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,6 @@ def test_two_images_that_are_one_of_the_file_are_refused(tmp_path: Path) -> None
 
 def test_one_coco_file_is_enough(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="give one COCO file"):
-        read_listing("a.json", "b.json", "person")
+        read_listing("a.json", "b.json", ("person",))
     with pytest.raises(DataError, match="no such file"):
-        read_listing(str(tmp_path / "none.json"), None, "person")
+        read_listing(str(tmp_path / "none.json"), None, ("person",))

@@ -15,7 +15,8 @@ from bottomup.evaluation.run import evaluate_dataset
 from bottomup.plan.judging import evaluate_plan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import COCO
-from tests.coco_folders import IMAGES, content, write
+from bottomup.types import Task
+from tests.coco_folders import IMAGES, Record, content, write
 
 BOTH = ["rider", "walker"]
 
@@ -82,6 +83,31 @@ def test_different_keypoints_are_refused_with_both_lists(tmp_path: Path) -> None
     del data["categories"][1]["keypoints"]
     with pytest.raises(DataError, match="'walker' has none"):
         Coco(root=write(tmp_path, data), category=BOTH)
+
+
+def test_objects_without_keypoints_are_objects_beside_people_or_alone(tmp_path: Path) -> None:
+    def without_keypoints(annotation: Record) -> Record:
+        kept = {key: value for key, value in annotation.items() if "keypoints" not in key}
+        return kept if annotation["category_id"] == 2 else annotation
+
+    data = content(without_keypoints, people=3, categories=["person", "bicycle"])
+    del data["categories"][1]["keypoints"]
+    mixed = Coco(root=write(tmp_path / "mixed", data), category=["person", "bicycle"])
+    people, sample = mixed.people(0), mixed.sample(0, frozenset({"unannotated"}))
+    assert mixed.task == Task(COCO, ("person", "bicycle")) and people.labels.tolist() == [0, 1, 0]
+    assert people.labelled.any(1).tolist() == [True, False, True]
+    assert not sample.ignore["unannotated"].any()  # a bicycle is no person without keypoints
+    assert ["keypoints" in category for category in mixed.ground_truth()["categories"]] == [True, False]
+    alone = Coco(root=str(tmp_path / "mixed"), category="bicycle")
+    assert alone.task == Task(None, ("bicycle",)) and alone.people(0).keypoints.shape == (1, 0, 2)
+    assert alone.sample(0, frozenset()).people.boxes.shape == (1, 4) and len(alone.ground_truth()["annotations"]) == IMAGES
+
+
+def test_a_folder_with_instances_alone_is_read(tmp_path: Path) -> None:
+    folder = Path(write(tmp_path, content()))
+    for path in (folder / "annotations").iterdir():
+        path.rename(path.with_name(path.name.replace("person_keypoints", "instances")))
+    assert len(Coco(root=str(folder)).ground_truth()["annotations"]) == IMAGES
 
 
 @pytest.mark.parametrize(

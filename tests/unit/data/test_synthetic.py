@@ -147,6 +147,33 @@ def test_the_standard_is_frozen() -> None:
 CHECKSUM = "a2e0b546414a247adb932adca130a32da91a9d0c092375abc17a7c5bcc26ca78"
 
 
+def test_things_are_categories_of_their_own_with_masks_and_without_keypoints() -> None:
+    dataset = Synthetic(split="val", size=160, things=("ball", "crate"), thing_count=(1, 1), images=6)
+    assert dataset.task.categories == ("person", "ball", "crate") and dataset.task.skeleton == COCO
+    truth = dataset.ground_truth()
+    assert [category["name"] for category in truth["categories"]] == list(dataset.task.categories)
+    labels = [dataset.people(index).labels for index in range(len(dataset))]
+    assert [record["category_id"] - 1 for record in truth["annotations"]] == np.concatenate(labels).tolist()
+    assert {*np.concatenate(labels).tolist()} == {0, 1, 2}
+    for index in range(len(dataset)):
+        sample = dataset.sample(index, MAPS)
+        people, instances = sample.people, sample.instances
+        assert instances is not None and not people.visibility[people.labels > 0].any()
+        assert (people.visibility[people.labels == 0] > 0).any(1).all()
+        assert np.bincount(instances.ravel())[1:].tolist() == people.areas.tolist()
+
+
+def test_things_of_a_kind_look_alike_and_of_two_kinds_do_not() -> None:
+    """A ball fills the disc of its size, a turned crate half of the square."""
+    ball, crate = (
+        Synthetic(size=256, things=(kind,), thing_size=(0.3, 0.3), people=(1, 1), images=8) for kind in ("ball", "crate")
+    )
+    filled = [
+        [data.people(i).areas[data.people(i).labels == 1].max() / (0.3 * 256) ** 2 for i in range(8)] for data in (ball, crate)
+    ]
+    assert max(filled[0]) == pytest.approx(math.pi / 4, abs=0.03) and 0.5 <= max(filled[1]) < 0.7
+
+
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'train'"):
         Synthetic(split="trian")

@@ -78,3 +78,13 @@ def _prediction(image_id: int, keypoints: NDArray[Any], random: np.random.Genera
 def flawless(ground_truth: dict[str, Any]) -> list[Prediction]:
     """The annotated people as predictions."""
     return predict(poses(ground_truth))
+
+
+def annotated(ground_truth: dict[str, Any]) -> list[Prediction]:
+    """The annotated people as predictions of their labelled keypoints alone: the others are not found."""
+    grouped: dict[int, list[NDArray[Any]]] = {image["id"]: [] for image in ground_truth["images"]}
+    for annotation in ground_truth["annotations"]:
+        keypoints = np.array(annotation["keypoints"], np.float32).reshape(-1, 3)
+        if not annotation["iscrowd"] and keypoints[:, 2].any():
+            grouped[annotation["image_id"]].append(np.where(keypoints[:, 2:] > 0, keypoints[:, :2] + HALF, np.nan))
+    return predict({image_id: np.stack(people) for image_id, people in grouped.items() if people})

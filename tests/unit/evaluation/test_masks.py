@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from bottomup.errors import DataError
-from bottomup.evaluation.masks import evaluate_masks
+from bottomup.evaluation.masks import evaluate_categories, evaluate_masks, mean_of_categories, per_image_iou
 from bottomup.geometry import Grid
 from bottomup.masks import Masks
 from bottomup.types import Instances, Prediction
@@ -55,6 +56,21 @@ def predict(*squares: tuple[int, int, int, int]) -> list[Prediction]:
 
 def everybody() -> dict[str, Any]:
     return truth(*(person(number, square) for number, square in enumerate(SQUARES, 1)))
+
+
+def test_categories_are_judged_apart_and_a_wrong_label_is_a_wrong_find() -> None:
+    (found,) = predict(*SQUARES)
+    annotations = [person(number, square, category_id=5 + (number > 1)) for number, square in enumerate(SQUARES, 1)]
+    categories = [{"id": 5, "name": "ball"}, {"id": 6, "name": "crate"}, {"id": 9, "name": "nobody's"}]
+    objects = truth(*annotations) | {"categories": categories}
+    for labels, balls in (([0, 1, 1], 1.0), ([1, 1, 1], 0.0), ([0, 0, 1], 1.0)):
+        labelled = [replace(found, instances=replace(found.instances, labels=torch.tensor(labels)))]
+        own = evaluate_categories(labelled, objects)
+        assert own["ball"]["mask_AP"] == pytest.approx(balls) and math.isnan(own["nobody's"]["mask_AP"])
+        crates = own["crate"]["mask_AP"]
+        assert (crates > 0.999) == (labels == [0, 1, 1]) and crates > 0
+        assert mean_of_categories(own.values())["mask_AP"] == pytest.approx((own["ball"]["mask_AP"] + crates) / 2)
+    assert per_image_iou(labelled, objects) == {7: pytest.approx(2 / 3)}
 
 
 def test_the_masks_themselves_score_one() -> None:

@@ -42,6 +42,17 @@ def with_all(instances: Instances) -> Instances:
     return replace(instances, boxes=boxes, masks=masks, box_scores=instances.scores * 0.9)
 
 
+def test_instances_without_keypoints_all_stay_best_first() -> None:
+    """Who of them is one object, the decoder says by their masks."""
+    views = [
+        replace(with_all(people(2, seed)), keypoints=torch.zeros(2, 0, 2), keypoint_scores=torch.zeros(2, 0)) for seed in (0, 1)
+    ]
+    views = [replace(view, keypoint_presence=None, box_scores=None) for view in views]
+    joined = join_views(views, [1.0, 0.5], ())
+    assert joined.scores.tolist() == pytest.approx([0.9, 0.9, 0.5, 0.5]) and joined.masks is not None
+    assert torch.equal(joined.masks.draw(SIZE)[::2], views[0].masks.draw(SIZE))  # type: ignore[union-attr]
+
+
 def assert_equal(found: Instances, expected: Instances) -> None:
     for name in ("keypoints", "keypoint_scores", "keypoint_presence", "scores", "boxes", "labels", "box_scores"):
         a, b = getattr(found, name), getattr(expected, name)
