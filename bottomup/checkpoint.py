@@ -13,13 +13,16 @@ from torch import Tensor, nn
 from bottomup.contracts import DECODERS
 from bottomup.errors import CheckpointError, warn
 from bottomup.ops.finite import not_finite
+from bottomup.ops.unreadable import reading, unreadable
 from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
 from bottomup.skeletons import Skeleton
 from bottomup.types import Task
 from bottomup.version import __version__
 
-_FORMAT = "bottomup checkpoint 1"
+_KIND = "bottomup checkpoint "
+_FORMAT = f"{_KIND}1"
+_PARTS = {"config": dict, "task": dict, "model": dict, "average": dict | None, "training": dict | None, "versions": dict}
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,24 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         inside = next((f"; there is {file}" for name in ("best.pt", "last.pt") if (file := path / name).is_file()), "")
         raise CheckpointError(f"{path}: no such checkpoint{inside}; give the .pt file of a training run (best.pt or last.pt)")
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with reading():
+            data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for broken files
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({first_line})"
+            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)})"
         ) from error
+    if isinstance(data, dict) and str(data.get("format")).startswith(_KIND) and not is_own(data):
+        raise CheckpointError(
+            f"{path}: a {data['format']}, of a later version of bottomup; this one ({__version__}) reads {_FORMAT!r}"
+        )
     if not is_own(data):
         raise CheckpointError(
             f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
             f"import-weights {path} output=DIR` makes a checkpoint of a published network"
+        )
+    if broken := [name for name, kind in _PARTS.items() if name not in data or not isinstance(data[name], kind)]:
+        raise CheckpointError(
+            f"{path}: a checkpoint without its {', '.join(broken)}, as another program changed it; take another file"
         )
     checkpoint = Checkpoint(
         config=_current(data["config"]),
@@ -95,7 +106,9 @@ def is_own(data: object) -> TypeGuard[dict[str, Any]]:
 def _current(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration with the decoder's options under the names that they have now, whichever version wrote it."""
     decoder = config.get("decoder")
-    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)} if decoder else config
+    if not decoder or "name" not in decoder:  # which the plan refuses
+        return config
+    return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)}
 
 
 def _check_finite(where: str, checkpoint: Checkpoint) -> None:

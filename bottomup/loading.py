@@ -39,6 +39,8 @@ def load(
     scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
     Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
+    if "decoder" in options or isinstance(overrides, str):
+        raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
     check_options("load", Predictor, options, ("weights", "overrides", "device"))
     path = _file(file, weights)
     checkpoint = load_checkpoint(checkpoint_file(path))

@@ -38,6 +38,8 @@ class Interval:
 
     def __str__(self) -> str:
         low = f"{'above' if self.open_low else 'from'} {self.low:g}"
+        if math.isinf(self.low) and not math.isinf(self.high):
+            return f"{'below' if self.open_high else 'up to'} {self.high:g}"
         if math.isinf(self.high):
             return low if self.open_low else f"{low} on"
         return f"{low} to {'below ' if self.open_high else ''}{self.high:g}"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bottomup.errors import CheckpointError
 from bottomup.ops.finite import not_finite
+from bottomup.ops.unreadable import reading, unreadable
 from bottomup.paths import path_of
 
 _COUNTER = "num_batches_tracked"  # files from before PyTorch 0.4.1 lack it, and nothing reads it
@@ -47,10 +48,10 @@ def _read(path: str) -> dict[str, Tensor]:
     if not path_of(path).is_file():
         raise CheckpointError(f"{path}: no such weights file (backbone.weights)")
     try:
-        read = torch.load(path_of(path), map_location="cpu", weights_only=True)
+        with reading():
+            read = torch.load(path_of(path), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for broken files
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(f"{path}: not readable as weights ({first_line})") from error
+        raise CheckpointError(f"{path}: not readable as weights ({unreadable(error)})") from error
     tensors = read.get("state_dict", read) if isinstance(read, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{path}: not a state dict; save model.state_dict(), names to tensors")

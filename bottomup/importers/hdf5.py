@@ -44,7 +44,7 @@ def _read(file: Path) -> Iterator[tuple[str, Tensor]]:
         with h5py.File(file, "r") as opened:
             for name in opened:
                 yield name, _tensor(_dataset(h5py, opened, name, file))
-    except (OSError, KeyError, RuntimeError) as error:  # h5py's for files that are cut short or of another kind
+    except (OSError, KeyError, RuntimeError, UnicodeError) as error:  # h5py's for files that are cut short or of another kind
         raise CheckpointError(f"{file}: not readable as HDF5, it may be cut short or of another program ({error})") from error
 
 
@@ -63,8 +63,8 @@ def _dataset(h5py: Any, opened: Any, name: str, file: Path) -> Any:
     found = opened[name]
     if not isinstance(found, h5py.Dataset):
         raise CheckpointError(f"{file}: {name} is a group, as Keras writes; expected one dataset for each tensor of a state dict")
-    if found.dtype.kind not in _NUMBERS:
-        raise CheckpointError(f"{file}: {name} holds {found.dtype}, expected numbers")
+    if found.dtype.kind not in _NUMBERS or found.shape is None:
+        raise CheckpointError(f"{file}: {name} holds {found.dtype if found.shape is not None else 'nothing'}, expected numbers")
     most = found.id.get_storage_size() * (1 if found.compression is None else _DEFLATED)
     if found.is_virtual or found.external is not None or found.nbytes > most:
         raise CheckpointError(f"{file}: {name} has {found.nbytes} bytes, which are not all in the file; is it whole?")

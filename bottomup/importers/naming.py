@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bottomup.checkpoint import Checkpoint, versions
+from bottomup.errors import CheckpointError, ConfigError
 from bottomup.importers.published import Published
 from bottomup.plan.predicting import predict_plan
 from bottomup.types import Task
@@ -25,9 +26,12 @@ def as_checkpoint(published: Published, overrides: Sequence[str], task: Task, na
     convolution, features and predictions into one. Raises CheckpointError with the first difference between what the model expects
     and the file has, a tensor too many included.
     """
-    plan = predict_plan(overrides).model
-    with torch.device("meta"):  # names and shapes alone
-        model, _ = plan.compose(task)
+    try:
+        plan = predict_plan(overrides).model
+        with torch.device("meta"):  # names and shapes alone
+            model, _ = plan.compose(task)
+    except ConfigError as error:  # of sizes that were read from the file
+        raise CheckpointError(f"{published.path}: no network has its sizes ({error}); is it another network's file?") from error
     weights, used = _fitted(published, model.state_dict(), names)
     for name, tensor in published.tensors.items():
         if name not in used:
@@ -42,6 +46,13 @@ def published_name(ours: str, names: Names) -> str:
     return ours
 
 
+def _check_numbers(published: Published, theirs: str, own: Tensor) -> None:
+    """Refuse whole numbers where a model has others, as of a file that was made smaller: they are no weights without a scale."""
+    found = published.tensors.get(theirs)
+    if found is not None and own.is_floating_point() and not found.is_floating_point():
+        raise published.differs(theirs, own.dtype, found.dtype)
+
+
 def _fitted(published: Published, own: Mapping[str, Tensor], names: Names) -> tuple[dict[str, Tensor], set[str]]:
     """The weights by our names, and the published names that they come from."""
     parts: dict[str, list[str]] = {}
@@ -53,6 +64,7 @@ def _fitted(published: Published, own: Mapping[str, Tensor], names: Names) -> tu
             weights |= {ours: torch.zeros((), dtype=torch.int64) for ours in sharing}
             continue
         shape = tuple(own[sharing[0]].shape)
+        _check_numbers(published, theirs, own[sharing[0]])
         if len(sharing) == 1:
             weights[sharing[0]] = published.expect(theirs, shape).clone()  # the file's own memory is the file's
             continue

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from bottomup.checkpoint import is_own
 from bottomup.errors import CheckpointError
 from bottomup.ops.finite import not_finite
+from bottomup.ops.unreadable import reading, unreadable
 from bottomup.paths import path_of
 
 _WRAPPED = re.compile(r"(?:(?:model|module|1)\.)+")  # what wrappers put before all names: a trainer, data parallel, half precision
@@ -78,13 +79,36 @@ def read_published(path: str | Path) -> Published:
     if is_own(read):
         raise CheckpointError(f"{path}: a checkpoint of bottomup's already; use it as weights={path}")
     tensors = read.get("state_dict", read) if isinstance(read, Mapping) else None
-    if not isinstance(tensors, Mapping) or not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+    if not _is_state_dict(tensors):
         raise CheckpointError(f"{path}: holds no state dict; expected names with tensors, or such under the name state_dict")
+    if strange := next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None):
+        raise CheckpointError(
+            f"{path}: {strange}: expected real numbers, each in the file, found {_said(tensors[strange])}; take another file"
+        )
+    tensors = {name: _full(tensor) for name, tensor in tensors.items()}
     if bad := not_finite(tensors):
         raise CheckpointError(f"{path}: weights are not finite ({bad}); take another file")
     wrapping = _wrapping(list(tensors))
-    plain = {name.removeprefix(wrapping): _full(tensor) for name, tensor in tensors.items()}
-    return Published(str(path), plain, wrapping)
+    return Published(str(path), {name.removeprefix(wrapping): tensor for name, tensor in tensors.items()}, wrapping)
+
+
+def _is_state_dict(read: object) -> TypeGuard[Mapping[str, Tensor]]:
+    """Whether names with tensors were read, and one at least."""
+    if not isinstance(read, Mapping) or not read:
+        return False
+    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in read.items())
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds all its real numbers: it is neither sparse, quantised or complex, nor a shape alone."""
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_complex():
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()  # one that repeats itself can be of any size
+
+
+def _said(tensor: Tensor) -> str:
+    """What a tensor is that is not plain."""
+    return f"{tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}, on {tensor.device}"
 
 
 def _load(path: str | Path) -> object:
@@ -94,13 +118,12 @@ def _load(path: str | Path) -> object:
         raise CheckpointError(f"{file}: no such file of published weights")
     mapped = zipfile.is_zipfile(file)  # so that an optimiser's tensors beside the weights are never read
     try:
-        with torch.serialization.safe_globals(_NUMBERS):
+        with reading(), torch.serialization.safe_globals(_NUMBERS):
             return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # torch raises half a dozen types for broken files
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
             f"{file}: not readable as PyTorch weights, it may be cut short, of another program, or hold more than tensors "
-            f"({first_line})"
+            f"({unreadable(error)}); give a whole file, of its state dict alone"
         ) from error
 
 

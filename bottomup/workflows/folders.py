@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,17 @@ def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> Non
         raise ConfigError(
             f"{folder} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
         )
+
+
+@contextlib.contextmanager
+def without_leftovers(folder: Path) -> Iterator[None]:
+    """Remove a folder again, where what was to fill it fails before its first file."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # it holds something, or is gone
+            folder.rmdir()
+        raise
 
 
 def check_results_folder(folder: Path, *, overwrite: bool) -> None:

@@ -26,7 +26,7 @@ from bottomup.samples.labels import Persons
 from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
 from bottomup.samples.subset import warn_of_shared_images
 from bottomup.types import Batch
-from bottomup.workflows.folders import LAST, check_training_folder, write_config
+from bottomup.workflows.folders import LAST, check_training_folder, without_leftovers, write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
 from bottomup.zoo.weights import checkpoint_file
@@ -35,7 +35,7 @@ from bottomup.zoo.weights import checkpoint_file
 def train(plan: TrainPlan) -> dict[str, float]:
     """Train as planned; returns the last validation's figures."""
     output = plan.place.folder("train")
-    with ranks(plan.place.chosen_device()) as place, _tuned(place):
+    with without_leftovers(output), ranks(plan.place.chosen_device()) as place, _tuned(place):
         if place.first:  # of several ranks, others come when it has written already
             check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's

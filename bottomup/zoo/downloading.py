@@ -143,6 +143,11 @@ def _check(entry: Entry, file: Path) -> None:
         write_text(record, "".join(f"{found}  {name}\n" for name, found in (known | now).items()))
 
 
+def forget(entry: Entry) -> None:
+    """Forget the recorded hashes of files that turned out to be another network's, so that the right ones can take their place."""
+    (download_folder(entry) / RECORD).unlink(missing_ok=True)
+
+
 def _recorded(record: Path) -> dict[str, str]:
     """The hashes that were recorded, by file name."""
     lines = record.read_text().splitlines() if record.is_file() else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from bottomup.errors import CheckpointError, ConfigError
 from bottomup.importers.kinds import import_file
 from bottomup.paths import path_of
 from bottomup.plan.predicting import predict_plan
-from bottomup.zoo.downloading import fetched
+from bottomup.zoo.downloading import fetched, forget
 from bottomup.zoo.entries import Entry, entries, unknown_name
 from bottomup.zoo.home import VARIABLE, checkpoint_path
 
@@ -55,14 +56,17 @@ def _entry(name: str) -> Entry | None:
 
 
 def imported(entry: Entry) -> Path:
-    """A network's checkpoint, made where this version has not made it yet; of two processes the second waits for the first."""
+    """A network's checkpoint, made where this version has not made it yet; of two processes the second waits for the first.
+
+    One that was cut short, as of a full disk or a copied folder, is made anew.
+    """
     target = checkpoint_path(entry)
-    if target.is_file():
+    if _is_whole(target):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(entry, target.parent / f".{entry.name}.lock"):
-            if not target.is_file():
+            if not _is_whole(target):
                 save_checkpoint(target, _made(entry))
                 _remove_others(target, entry)
     except OSError as error:
@@ -70,6 +74,11 @@ def imported(entry: Entry) -> Path:
             f"{target.parent} cannot be written ({error.strerror or error}); give another folder by {VARIABLE}="
         ) from error
     return target
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a checkpoint is there to its last byte, where an archive has its table of contents."""
+    return file.is_file() and zipfile.is_zipfile(file)
 
 
 @contextlib.contextmanager
@@ -89,7 +98,12 @@ def _alone(entry: Entry, file: Path) -> Iterator[None]:
 
 def _made(entry: Entry) -> Checkpoint:
     """The checkpoint of a network as its entry says that it is run: decoder, input size and side."""
-    checkpoint, _ = import_file(fetched(entry), entry.importer, **entry.options)
+    file = fetched(entry)
+    try:
+        checkpoint, _ = import_file(file, entry.importer, **entry.options)
+    except CheckpointError:
+        forget(entry)
+        raise
     overrides = [f"decoder={entry.decoder}", f"input_size={entry.input_size}", f"side={entry.side}"]
     model = predict_plan(overrides).model.of_checkpoint(checkpoint.config, overrides)
     return replace(checkpoint, config=checkpoint.config | model.carried())

@@ -223,6 +223,14 @@ def test_broken_and_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
     with pytest.raises(CheckpointError, match=r"not a bottomup checkpoint; .*backbone\.weights=FILE"):
         load_checkpoint(tmp_path / "foreign.pt")
+    held = torch.load(tmp_path / "last.pt", weights_only=True)
+    for change, told in (
+        ({"format": "bottomup checkpoint 2"}, "a bottomup checkpoint 2, of a later version"),
+        ({"config": None, "model": []}, "without its config, model"),
+    ):
+        torch.save(held | change, tmp_path / "changed.pt")
+        with pytest.raises(CheckpointError, match=told):
+            load_checkpoint(tmp_path / "changed.pt")
     trainer.save("best.pt", training=False)
     with pytest.raises(CheckpointError, match="weights alone"):
         make_trainer(tmp_path, steps=1).resume(tmp_path / "best.pt")

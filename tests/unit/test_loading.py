@@ -126,6 +126,8 @@ def test_options_of_the_predictor_come_before_the_files(tmp_path: Path) -> None:
             "head_scales: no head of this model with features named 'tgas'; did you mean 'tags'",
         ),
         ("best.pt", {"input_size": "large"}, "load.input_size should be a whole number.*, got 'large'"),
+        ("best.pt", {"decoder": "pose_ae"}, r'load\(FILE, overrides=\["decoder=NAME"\]\)'),
+        ("best.pt", {"overrides": "decoder=pose_ae"}, r'load\(FILE, overrides=\["decoder=NAME"\]\)'),
         ("best.pt", {"overrides": ["decoder.windw=5"]}, "windw'.*did you mean.*window"),
     ],
 )

@@ -114,6 +114,7 @@ def test_values_fit_their_annotations(annotation: Any, good: list[Any], bad: lis
             "here.a should be a whole number from 0 on, got -1",
         ),
         (Annotated[float, Interval(0, 1, open_low=True)], 0, "here should be a number above 0 to 1, got 0"),
+        (Annotated[int, Interval(high=-1)], 0, "here should be a whole number up to -1, got 0"),
         (Annotated[float, Interval(0, 1, open_high=True)], 1, "here should be a number from 0 to below 1, got 1"),
         (Annotated[Positive, "input px"] | None, 0, "here should be a number above 0 (input px) or null, got 0"),
         (Annotated[Literal[8, 16], "px"], 4, "here should be 8 or 16 (px), got 4"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
@@ -98,6 +99,30 @@ DIFFERENCES: dict[str, tuple[Callable[[Tensors], object], str]] = {
         lambda tensors: tensors.update({"pre.1.conv.bias": torch.full((4,), torch.nan)}),
         r"not finite \(model\.module\.pre\.1\.conv\.bias\)",
     ),
+    "one is of whole numbers": (
+        lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4, dtype=torch.int8)}),
+        r"model\.module\.pre\.1\.conv\.bias: expected torch\.float32, found torch\.int8",
+    ),
+    "one is complex": (
+        lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4, dtype=torch.complex64)}),
+        r"model\.module\.pre\.1\.conv\.bias: expected real numbers, each in the file, found \(4,\) of torch\.complex64",
+    ),
+    "one is sparse": (
+        lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4).to_sparse()}),
+        r"pre\.1\.conv\.bias: expected real numbers, each in the file, found .*torch\.sparse_coo",
+    ),
+    "one repeats itself": (
+        lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(1).expand(1 << 50)}),
+        r"pre\.1\.conv\.bias: expected real numbers, each in the file, found \(1125899906842624,\)",
+    ),
+    "a size that no network has": (
+        lambda tensors: tensors.update({"features.0.0.low1.conv.weight": torch.zeros(3, 8, 3, 3)}),
+        r"checkpoint\.pth\.tar: no network has its sizes \(backbone\.growth should be .* got -5\)",
+    ),
+    "one is a shape alone": (
+        lambda tensors: tensors.update({"pre.1.conv.bias": torch.zeros(4, device="meta")}),
+        r"pre\.1\.conv\.bias: expected real numbers, each in the file, found .* on meta",
+    ),
 }
 
 
@@ -107,6 +132,14 @@ def test_a_file_that_does_not_fit_is_refused_by_the_first_difference(difference:
     change(tensors)
     with pytest.raises(CheckpointError, match=said):
         import_file(saved(tmp_path, tensors))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_numbers_of_any_precision_become_float32(dtype: torch.dtype, tensors: Tensors, tmp_path: Path) -> None:
+    tensors["pre.1.conv.bias"] = torch.ones(4).to(dtype)
+    published = read_published(saved(tmp_path, tensors))
+    assert {tensor.dtype for tensor in published.tensors.values()} == {torch.float32}
+    assert published.tensors["pre.1.conv.bias"].tolist() == [1.0] * 4
 
 
 OUTPUTS, BRANCH = "keypoint_head.final_layer.weight", "backbone.stage4.0.branches.0.0.conv1.weight"
@@ -150,9 +183,22 @@ class Trap:
 def test_nothing_in_a_file_is_run(tensors: Tensors, tmp_path: Path) -> None:
     file, sprung = tmp_path / "trap.pth", tmp_path / "sprung"
     torch.save({"state_dict": tensors, "hook": Trap(sprung)}, file)
-    with pytest.raises(CheckpointError, match="hold more than tensors"):
+    with pytest.raises(CheckpointError, match=r"it holds an object of \S*getattr") as refused:
         import_file(file)
     assert not sprung.exists()
+    assert "weights_only" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_object_that_is_not_made_is_named_and_nobody_told_to_make_it(
+    tensors: Tensors, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "dated.pth"
+    torch.save({"state_dict": tensors, "meta": {"time": datetime.datetime(2020, 8, 16)}}, file)
+    for command in (["import-weights", str(file), f"output={tmp_path / 'made'}"], ["evaluate", f"weights={file}"]):
+        assert main(command) == 1
+        said = capsys.readouterr().err
+        assert "it holds an object of datetime.datetime" in said and "weights_only" not in said and said.count("\n") == 1
+    assert not (tmp_path / "made").exists()
 
 
 FOREIGN: dict[str, Callable[[Path], object]] = {
@@ -175,6 +221,7 @@ UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda file: None, "No such file"),
     "no weights": (lambda file: file.write_text("hello"), "not readable as PyTorch weights"),
     "no state dict": (lambda file: torch.save({"epoch": 3}, file), "holds no state dict"),
+    "no names": (lambda file: torch.save({1: torch.zeros(1)}, file), "holds no state dict"),
     "a list": (lambda file: torch.save([torch.zeros(1)], file), "holds no state dict"),
 }
 
@@ -204,6 +251,29 @@ def test_the_command_needs_no_kind_and_refuses_its_own_checkpoints(
     assert "a checkpoint of bottomup's already" in capsys.readouterr().err
     assert main(["import-weights", f"output={tmp_path / 'again'}"]) == 1
     assert "[KIND] FILE output=DIR" in capsys.readouterr().err
+
+
+def test_what_is_there_already_stays(tensors: Tensors, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "made"
+    command = ["import-weights", str(saved(tmp_path, tensors)), f"output={made}"]
+    made.mkdir()
+    (made / "best.pt").write_text("of a training")
+    assert main(command) == 1
+    assert "holds a best.pt already; give another output=, or replace it by overwrite=true" in capsys.readouterr().err
+    assert (made / "best.pt").read_text() == "of a training"
+    assert main([*command, "overwrite=yes"]) == 1
+    assert main([*command, "overwrite=true"]) == 0
+    (made / "best.pt").unlink()
+    (made / "best.pt").mkdir()
+    assert main([*command, "overwrite=true"]) == 1
+    assert "give another output=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("output", ["", "file", "file/made"])
+def test_a_folder_that_cannot_be_is_told(output: str, tensors: Tensors, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("kept")
+    assert main(["import-weights", str(saved(tmp_path, tensors)), f"output={tmp_path / output if output else ''}"]) == 1
+    assert "output=" in capsys.readouterr().err and (tmp_path / "file").read_text() == "kept"
 
 
 def test_help_names_every_kind_and_option() -> None:

@@ -223,6 +223,14 @@ def words(opened: h5py.File) -> None:
     opened.create_dataset("conv2.weight", data=np.array([b"these", b"are"]))
 
 
+def nothing(opened: h5py.File) -> None:
+    opened.create_dataset("conv2.weight", data=h5py.Empty("f4"))
+
+
+def no_text(opened: h5py.File) -> None:
+    opened.create_dataset(b"\xff\xfe", data=np.zeros(3))
+
+
 def infinite(opened: h5py.File) -> None:
     opened.create_dataset("conv2.weight", data=np.array([0, np.inf], np.float32))
 
@@ -237,6 +245,8 @@ def infinite(opened: h5py.File) -> None:
         (promised_small, "which are not all in the file"),
         (in_another_file, "which are not all in the file"),
         (words, r"conv2\.weight holds \|S5, expected numbers"),
+        (nothing, r"conv2\.weight holds nothing, expected numbers"),
+        (no_text, "not readable as HDF5"),
         (infinite, r"weights are not finite \(conv2\.weight\)"),
     ],
 )

@@ -187,6 +187,28 @@ def test_a_network_is_imported_once_as_its_entry_says(site: Site) -> None:
     assert load(path).input_size == 257
 
 
+@pytest.mark.parametrize("length", [0, 1000])
+def test_a_checkpoint_that_was_cut_is_made_anew(length: int, site: Site) -> None:
+    path = imported(sharded(site))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:length])
+    assert imported(sharded(site)) == path and path.stat().st_size == len(whole)
+    assert load_checkpoint(path).config["method"] == "personlab"
+
+
+def test_another_network_s_file_put_there_by_hand_can_be_replaced(site: Site) -> None:
+    """No hash of it is published, and the wrong file's is not the one to keep."""
+    entry = sharded(site)
+    fetched(entry)
+    right = (download_folder(entry) / MODEL).read_bytes()
+    (download_folder(entry) / RECORD).unlink()
+    (download_folder(entry) / MODEL).write_bytes(right.replace(b"displacement_fwd_2", b"displacement_fwd_3"))
+    with pytest.raises(CheckpointError):
+        imported(entry)
+    (download_folder(entry) / MODEL).write_bytes(right)
+    assert imported(entry).is_file()
+
+
 def test_another_version_imports_anew_from_the_same_files(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = sharded(site)
     first = imported(entry)

@@ -127,3 +127,8 @@ def test_a_misspelt_name_is_one_line_of_a_command(place: Path, capsys: pytest.Ca
     assert "did you mean 'posenet'" in capsys.readouterr().err
     with pytest.raises(BottomupError, match="did you mean 'posenet'"):
         load("personlab", weights="posnet")
+
+
+def test_training_from_a_misspelt_name_leaves_no_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "method=personlab", "init=posnet", *SMALL, *data(place), "output=left"]) == 1
+    assert "did you mean 'posenet'" in capsys.readouterr().err and not Path("left").exists()
