@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 import bottomup.visualize
+from bottomup.decoders.tag_segmentation import TagSegmentation
 from bottomup.geometry import Grid
 from bottomup.masks import Masks
 from bottomup.skeletons import COCO
-from bottomup.types import Frame, Instances
+from bottomup.types import Frame, Instances, Task
 from tests.scenes import make_sample
 
 GRID, H, W = Grid.centred(4), 96, 128
@@ -46,16 +47,22 @@ def given(name: str, image: NDArray[np.uint8], folder: Path) -> list[Any]:
     offsets, picture = torch.randn(17, 2, H // 4, W // 4), image.transpose(1, 2, 0)
     outputs = {"heatmap": maps[None], "tags": tags[None], "short_offsets": offsets[None], "segmentation": maps[None, :1]}
     frame = Frame(dict.fromkeys(outputs, GRID), (H, W), torch.tensor([[0.0, 0.0, W, H]]))
+    pixels = Frame(frame.grids | {"instance_tags": GRID}, frame.size, frame.content)
+    found = TagSegmentation(Task(COCO)).tensors({"segmentation": maps[None, :1], "instance_tags": tags[None, :1]}, pixels)
+    grouped = {name: tensor[0] for name, tensor in found.items()}
     calls: dict[str, list[Any]] = {
         "contact_sheet": [[picture]],
+        "draw_grouping": [image, grouped, frame, ["person"]],
         "draw_heatmap": [image, maps, GRID, COCO],
         "draw_ignore": [image, {"crowd": areas, "padding": areas}, owners],
         "draw_instances": [image, instances(), COCO],
+        "draw_instance_tags": [image, tags[:1], maps[:1], GRID, ["person"]],
         "draw_offsets": [image, offsets, maps > 0.5, GRID, COCO.keypoints],
         "draw_outputs": [image, outputs, frame, COCO],
         "draw_people": [image, make_sample(0, (H, W), people=2).people, COCO, owners],
         "draw_strongest": [image, maps, GRID],
         "draw_tags": [image, tags, maps, GRID, COCO],
+        "plot_histogram": [*(grouped[name][0] for name in ("bins", "counts", "density", "identifiers")), {0: (255, 0, 0)}],
         "plot_tags": [np.random.default_rng(0).normal(size=(3, 17, 1)).astype(np.float32), COCO],
         "save_png": [folder / "a.png", picture],
         "side_by_side": [picture, picture],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args, get_overloads, get_type_hints
@@ -124,7 +124,7 @@ def test_type_checkers_are_told_so() -> None:
     told = {get_type_hints(call)["images"]: get_type_hints(call)["return"] for call in get_overloads(Predictor.__call__)}
     assert list(told.values()) == [Prediction, list[Prediction]]
     one, several = told
-    assert set(get_args(one)) == set(get_args(Image)) and several == Sequence[Image]
+    assert set(get_args(one)) == set(get_args(Image)) and several == Iterable[Image]
 
 
 @pytest.mark.parametrize("views", [{}, {"scales": [1.0, 0.5], "views": "instances"}], ids=str)

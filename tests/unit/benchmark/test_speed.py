@@ -198,6 +198,7 @@ class Drawn:
     """A decoder that finds one person in each image, whose mask takes ``seconds`` to draw."""
 
     seconds = 0.02
+    posed = True
     recommended = Thresholds()
 
     def __call__(self, outputs: dict[str, Tensor], _: object) -> list[Prediction]:

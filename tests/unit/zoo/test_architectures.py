@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,8 +65,9 @@ def write(layout: Mapping[str, Sequence[int]], importer: str, file: Path) -> Pat
                 else:
                     written[name] = np.int64(0)
         return file
+    ones = torch.ones(max(math.prod(shape) for shape in layout.values()))  # of which all are views: it is written once
     tensors: dict[str, Tensor] = {
-        name: torch.ones((), dtype=torch.int64 if name.endswith("num_batches_tracked") else torch.float32).expand(tuple(shape))
+        name: torch.tensor(0) if name.endswith("num_batches_tracked") else ones[: math.prod(shape)].view(tuple(shape))
         for name, shape in layout.items()
     }
     torch.save({"state_dict": tensors} if importer in ("mmpose", "pose_ae") else tensors, file)
