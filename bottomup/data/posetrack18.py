@@ -22,8 +22,8 @@ _PARTS = {
 class Posetrack18(Coco):
     """The annotated frames of PoseTrack18's videos: seventeen keypoints, of which nobody's ears are annotated.
 
-    ``root`` and ``split`` stand for the files root/annotations/<split>/*.json, one a video, or for one file of all,
-    root/annotations/posetrack18_<split>.json, and for images below root, as the files name them; ``annotations`` (a folder or a
+    ``root`` and ``split`` stand for the files ``root/annotations/SPLIT/*.json``, one a video, or for one file of all,
+    ``root/annotations/posetrack18_SPLIT.json``, and for images below root, as the files name them; ``annotations`` (a folder or a
     file) and ``images`` state either path. Frames that are not labelled are left out; regions to ignore are crowds. ``skeleton``
     takes the place of the data set's own; ``only_people``, ``image_ids`` and ``exclude_ids`` are as of data set ``coco``. It is
     judged by PCKh, frame by frame (``evaluation.measures.pckh``); tracks are not.

@@ -17,6 +17,7 @@ from bottomup.importers.kinds import KINDS, import_file
 from bottomup.plan.files import choices
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.training import train_plan
+from bottomup.skeletons import COCO
 from bottomup.types import Task
 from bottomup.zoo.entries import Entry, entries, entry_named
 from tests.unit.zoo.test_entries import LAYOUTS
@@ -72,6 +73,13 @@ def write(layout: Mapping[str, Sequence[int]], importer: str, file: Path) -> Pat
     }
     torch.save({"state_dict": tensors} if importer in ("mmpose", "pose_ae") else tensors, file)
     return file
+
+
+@pytest.mark.parametrize("entry", [one for one in entries() if one.importer == "tfjs"], ids=lambda entry: entry.name)
+def test_the_architecture_has_as_many_parameters_as_the_entry_says(entry: Entry) -> None:
+    plan = train_plan([*entry.architecture, "data=none"]).model
+    counted = sum(math.prod(shape) for shape in shapes(plan, Task(COCO)).values())
+    assert round(counted / 1e6, 1) == pytest.approx(entry.parameters)
 
 
 @pytest.mark.parametrize("name", TFJS)
