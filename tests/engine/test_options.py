@@ -30,6 +30,7 @@ def test_a_compiled_run_takes_the_same_steps_and_writes_the_same_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Any] = []
+    torch.compiler.reset()  # dynamo counts what it made of the forward over all tests of a process, and gives up at eight
 
     def traced(graph: torch.fx.GraphModule, _: object) -> Any:  # dynamo alone: building kernels takes a minute
         calls.append(graph)
