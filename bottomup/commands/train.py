@@ -36,7 +36,7 @@ def planned(overrides: Sequence[str]) -> TrainPlan:
     if all(parts_of(override)[0] in _OF_ANY_RUN and key_of(override) != "engine" for override in overrides):
         plan = train_plan([DEMONSTRATION, *overrides])
         print(
-            f"nothing says what to train: {DEMONSTRATION}, a small network on drawn people, about five minutes on two CPU cores "
+            f"nothing says what to train: {DEMONSTRATION}, a small network on drawn people, two to four minutes on two CPU cores "
             "(your own data: data=coco data.root=FOLDER; bottomup train --help)",
             file=sys.stderr,
         )
