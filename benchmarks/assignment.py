@@ -34,6 +34,7 @@ from bottomup.workflows.models import make_predictor, with_checkpoint
 RESULT = Path(__file__).parent / "results" / "assignment.json"
 ORACLE = ("candidates", "proposals")
 _OVERLAP = 0.3
+_WAYS = {"independent": "each alone", "one_to_one": "one to one"}
 _OPTIONS = ("window", "margin", "value", "missing", "score", "unposed", "nms_threshold")  # of the decoder, the same for all rows
 _COMMON = (
     "experiment=multiposenet/prn",
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str]) -> None:
     rows: list[Row] = []
     for (name, own), assignment, who in itertools.product(models, ("independent", "one_to_one"), ("annotated", "all")):
         chosen = [f"decoder.assignment={assignment}", f"heads.proposals.who={who}"]
-        rows.append({"name": name, "assignment": assignment, "boxes": who} | measure([*_COMMON, *overrides, *own, *chosen]))
+        told = {"name": f"{name}, {_WAYS[assignment]}, {who}", "relation": name, "assignment": assignment, "boxes": who}
+        rows.append(told | measure([*_COMMON, *overrides, *own, *chosen]))
         print(rows[-1], flush=True)
         write_result(RESULT, "assignment", {"overlap": _OVERLAP, "decoder": decoding([*_COMMON, *overrides])}, rows)
 

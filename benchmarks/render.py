@@ -103,7 +103,7 @@ def assignment_table() -> str:
     return markdown_table(
         ["relation", "people matched", "boxes of", "AP", "AP, overlapping people", "AP, true areas"],
         [
-            [row["name"], ways[row["assignment"]], boxes[row["boxes"]], *_shares(row, ("AP", "AP_overlapping", "AP_true_areas"))]
+            [row["relation"], ways[row["assignment"]], boxes[row["boxes"]], *_shares(row, ("AP", "AP_overlapping", "AP_true_areas"))]
             for row in read_result(RESULTS / "assignment.json")["rows"]
         ],
     )
@@ -146,7 +146,7 @@ def status_table() -> str:
     """What somebody who only begins should know, one row a result."""
     poses, masks = (_measured(*which) for which in (("personlab_best", _BEST_POSES), ("bodypix_weights", _BEST_MASKS)))
     assigned = read_result(RESULTS / "assignment.json")["rows"]
-    (prn,) = (row for row in assigned if (row["name"], row["assignment"], row["boxes"]) == ("prn", "one_to_one", "all"))
+    (prn,) = (row for row in assigned if (row["relation"], row["assignment"], row["boxes"]) == ("prn", "one_to_one", "all"))
     rows = [
         [
             "Google's PoseNet, imported: poses on 120 images of COCO's val2017, three scales and their mirror images",

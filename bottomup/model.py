@@ -212,12 +212,12 @@ class PoseModel(nn.Module):
 
     def freeze(self, names: Iterable[str], given: Iterable[str] = ()) -> None:
         """Keep out of training "backbone", "necks.x", "heads.y" or a module within, and all that no trained head reaches."""
-        self.frozen = tuple(dict.fromkeys([*names, *self._unreached(given)]))
+        self.frozen = tuple(dict.fromkeys([*names, *self.unreached(given)]))
         for name in self.frozen:
             self.get_submodule(name).requires_grad_(False)
         self.train(self.training)
 
-    def _unreached(self, given: Iterable[str]) -> list[str]:
+    def unreached(self, given: Iterable[str] = ()) -> list[str]:
         """The parts with weights that no trained head learns through."""
         running = self.running(self.wanted("all"), given)
         read = needs.furthest(self._heads, running)

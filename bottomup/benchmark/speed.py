@@ -79,6 +79,17 @@ def gigamacs(model: PoseModel, side: int, given: Iterable[str] = (), stages: Lit
     return float(counter.get_total_flops() / 2e9)
 
 
+def gigamacs_seen(predictor: Predictor, oracle: Sequence[str] = ()) -> float:
+    """As ``gigamacs`` of one square image of the predictor's size; heads that see it at scales of their own are counted there."""
+    model, views = predictor.model, predictor.views
+    if not views.head_scales:
+        return gigamacs(model, model.side(predictor.input_size), oracle)
+    batch = _blank(model.task.keypoints, model.side(round(predictor.input_size * views.largest))).to(predictor.device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        replace(views, scales=views.scales[:1], flip=False).seen(batch, oracle)
+    return float(counter.get_total_flops() / 2e9)
+
+
 def _blank(keypoints: int, side: int) -> Batch:
     """A black image with nobody in it."""
     black = Sample.of_pixels(np.zeros((side, side, 3), np.uint8), 0, keypoints)

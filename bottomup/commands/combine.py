@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from bottomup.checkpoint import Checkpoint, initialise, load_checkpoint, save_checkpoint, versions
-from bottomup.errors import CheckpointError, ConfigError
+from bottomup.errors import ConfigError
 from bottomup.plan.training import train_plan
-from bottomup.workflows.folders import write_config
+from bottomup.workflows.combine import combine
+from bottomup.workflows.folders import BEST, write_config
 from bottomup.zoo.weights import checkpoint_file
 
 
@@ -22,20 +21,10 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     plan = train_plan(overrides)
     if not plan.init or plan.place.output is None:
         raise ConfigError("expected bottomup combine method=… init=[A.pt,B.pt] output=DIR; init= or output= is missing")
-    files = list(map(checkpoint_file, plan.init))
-    task = load_checkpoint(files[0]).task
-    plan = replace(plan, model=replace(plan.model.without_pretraining(), freeze=(), trained=None))
-    model, _ = plan.model.compose(task)
-    missing = initialise(model, files)
-    if missing:
-        some, given = ", ".join(sorted(missing)[:3]), ", ".join(plan.init)
-        raise CheckpointError(
-            f"{len(missing)} tensors are in none of {given}, or of another shape: {some}, …; was each part trained?"
-        )
     output = plan.place.folder("combine")
-    if (output / "best.pt").exists() and not plan.overwrite:
+    if (output / BEST).exists() and not plan.overwrite:
         raise ConfigError(f"{output} holds a best.pt already; give another output=, or replace it by overwrite=true")
-    path = save_checkpoint(output / "best.pt", Checkpoint(plan.model.carried(), task, model.state_dict(), None, None, versions()))
+    path = combine(plan.model, list(map(checkpoint_file, plan.init)), plan.model.carried(), output / BEST)
     write_config(output, plan.plain())
     print(path)
     return {"path": str(path)}

@@ -1,6 +1,6 @@
 """``bottomup train``: read, augment, train, validate, keep the best; ``resume=true output=FOLDER`` goes on with a run.
 
-Where nothing says what is to be trained, that is a small network on drawn people, for minutes.
+With ``stages=`` several trainings, each from the best weights of earlier ones, and at the end one checkpoint of all. Where nothing says what is to be trained, that is a small network on drawn people, for minutes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from bottomup.errors import ConfigError
 from bottomup.paths import path_of
+from bottomup.plan.chain import ChainPlan, resumed_training, training_plan
 from bottomup.plan.overrides import key_of, parts_of, value_of
-from bottomup.plan.training import TrainPlan, resumed_plan, train_plan
+from bottomup.plan.training import TrainPlan
+from bottomup.workflows.chain import train_chain
 from bottomup.workflows.train import train
 
 DEMONSTRATION = "experiment=demo/associative_embedding"
@@ -22,23 +24,24 @@ _OF_ANY_RUN = ("show", "output", "seed", "device", "workers", "resume", "overwri
 
 def run(overrides: Sequence[str] = ()) -> dict[str, float]:
     """Train as the overrides say; returns the last validation's figures."""
-    return train(planned(overrides))
+    plan = planned(overrides)
+    return train_chain(plan) if isinstance(plan, ChainPlan) else train(plan)
 
 
-def planned(overrides: Sequence[str]) -> TrainPlan:
+def planned(overrides: Sequence[str]) -> TrainPlan | ChainPlan:
     """The plan of what is typed: of the run that is resumed, and where nothing is said of a demonstration."""
     said = {key_of(override): override for override in overrides}
     if "resume" in said and str(value_of(said["resume"])).lower() == "true":
         folder = value_of(said["output"]) if "output" in said else None
         if folder is None:
             raise ConfigError("resume=true needs output=, the folder of the run to go on with")
-        return resumed_plan(path_of(folder), overrides)
+        return resumed_training(path_of(folder), overrides)
     if all(parts_of(override)[0] in _OF_ANY_RUN and key_of(override) != "engine" for override in overrides):
-        plan = train_plan([DEMONSTRATION, *overrides])
+        plan = training_plan([DEMONSTRATION, *overrides])
         print(
             f"nothing says what to train: {DEMONSTRATION}, a small network on drawn people, two to four minutes on two CPU cores "
             "(your own data: data=coco data.root=FOLDER; bottomup train --help)",
             file=sys.stderr,
         )
         return plan
-    return train_plan(overrides)
+    return training_plan(overrides)

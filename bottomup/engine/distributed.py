@@ -53,6 +53,11 @@ class Ranks:
         return values
 
 
+def is_first() -> bool:
+    """Whether this process is the one of those that torchrun started, joined or not, that writes files and prints."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def ranks(device: str) -> Iterator[Ranks]:
     """Join the processes that torchrun started (RANK, WORLD_SIZE, LOCAL_RANK); alone, a world of one."""

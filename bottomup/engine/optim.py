@@ -131,7 +131,8 @@ class Factor:
     patience: int = 3
     scale: float = 1.0
     best: float = -math.inf
-    waited: int = 0
+    waited: int = 0  # validations since the best one, or since the factor fell
+    stale: int = 0  # validations since the best one
 
     def __call__(self, step: int) -> float:
         """The factor of the step after ``step`` finished ones."""
@@ -144,17 +145,16 @@ class Factor:
         return rise * self.scale
 
     def observe(self, score: float) -> None:
-        """Take note of a validation's score; only "plateau" reacts."""
-        if self.name != "plateau":
-            return
-        self.waited = 0 if score > self.best else self.waited + 1
+        """Take note of a validation's score; the factor of "plateau" alone follows from it."""
+        better = score > self.best
         self.best = max(self.best, score)
-        if self.waited > self.patience:
+        self.stale, self.waited = (0, 0) if better else (self.stale + 1, self.waited + 1)
+        if self.name == "plateau" and self.waited > self.patience:
             self.scale, self.waited = self.scale * self.gamma, 0
 
     def forget(self) -> None:
         """Compare no more with the scores so far; what they brought stays."""
-        self.best, self.waited = -math.inf, 0
+        self.best, self.waited, self.stale = -math.inf, 0, 0
 
 
 @checked("engine.schedule")
@@ -231,6 +231,7 @@ def resume_schedule(schedule: LambdaLR, factor: Factor, state: dict[str, Any]) -
     """Take over how far a schedule has come and what its validations brought, and set its learning rates."""
     saved = state["lr_lambdas"][0]  # the one factor of all groups
     factor.scale, factor.best, factor.waited = saved["scale"], saved["best"], saved["waited"]
+    factor.stale = saved.get("stale", saved["waited"])  # earlier versions did not write it
     schedule.load_state_dict(state | {"lr_lambdas": [None] * len(schedule.base_lrs), "base_lrs": schedule.base_lrs})
     set_rates(schedule, factor)
 

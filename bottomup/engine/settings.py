@@ -21,12 +21,13 @@ from bottomup.precision import Precision
 class Settings:
     """How a model is trained; ``batch_size`` counts the images of one step over all ranks and accumulation steps.
 
-    ``steps`` of the optimiser are taken. ``accumulate`` cuts a rank's share of a step into micro-batches. ``precision`` is the
-    number format that the network runs in; ``channels_last`` is the memory layout in which convolutions are fastest; ``compile``
-    lets torch compile the model. ``clip`` is what the gradient's norm is cut to. ``average_from`` is the step from which weights
-    are averaged. ``validate_every``, ``checkpoint_every`` and ``log_every`` say how often the model is judged, is saved, and its
-    losses are written; 0 is never. ``tensorboard`` writes them for TensorBoard, too. ``best`` names the validation figure that
-    chooses best.pt: of losses the least, of all others the greatest. ConfigError for what does not fit.
+    ``steps`` of the optimiser are taken; fewer where ``stop_after`` validations in a row bring nothing better. ``accumulate`` cuts
+    a rank's share of a step into micro-batches. ``precision`` is the number format that the network runs in; ``channels_last`` is
+    the memory layout in which convolutions are fastest; ``compile`` lets torch compile the model. ``clip`` is what the gradient's
+    norm is cut to. ``average_from`` is the step from which weights are averaged. ``validate_every``, ``checkpoint_every`` and
+    ``log_every`` say how often the model is judged, is saved, and its losses are written; 0 is never. ``tensorboard`` writes them
+    for TensorBoard, too. ``best`` names the validation figure that chooses best.pt, and of which plateaux are: of losses the
+    least, of all others the greatest. ConfigError for what does not fit.
     """
 
     steps: Count
@@ -45,6 +46,7 @@ class Settings:
     log_every: Annotated[Natural, "steps"] = 20
     tensorboard: bool = True
     best: str = "AP"
+    stop_after: Annotated[Count, "validations"] | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, object]) -> Self:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
+from bottomup.engine.chance import random_state, restore_random_state
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.figures import FigureWatch
 from bottomup.engine.gradients import features_of, gradient_shares
@@ -91,17 +92,17 @@ class Trainer:
         """
         batches = self.batches(self.step)
         if self._resumed_rng is not None:  # after the workers' start, which draws a number
-            _restore_random_state(self._resumed_rng, self.ranks.device)
+            restore_random_state(self._resumed_rng, self.ranks.device)
         log = Log(self.output, self.step, self.settings.steps, self.settings.tensorboard) if self.ranks.first else None
         try:
             with self.interruption.caught():
-                while self.step < self.settings.steps:
+                while not self.finished:
                     self._advance(batches, log)
                     if self._due(self.settings.validate_every) or (self.validate and self.step == self.settings.steps):
                         self._check_weights()
                         self._run_validation(log)
                     stop = self._should_stop()
-                    if stop or self._due(self.settings.checkpoint_every) or self.step == self.settings.steps:
+                    if stop or self._due(self.settings.checkpoint_every) or self.finished:
                         self._check_weights()
                         self.save("last.pt")
                     if stop:
@@ -195,6 +196,12 @@ class Trainer:
 
     # ---- stopping -----------------------------------------------------------------------------------------------------------
 
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are taken, or ``stop_after`` validations in a row brought nothing better."""
+        most = self.settings.stop_after
+        return self.step >= self.settings.steps or (most is not None and self.factor.stale >= most)
+
     def _should_stop(self) -> bool:
         if self.ranks.world == 1:
             return self.interruption.asked
@@ -233,6 +240,8 @@ class Trainer:
             self._keep_best(found.metrics)
             if self.on_validate:
                 self.on_validate(self, found.metrics)
+            if self.finished and self.step < self.settings.steps:
+                log.say(f"step {self.step}: {self.factor.stale} validations brought no better {self.settings.best}; the run ends")
         self._share_plateau()
 
     def _keep_best(self, metrics: Mapping[str, float]) -> None:
@@ -255,7 +264,7 @@ class Trainer:
 
     def save(self, name: str, training: bool = True) -> None:
         """Write a checkpoint on the first rank; ``training`` adds what resuming needs, of all ranks, which then must all call."""
-        random = self.ranks.gather(_random_state(self.ranks.device)) if training else []
+        random = self.ranks.gather(random_state(self.ranks.device)) if training else []
         if not self.ranks.first:
             return
         self.watch.check()
@@ -313,16 +322,3 @@ class Trainer:
             self.factor.forget()
         if self.ranks.rank < len(state["random"]):  # a rank that was not there before goes on from its seed
             self._resumed_rng = state["random"][self.ranks.rank]
-
-
-def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def _restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)

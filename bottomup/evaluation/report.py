@@ -26,14 +26,15 @@ def write_metrics(directory: str | Path, metrics: Mapping[str, object]) -> Path:
 
     NaN and infinities become null, which JSON has; numpy numbers and tensors of one element become plain numbers.
     """
-    return write_json(path_of(directory) / "metrics.json", _plain(metrics))
+    return write_json(path_of(directory) / "metrics.json", plain(metrics))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: not-a-number and infinities are null, numpy numbers and tensors of one element plain numbers."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from bottomup.errors import ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
 from bottomup.plan.groups import Judging, Measuring
@@ -33,6 +34,8 @@ class BenchmarkPlan:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The plan that a configuration makes; ConfigError for what does not fit."""
+        if config["train"] and config.get("stages"):
+            raise ConfigError("train=true trains at once what this experiment trains in stages; train it first, and give weights=")
         return cls(
             training=TrainPlan.of(config),
             viewing=Viewing.of(config),

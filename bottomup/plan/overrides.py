@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from bottomup.plan.files import SEARCHPATH
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+
+_PLAIN = re.compile(r"[A-Za-z_./~][\w./-]*")  # texts that need no quotes
+_KEYWORDS = ("null", "true", "false", "nan", "inf")
 
 
 def key_of(override: str) -> str:
@@ -47,6 +51,33 @@ def _inner(path: tuple[str, ...], value: object) -> list[tuple[str, ...]]:
 def typed(overrides: Sequence[str]) -> dict[str, str]:
     """What is set, by key, as text; neither additions nor removals of Hydra's."""
     return {key_of(text): text.partition("=")[2] for text in overrides if "=" in text and not text.startswith(("+", "~"))}
+
+
+def overrides_of(config: Mapping[str, object]) -> list[str]:
+    """Plain data as overrides that say the same: ``{engine: {steps: 3}}`` as [engine.steps=3]."""
+    return [f"{key}={_literal(value)}" for key, value in _leaves(config)]
+
+
+def _leaves(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _literal(value: object) -> str:
+    """A value in Hydra's grammar."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}: {_literal(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_literal, value)) + "]"
+    if isinstance(value, int | float) or (_PLAIN.fullmatch(str(value)) and str(value).lower() not in _KEYWORDS):
+        return str(value)
+    quoted = str(value).replace("'", "\\'")
+    return f"'{quoted}'"
 
 
 def value_of(override: str) -> str | None:

@@ -63,6 +63,7 @@ class Configuration(TypedDict, total=False):
     data: _Options
     augment: _Options
     engine: _Options
+    stages: Mapping[str, _Options | None] | None
     validation: Validating
     judge: Judging
     measure: Measuring
@@ -80,3 +81,10 @@ class Loading(TypedDict, total=False):
     unit: str | None
     min_keypoints: Natural | None
     curriculum: bool | None
+
+
+class StageOptions(TypedDict, total=False):
+    """The options of one of ``stages`` that are not a training's own."""
+
+    after: Sequence[str] | None  # earlier stages whose best weights it starts from
+    takes: Sequence[str] | None  # the typed keys that hold for it, too; None: all

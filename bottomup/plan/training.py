@@ -76,18 +76,18 @@ def train_plan(overrides: Sequence[str] = ()) -> TrainPlan:
     return TrainPlan.of(load_config("train", overrides))
 
 
-def resumed_plan(folder: Path, overrides: Sequence[str]) -> TrainPlan:
-    """The plan that the run in ``folder`` was started with, and what is typed on top.
+def saved_run(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
+    """The configuration that the run in ``folder`` was started with; None where there is none, or what is typed says it all.
 
-    Where a method or an experiment is typed, what is typed is all. ConfigError for what does not fit.
+    That is so where a method or an experiment is typed. ConfigError where the folder's is of no training.
     """
     file = folder / "config.yaml"
     if not file.is_file() or {"method", "experiment"} & set(map(key_of, overrides)):
-        return train_plan(overrides)
+        return None
     try:
         saved = yaml.safe_load(file.read_text())
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}; give the options of the run again") from error
     if not isinstance(saved, dict) or "engine" not in saved:
         raise ConfigError(f"resume=true, but {file} is of no training run; give the output= folder of the interrupted run")
-    return TrainPlan.of(load_config("train", overrides, saved | {"overwrite": False}))
+    return saved

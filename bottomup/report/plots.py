@@ -70,6 +70,11 @@ def _svg(draw: Callable[[Axes], None], size: tuple[float, float] = _SIZE) -> str
     axes = figure.add_subplot()
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
+    return svg_of(figure)
+
+
+def svg_of(figure: Figure) -> str:
+    """A figure as SVG whose text is text; of equal figures equal."""
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bottomup"}):  # equal figures, equal files
         figure.savefig(text, format="svg", metadata={"Date": None})

@@ -7,7 +7,7 @@ that they undergo moves the people; where it mirrors, keypoints swap sides.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -15,28 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.geometry import chain
-from bottomup.options import Ascending, Fraction, FromZero, Positive, checked
+from bottomup.options import Ascending, Fraction, FromZero, Positive, Share, checked
 from bottomup.samples.content import inside_only, outside_marked
-from bottomup.samples.letterbox import moved_labels
+from bottomup.samples.letterbox import fit, moved_labels
 from bottomup.samples.transforms import Transform
 from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
-from bottomup.types import Sample
+from bottomup.types import People, Sample
 
 Side = Literal["long", "short"]
-ScaleOf = Literal["image", "box"]
-Centre = Literal["image", "people"]
+ScaleOf = Literal["image", "box", "main_person"]
+Centre = Literal["image", "people", "main_person"]
+Canvas = Literal["input", "image"]
+
+_ENLARGED = 4.0  # the most that a main person's size may enlarge the image, of the size that it has without
 
 
 @dataclass(frozen=True)
 class Warp:
-    """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
+    """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas.
 
     At scale 1 the ``side`` of the image is ``length`` px. Factors of the range ``scale`` are on the image or, by ``scale_of``
     "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
     ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image.
     """
 
-    size: tuple[int, int]
     length: float
     rotate: float
     scale: tuple[float, float]
@@ -46,21 +48,29 @@ class Warp:
     flip: float
     crop: bool
 
-    def draw(self, shape: tuple[int, int], middle: NDArray[np.float64], rng: random.Random) -> NDArray[np.float64]:
-        """The affine matrix (2, 3), px of an image of ``shape`` (H, W) -> canvas px; ``middle`` (2,) is the point to centre."""
+    def fitted(self, shape: tuple[int, int]) -> float:
+        """The factor of an image of ``shape`` (H, W) at scale 1."""
+        return fit(max(shape), min(shape), self.length, self.side)
+
+    def draw(
+        self, shape: tuple[int, int], size: tuple[int, int], middle: NDArray[np.float64], base: float, rng: random.Random
+    ) -> NDArray[np.float64]:
+        """The affine matrix (2, 3), px of an image of ``shape`` (H, W) -> px of a canvas of ``size`` (H, W).
+
+        ``middle`` (2,) is the point to centre, ``base`` the factor at scale 1.
+        """
         h, w = shape
-        base = self.length / (max if self.side == "long" else min)(h, w)
         scale = rng.uniform(*self.scale)
-        factor = base * (scale if self.scale_of == "image" else 1 / scale)
+        factor = base / scale if self.scale_of == "box" else base * scale
         angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate))
         mirror = -1.0 if rng.random() < self.flip else 1.0
         cos, sin = factor * np.cos(angle), factor * np.sin(angle)
         linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
         if self.crop:
-            reach, middle = np.abs(np.array((w, h)) * factor - self.size[::-1]) / 2, np.array((w / 2, h / 2))
+            reach, middle = np.abs(np.array((w, h)) * factor - size[::-1]) / 2, np.array((w / 2, h / 2))
         else:
-            reach = np.full(2, self.translate * max(self.size))
-        centre = np.array(self.size[::-1]) / 2 + [rng.uniform(-reach[0], reach[0]), rng.uniform(-reach[1], reach[1])]
+            reach = np.full(2, self.translate * max(size))
+        centre = np.array(size[::-1]) / 2 + [rng.uniform(-reach[0], reach[0]), rng.uniform(-reach[1], reach[1])]
         return np.column_stack((linear, centre - linear @ middle))
 
 
@@ -69,12 +79,15 @@ class Augment:
     """Random views of training images, a function of the sample and a seed.
 
     ``size`` is the input's (H, W), ``fill`` the colour of padding, ``flip_order`` the skeleton's ``flip``; ``length`` px is what
-    the image is resized to, which the padded input may exceed (default: the input's own side).
+    the image is resized to, which the padded input may exceed (default: the input's own side); ``accept`` gives the smallest side
+    of a canvas of its own that the model takes.
     ``rotate`` in degrees; ``scale`` the range, drawn from evenly, of factors on the ``side`` that is ``length`` px at 1:
-    ``scale_of`` the "image", which grows by them, or the "box" around it that is resized to the input, so that the image grows
-    by their reciprocals (PersonLab §4.1); ``translate`` a fraction of the input side about the ``centre``, the middle of the
-    "image", of what the transforms left of it, or of the annotated "people" (MultiPoseNet §3.5: the crowd or the main person),
-    or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` albumentations by name, e.g.
+    ``scale_of`` the "image", which grows by them, the "box" around it that is resized to the input, so that the image grows
+    by their reciprocals (PersonLab §4.1), or the "main_person", whose box's long side is ``person_share`` of the input at 1;
+    ``translate`` a fraction of the input side about the ``centre``, the middle of the "image", of what the transforms left of
+    it, of the annotated "people" together (MultiPoseNet §3.5: the crowd or the main person), or of the "main_person", the
+    largest who has keypoints, or ``crop`` for a random window; ``canvas`` is the "input", or the whole "image" at scale 1,
+    whose sides differ from image to image, and batches are padded to the largest (MultiPoseNet §3.5 for boxes); ``flip`` the probability of a mirror image; ``transforms`` albumentations by name, e.g.
     ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour; one
     that labels could not follow is refused. Keypoints that leave the picture become OUTSIDE, people whose box leaves it are
     dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are fitted into the input and mirrored,
@@ -87,6 +100,7 @@ class Augment:
         fill: Sequence[int],
         flip_order: tuple[int, ...],
         length: float | None = None,
+        accept: Callable[[int], int] | None = None,
         *,
         rotate: Annotated[FromZero, "degrees"] = 30.0,
         scale: Annotated[tuple[Positive, Positive], Ascending()] = (0.75, 1.25),
@@ -94,15 +108,18 @@ class Augment:
         side: Side = "long",
         translate: FromZero = 40 / 512,
         centre: Centre = "image",
+        person_share: Share = 0.6,
         flip: Fraction = 0.5,
         crop: bool = False,
+        canvas: Canvas = "input",
         transforms: Sequence[Mapping[str, object]] = (),
     ) -> None:
-        self.flip_order, self.size, self.flip, self.centre = flip_order, size, flip, centre
+        self.flip_order, self.size, self.flip = flip_order, size, flip
+        self.centre, self.canvas, self.person_share, self.accept = centre, canvas, person_share, accept or int
         self.fill = (fill[0], fill[1], fill[2])
         self.transforms = [Transform(entry, flip_order) for entry in transforms]
         whole = length or (max if side == "long" else min)(size)
-        self.warp = Warp(size, whole, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop)
+        self.warp = Warp(whole, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop)
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """The sample in input px, drawn by ``seed``."""
@@ -114,18 +131,40 @@ class Augment:
         return inside_only(self._warped(sample, random.Random(seed % 2**32)))
 
     def _warped(self, sample: Sample, rng: random.Random) -> Sample:
-        """The sample on the canvas."""
-        middle = _middle_of_people(sample) if self.centre == "people" else np.array(sample.shape[::-1]) / 2
-        matrix = self.warp.draw(sample.shape, middle, rng)
-        image = warp_image(np.ascontiguousarray(sample.pixels.transpose(1, 2, 0)), matrix, self.size, self.fill)
-        flags = warp_map(pack_flags(sample), matrix, self.size, PADDING)
+        """The sample on its canvas."""
+        size = self._size(sample.shape)
+        matrix = self.warp.draw(sample.shape, size, self._middle(sample), self._base(sample), rng)
+        image = warp_image(np.ascontiguousarray(sample.pixels.transpose(1, 2, 0)), matrix, size, self.fill)
+        flags = warp_map(pack_flags(sample), matrix, size, PADDING)
         return replace(
             sample.move_people(matrix, self.flip_order),
             image=np.ascontiguousarray(image.transpose(2, 0, 1)),
             ignore=unpack_flags(flags, {*sample.ignore, "padding"}),
-            instances=None if sample.instances is None else warp_map(sample.instances, matrix, self.size, 0),
+            instances=None if sample.instances is None else warp_map(sample.instances, matrix, size, 0),
             content=None,
         )
+
+    def _size(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """The canvas (H, W) of an image of ``shape`` (H, W)."""
+        if self.canvas == "input":
+            return self.size
+        fitted = self.warp.fitted(shape)
+        return self.accept(max(1, round(shape[0] * fitted))), self.accept(max(1, round(shape[1] * fitted)))
+
+    def _middle(self, sample: Sample) -> NDArray[np.float64]:
+        """The point (2,) of the image that comes to lie in the canvas's middle; the image's own where nobody has keypoints."""
+        boxes = _main(sample) if self.centre == "main_person" else _posed(sample).boxes
+        if self.centre == "image" or not len(boxes):
+            return np.array(sample.shape[::-1]) / 2
+        return np.asarray((boxes[:, :2].min(0) + boxes[:, 2:].max(0)) / 2, dtype=np.float64)
+
+    def _base(self, sample: Sample) -> float:
+        """The factor at scale 1: of the image's size, or of its main person's, where that does not blur it."""
+        fitted, main = self.warp.fitted(sample.shape), _main(sample)
+        if self.warp.scale_of != "main_person" or not len(main):
+            return fitted
+        length = float((main[0, 2:] - main[0, :2]).max())
+        return min(self.person_share * max(self.size) / max(length, 1.0), _ENLARGED * fitted)
 
     def _labels(self, sample: Sample, seed: int) -> Sample:
         """Labels alone, fitted into the upper left corner of the input."""
@@ -136,9 +175,12 @@ class Augment:
         return moved_labels(sample, matrix, self.size, self.flip_order)
 
 
-def _middle_of_people(sample: Sample) -> NDArray[np.float64]:
-    """The middle (2,) of the box around everybody who has keypoints, of the image where nobody has."""
-    boxes = sample.people.boxes[sample.people.labelled.any(1)]
-    if not len(boxes):
-        return np.array(sample.shape[::-1]) / 2
-    return np.asarray((boxes[:, :2].min(0) + boxes[:, 2:].max(0)) / 2, dtype=np.float64)
+def _posed(sample: Sample) -> People:
+    """The people who have keypoints."""
+    return sample.people[sample.people.labelled.any(1)]
+
+
+def _main(sample: Sample) -> NDArray[np.float32]:
+    """The box (1, 4) of the largest person who has keypoints; (0, 4) where nobody has."""
+    posed = _posed(sample)
+    return posed.boxes[np.argsort(-posed.areas, kind="stable")[:1]]

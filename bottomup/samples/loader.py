@@ -20,6 +20,7 @@ from bottomup.coco.masks import paint_box
 from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.samples.content import select_people
+from bottomup.samples.padding import padded_alike
 from bottomup.types import Batch, People, Sample
 
 _LAST_IN_LINE = 19  # niceness
@@ -190,13 +191,13 @@ class TrainingSet(TorchDataset[Sample]):
 
 
 class _Collate:
-    """``collate`` with a fixed N, picklable for the workers."""
+    """``collate`` with a fixed N, of samples of several shapes once they are padded with ``fill``; picklable for the workers."""
 
-    def __init__(self, max_people: int) -> None:
-        self.max_people = max_people
+    def __init__(self, max_people: int, fill: Sequence[int]) -> None:
+        self.max_people, self.fill = max_people, fill
 
     def __call__(self, samples: list[Sample]) -> Batch:
-        return collate(samples, self.max_people)
+        return collate(padded_alike(samples, self.fill), self.max_people)
 
 
 class _Batches(torch.utils.data.Sampler[list[Position]]):
@@ -243,14 +244,18 @@ def training_batches(
     world: int = 1,
     workers: int = 2,
     pin_memory: bool = False,
+    fill: Sequence[int] = (0, 0, 0),
     start: Callable[[int], None] = start_worker,
 ) -> Iterator[Batch]:
-    """Micro-batches of one rank from step ``first_step`` on, without end; workers, begun by ``start``, live between epochs."""
+    """Micro-batches of one rank from step ``first_step`` on, without end; workers, begun by ``start``, live between epochs.
+
+    Images of several shapes are padded to the largest of their micro-batch with the colour ``fill``.
+    """
     loader = DataLoader(
         samples,
         batch_sampler=_Batches(order, first_step, rank, world, micro_batch),
         num_workers=workers,
-        collate_fn=_Collate(max_people),
+        collate_fn=_Collate(max_people, fill),
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         worker_init_fn=start,

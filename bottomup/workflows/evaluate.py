@@ -18,14 +18,16 @@ from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_categories, per_image_iou
 from bottomup.evaluation.oks import per_image_oks
+from bottomup.evaluation.precision_recall import keypoint_curves
 from bottomup.evaluation.records import category_ids
-from bottomup.evaluation.report import format_table, write_metrics
+from bottomup.evaluation.report import format_table, plain, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
-from bottomup.paths import write_json
+from bottomup.paths import write_json, write_text
 from bottomup.plan.judging import EvaluatePlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
+from bottomup.report.curves import draw_precision_recall
 from bottomup.samples.labels import Labels
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
@@ -69,9 +71,18 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     print(judged)
     print(format_table(evaluation.headline))
     if "errors" in metrics:
+        _write_curves(evaluation, dataset, most, output)
         print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
     return metrics
+
+
+def _write_curves(evaluation: Evaluation, dataset: Dataset, max_people: int, output: Path) -> None:
+    """Precision against recall as ``precision_recall.svg``, and as numbers beside it."""
+    assert dataset.task.skeleton is not None  # people have keypoints
+    curves = keypoint_curves(evaluation.predictions, evaluation.ground_truth, dataset.task.skeleton, max_people)
+    write_json(output / "precision_recall.json", plain(curves.plain()))
+    write_text(output / "precision_recall.svg", draw_precision_recall(curves))
 
 
 def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:

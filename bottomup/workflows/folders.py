@@ -13,8 +13,9 @@ from bottomup.errors import CheckpointError, ConfigError
 from bottomup.paths import write_text
 
 LAST = "last.pt"  # of a training run: what resume=true goes on from
+BEST = "best.pt"
 
-_OF_TRAINING = (LAST, "best.pt", "log.jsonl")
+_OF_TRAINING = (LAST, BEST, "log.jsonl")
 _OF_PREDICTION = ("predictions.json", "metrics.json", "config.yaml", "pictures")
 
 
@@ -37,6 +38,12 @@ def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> Non
         raise ConfigError(
             f"{folder} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
         )
+
+
+def remove_earlier(folder: Path) -> None:
+    """Remove what a new run may never write again, such as a best.pt; checkpoints that it starts from are loaded by now."""
+    for name in (LAST, BEST, "metrics.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

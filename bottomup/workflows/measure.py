@@ -20,6 +20,7 @@ from bottomup.benchmark.speed import (
     block_latencies,
     compile_blocks,
     gigamacs,
+    gigamacs_seen,
     matrix_share,
     peak_mebibytes,
     predict,
@@ -211,7 +212,7 @@ def _speed(plan: BenchmarkPlan, predictor: Predictor, dataset: Dataset, runs: in
     options, oracle, model = plan.measure, plan.oracle, predictor.model
     batches = [collate([sample]) for _, sample in islice(predictor.samples(dataset, oracle), runs)]
     if model.backbone is not None:
-        yield {"gigamacs": gigamacs(model, model.side(predictor.input_size), oracle)}
+        yield {"gigamacs": gigamacs_seen(predictor, oracle)}
     if options.compile:
         compile_blocks(model)
     yield {"latency": block_latencies(predictor, batches, oracle)}

@@ -57,7 +57,9 @@ def seen(predictor: Predictor) -> str:
     """How a predictor sees images, as figures are told of: "513 px", with its views where there are several."""
     side = "" if predictor.side == "long" else f" {predictor.side}"
     scales = f", scales {', '.join(f'{scale:g}' for scale in predictor.scales)}" if len(predictor.scales) > 1 else ""
-    return f"{predictor.input_size} px{side}{scales}{', mirrored too' if predictor.flip else ''}"
+    own = {name: ", ".join(f"{scale:g}" for scale in several) for name, several in predictor.views.head_scales.items()}
+    heads = "".join(f", {name} at {several}" for name, several in own.items())
+    return f"{predictor.input_size} px{side}{scales}{heads}{', mirrored too' if predictor.flip else ''}"
 
 
 def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:

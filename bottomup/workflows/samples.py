@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
@@ -28,7 +30,8 @@ def training_set(plan: TrainPlan, dataset: Dataset, model: PoseModel, extra: fro
     check_options("augment", Augment, plan.augment)
     side = model.side(plan.model.input_size, "all")
     flip_order = dataset.task.skeleton.flip_order if dataset.task.skeleton else ()
-    augment = Augment((side, side), model.fill.tolist(), flip_order, plan.model.input_size, **plan.augment)
+    accept = partial(model.side, stages="all")
+    augment = Augment((side, side), model.fill.tolist(), flip_order, plan.model.input_size, accept, **plan.augment)
     if augment.flip:
         warn_of_mirroring(dataset.task.skeleton)
     return TrainingSet(dataset, augment, model.ignores | extra, plan.place.seed)

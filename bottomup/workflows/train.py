@@ -26,7 +26,7 @@ from bottomup.samples.labels import Persons
 from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
 from bottomup.samples.subset import warn_of_shared_images
 from bottomup.types import Batch
-from bottomup.workflows.folders import LAST, check_training_folder, without_leftovers, write_config
+from bottomup.workflows.folders import LAST, check_training_folder, remove_earlier, without_leftovers, write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
 from bottomup.zoo.weights import checkpoint_file
@@ -44,9 +44,9 @@ def train(plan: TrainPlan) -> dict[str, float]:
             trainer.resume(output / LAST)
         if place.first:
             if plan.overwrite:
-                _remove_earlier(output)
+                remove_earlier(output)
             write_config(output, plan.plain())
-            warn_of_unmeasured_norms(trainer.model)
+            warn_of_unmeasured_norms(trainer.model, trainer.given)
             describe(trainer.model, plan.model.input_size, trainer.given)
         metrics = trainer.fit()
         if place.first:
@@ -94,6 +94,7 @@ def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) 
             world=place.world,
             workers=plan.place.workers,
             pin_memory=place.device.type == "cuda",
+            fill=model.fill.tolist(),
             start=start_yielding_worker if place.device.type == "cpu" else start_worker,
         )
 
@@ -109,12 +110,6 @@ def _curriculum(data: DataPlan, dataset: Dataset) -> Sequence[int] | None:
     return dataset.easiest_first
 
 
-def _remove_earlier(output: Path) -> None:
-    """Remove what this run may never write again, such as a best.pt; checkpoints that it starts from are loaded by now."""
-    for name in (LAST, "best.pt", "metrics.json"):
-        (output / name).unlink(missing_ok=True)
-
-
 def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[str]:
     """Take over what matches, and return and tell the names of the rest."""
     rest, count = initialise(model, list(map(checkpoint_file, paths))), len(model.state_dict())
@@ -124,10 +119,15 @@ def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[st
     return rest
 
 
-def warn_of_unmeasured_norms(model: PoseModel) -> None:
-    """Say that batch norm keeps statistics which nobody has measured: frozen, without weights, it does nothing."""
-    frozen = [m for m in model.train().modules() if isinstance(m, nn.BatchNorm2d) and not m.training]
-    if any(m.running_mean is not None and not m.running_mean.any() for m in frozen):
+def warn_of_unmeasured_norms(model: PoseModel, given: Sequence[str] = ()) -> None:
+    """Say that batch norm keeps statistics which nobody has measured: frozen, without weights, it does nothing.
+
+    Not of parts that no trained head reaches, as those of a later stage.
+    """
+    idle = tuple(model.unreached(given))
+    norms = [(name, m) for name, m in model.train().named_modules() if isinstance(m, nn.BatchNorm2d) and not m.training]
+    used = [m for name, m in norms if not any(name == part or name.startswith(f"{part}.") for part in idle)]
+    if any(m.running_mean is not None and not m.running_mean.any() for m in used):
         advice = "give backbone.pretrained=true, backbone.weights=FILE or init=CHECKPOINT, or backbone.frozen_batch_norm=false"
         warn(f"batch norm is frozen, but at no network's statistics: {advice}")
 

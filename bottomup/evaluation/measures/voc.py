@@ -12,6 +12,7 @@ from bottomup.coco.masks import mask_rle
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.curves import area_under, eleven_points, mean_of_known, precision_recall
+from bottomup.evaluation.foreground import ThresholdedOverlap
 from bottomup.evaluation.measure import MEASURES, Measure
 from bottomup.evaluation.records import by_image, is_crowd
 from bottomup.options import BelowOne
@@ -32,7 +33,8 @@ class Voc(Measure):
     points of recall, as later programs have it. **IoU**: over the pixels of all images; of one category it is the foreground
     where ``segmentation`` is above ``foreground``, else the masks, the best score on top. voc_IoU is the mean over the categories,
     a category's own where there is one (MultiPoseNet §4.4), voc_mIoU that over the background, too, as VOC's. Slashes have a
-    category's own: "voc_AP50/person".
+    category's own: "voc_AP50/person". Of one category "voc_IoU_above/0.30" is its IoU where ``segmentation`` above 0.3 is
+    foreground, and voc_IoU_best the best of those, which is to be chosen on other images.
 
     Source: Hariharan et al., Simultaneous Detection and Segmentation, ECCV 2014, §4; Everingham et al., IJCV 2015, §4.
     """
@@ -52,6 +54,7 @@ class Voc(Measure):
         self._finds: list[tuple[int, float, float, int]] = []  # label, score, IoU with the nearest object, that object's id
         self._confusion = np.zeros((len(self._names) + 1, len(self._names) + 1), np.int64)  # true by found, 0 the background
         self._seen = {"masks": 0, "pixels": 0}
+        self._thresholded = ThresholdedOverlap() if len(self._names) == 1 else None
 
     def add(self, prediction: Prediction) -> None:
         """Compare one image's masks, and its pixels, with its objects."""
@@ -69,7 +72,10 @@ class Voc(Measure):
         if found is not None:
             self._seen["pixels"] += 1
             count = len(self._confusion)
-            pairs = self._true(objects, image)[~void] * count + found[~void]
+            true = self._true(objects, image)
+            if self._thresholded is not None and prediction.segmentation is not None:
+                self._thresholded.add(prediction.segmentation.numpy(), true > 0, ~void)
+            pairs = true[~void] * count + found[~void]
             self._confusion += np.bincount(pairs, minlength=count * count).reshape(count, count)
 
     # ---- instances -------------------------------------------------------------------------------------------------------
@@ -130,7 +136,10 @@ class Voc(Measure):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """voc_AP50, voc_AP70, …_11, voc_IoU, voc_mIoU, and voc_AP50/<category>, voc_AP70/<category>, voc_IoU/<category>."""
+        """voc_AP50, voc_AP70, …_11, voc_IoU, voc_mIoU, and voc_AP50/<category>, voc_AP70/<category>, voc_IoU/<category>.
+
+        Of one category voc_IoU_best and voc_IoU_above/<threshold>, too.
+        """
         figures, single = dict[str, float](), dict[str, float]()
         for overlap in _OVERLAPS:
             name = f"voc_AP{round(100 * overlap)}"
@@ -142,6 +151,10 @@ class Voc(Measure):
         overlaps = [float(a / b) if b and self._seen["pixels"] else float("nan") for a, b in zip(shared, union, strict=True)]
         figures |= {"voc_IoU": mean_of_known(overlaps[1:]), "voc_mIoU": mean_of_known(overlaps)}
         single |= {f"voc_IoU/{category}": value for category, value in zip(self._names, overlaps[1:], strict=True)}
+        if self._thresholded is not None:
+            above = self._thresholded.iou()
+            figures["voc_IoU_best"] = max(above.values())  # of not-a-numbers one
+            single |= {f"voc_IoU_above/{threshold:.2f}": value for threshold, value in above.items()}
         return figures | single
 
 

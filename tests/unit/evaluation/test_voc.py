@@ -203,3 +203,20 @@ def test_masks_give_their_category_to_pixels_the_best_on_top() -> None:
     assert metrics["voc_IoU/bird"] == metrics["voc_IoU/person"] == metrics["voc_mIoU"] == 1
     other = judge(ground_truth, predict((inside(LEFT), 0.5, 0), (inside(LEFT), 0.9, 1), (inside(RIGHT), 0.6, 1)))
     assert (other["voc_IoU/bird"], other["voc_IoU/person"]) == (0, 0.5) and other["voc_IoU"] == 0.25
+
+
+def test_every_threshold_has_the_iou_that_it_would_have_alone() -> None:
+    """In one pass, borders left out; a probability on a threshold is not above it."""
+    rng = np.random.default_rng(0)
+    void = rng.random(SIZE) < 0.1
+    ground_truth = truth((inside(LEFT), 15), (inside(RIGHT), 15), void=void, only=15)
+    maps = [np.round(np.clip(inside(LEFT, RIGHT) * 0.6 + rng.normal(0.2, 0.25, SIZE), 0, 1), 2).astype(np.float32) for _ in range(2)]
+    metrics = judge(ground_truth, *(predict(segmentation=probability) for probability in maps))
+    thresholds = [round(0.05 * step, 2) for step in range(1, 20)]
+    alone = []
+    for threshold in thresholds:
+        single = ground_truth | {"measures": {"voc": {"foreground": float(np.float32(threshold))}}}
+        alone.append(judge(single, *(predict(segmentation=probability) for probability in maps))["voc_IoU"])
+    assert [metrics[f"voc_IoU_above/{threshold:.2f}"] for threshold in thresholds] == alone
+    assert metrics["voc_IoU_best"] == max(alone) > metrics["voc_IoU_above/0.90"]
+    assert "voc_IoU_best" not in judge(truth((inside(LEFT), 3), (inside(RIGHT), 15)), predict((inside(LEFT), 0.5, 0)))

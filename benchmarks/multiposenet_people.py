@@ -1,0 +1,154 @@
+"""MultiPoseNet whole by the number of people, its Fig. 6: from an image of 384 x 576 px to instances, ResNet-50, on one core.
+
+``python benchmarks/multiposenet_people.py`` writes ``benchmarks/results/multiposenet_people.json`` and
+``docs/multiposenet_people.svg``. All of the network runs on an image. As it is untrained, what it says is then exchanged for
+flawless maps of that many people, from which candidates and boxes are found, crops go through the Pose Residual Network, and
+keypoints are given out: nothing is left out, and nobody is missed. Times are the processor's for this process, so that others on
+the machine do not count; ``people_ms`` is what follows the maps. A row is ``valid`` if 95 % of the keypoints come back within 2 px.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.scenes import COMES_BACK, Scene, named
+from bottomup.benchmark.results import Row, write_result
+from bottomup.contracts import Decoder
+from bottomup.geometry import Grid
+from bottomup.model import PoseModel
+from bottomup.paths import write_text
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
+from bottomup.report.plots import draw_lines
+from bottomup.samples.loader import collate
+from bottomup.skeletons import COCO
+from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample, Task
+
+RESULT = Path(__file__).parent / "results" / "multiposenet_people.json"
+PLOT = Path(__file__).parents[1] / "docs" / "multiposenet_people.svg"
+PEOPLE = (1, 3, 5, 10, 15, 20)
+SIZE = (384, 576)  # of the image
+_FILLED = 0.8  # of a person's cell of the lattice that the box takes, along each side
+_WARM_UP = 1  # runs that are not counted
+
+
+def composed() -> tuple[PoseModel, Decoder]:
+    """The network with weights that nobody trained, and its decoder."""
+    torch.manual_seed(0)
+    model, decoder = ModelPlan.of(load_config("train", ["method=multiposenet", "backbone.pretrained=false"])).compose(Task(COCO))
+    return model.eval().to(memory_format=torch.channels_last), decoder
+
+
+def batch_of(count: int, model: PoseModel) -> Batch:
+    """An image of noise with people side by side on a lattice, all of whose keypoints are in their boxes."""
+    rng = np.random.default_rng(count)
+    columns = int(np.ceil(np.sqrt(count * SIZE[1] / SIZE[0])))
+    pitch = np.array((SIZE[1] / columns, SIZE[0] / np.ceil(count / columns)))
+    middles = (np.stack((np.arange(count) % columns, np.arange(count) // columns), -1) + 0.5) * pitch
+    half = _FILLED * pitch / 2
+    boxes = np.concatenate((middles - half, middles + half), 1).astype(np.float32)
+    keypoints = (middles[:, None] + rng.uniform(-0.9, 0.9, (count, len(COCO), 2)) * half).astype(np.float32)
+    size = (model.side(SIZE[0]), model.side(SIZE[1]))
+    people = People(
+        keypoints, np.full((count, len(COCO)), 2, np.uint8), boxes, (boxes[:, 2:] - boxes[:, :2]).prod(1).astype(np.float32),
+        np.zeros(count, np.int64), np.ones(count, bool),
+    )  # fmt: skip
+    return collate(
+        [
+            Sample(
+                image=rng.integers(0, 256, (3, *size), np.uint8),
+                people=people,
+                ignore={},
+                instances=_painted(boxes, size),
+                image_id=1,
+                file_size=SIZE,
+                to_input=np.eye(2, 3),
+                content=(0.0, 0.0, float(SIZE[1]), float(SIZE[0])),
+            )
+        ]
+    )
+
+
+def _painted(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.int16]:
+    """(H, W) whose box a pixel is in, counted from 1."""
+    owners = np.zeros(size, np.int16)
+    for number, (x1, y1, x2, y2) in enumerate(boxes.round().astype(int), 1):
+        owners[y1:y2, x1:x2] = number
+    return owners
+
+
+def cpu_milliseconds(call: Callable[[], object], runs: int) -> float:
+    """The processor's time of one thread, the median of some runs after those that warm up."""
+    times = []
+    for _ in range(_WARM_UP + runs):
+        began = time.process_time()
+        call()
+        times.append(1e3 * (time.process_time() - began))
+    return statistics.median(times[_WARM_UP:])
+
+
+@torch.inference_mode()
+def row(model: PoseModel, decoder: Decoder, count: int, runs: int) -> Row:
+    """The times of one number of people."""
+    batch = batch_of(count, model)
+    looking, frame = model.looking(), model.frame(batch)
+    ideal: Outputs = {key: maps.contiguous() for key, maps in model.ideal(batch, looking).items()}
+
+    def look() -> object:
+        return model(batch.images, wanted=model.keys_of(looking))
+
+    def find() -> list[Prediction]:
+        return decoder(model(None, given=ideal, trim=True)[0], frame)
+
+    network, people = cpu_milliseconds(look, runs), cpu_milliseconds(find, 3 * runs)
+    return {
+        "name": named(count),
+        "people": count,
+        "network_ms": round(network, 1),
+        "people_ms": round(people, 1),
+        "all_ms": round(network + people, 1),
+        "images_per_second": round(1e3 / (network + people), 3),
+        **_checked(find()[0], batch, frame),
+    }
+
+
+def _checked(prediction: Prediction, batch: Batch, frame: Frame) -> Row:
+    """Whether what came out is those who were put in."""
+    back = Scene("", {}, Grid.centred(4), max(frame.size), batch.keypoints[0]).recall(prediction) or 0.0
+    return {"recall": round(back, 4), "valid": back >= COMES_BACK}
+
+
+def plot(rows: list[Row]) -> str:
+    """Milliseconds against people as SVG: all of it, and what follows the network's maps."""
+    parts = {"MultiPoseNet, ResNet-50": "all_ms", "from its maps to people": "people_ms"}
+    lines = {name: [(row["people"], row[key]) for row in rows if row["valid"]] for name, key in parts.items()}
+    return draw_lines(lines, "people in the image", "ms of one core")
+
+
+def main() -> None:
+    """Measure, write and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    parser.add_argument("--plot", type=Path, default=PLOT)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model, decoder = composed()
+    rows = []
+    for count in PEOPLE:
+        rows.append(row(model, decoder, count, arguments.runs))
+        print(rows[-1], flush=True)
+    write_result(arguments.output, "multiposenet_people", {"size": list(SIZE), "runs": arguments.runs}, rows)
+    write_text(arguments.plot, plot(rows))
+
+
+if __name__ == "__main__":
+    main()

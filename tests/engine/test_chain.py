@@ -1,0 +1,143 @@
+"""Trainings one after another: each begins with the best of those before, an interrupted chain goes on exactly, all become one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from bottomup.checkpoint import load_checkpoint
+from bottomup.cli import main
+from bottomup.commands import evaluate, train
+from bottomup.engine.trainer import Trainer
+from bottomup.errors import ConfigError
+from bottomup.plan.chain import ChainPlan, resumed_training, training_plan
+from bottomup.plan.overrides import overrides_of
+from bottomup.workflows import chain
+from tests.engine.test_resume import assert_same
+
+STAGES = "experiment=demo/multiposenet_stages"
+TINY = [
+    STAGES, "data.size=64", "data.images=6", "input_size=64", "workers=0", "backbone.network=test_resnet", "validation.limit=2",
+    "necks.keypoints.channels=8", "necks.keypoints.reduced=8", "necks.people.channels=8", "heads.proposals.count=4",
+    "heads.prn.hidden=[4]", "engine.batch_size=2", "engine.precision=fp32", "engine.average=null", "engine.checkpoint_every=1",
+    *(f"stages.{name}.engine.steps={steps}" for name, steps in (("keypoints", 4), ("boxes", 3), ("prn", 2))),
+    *(f"stages.{name}.engine.{option}" for name in ("keypoints", "boxes", "prn") for option in ("tensorboard=false", "validate_every=2")),
+    "stages.boxes.input_size=96", "stages.prn.engine.batch_size=4", "stages.prn.input_size=64", "head_scales.retinanet=[1.5]",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a chain that was trained in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    train.run([*TINY, f"output={folder}"])
+    return folder
+
+
+def test_a_chain_ends_with_one_network_of_the_best_of_each_stage(uninterrupted: Path, tmp_path: Path) -> None:
+    whole = load_checkpoint(uninterrupted / "best.pt")
+    parts = {name: load_checkpoint(uninterrupted / name / "best.pt").weights for name in ("keypoints", "boxes", "prn")}
+    for name, tensor in whole.weights.items():
+        stage = "prn" if name.startswith("heads.prn.") else "boxes"
+        assert torch.equal(tensor, parts[stage][name])
+        if not name.startswith(("heads.prn.", "heads.retinanet.", "necks.people.")):  # frozen since
+            assert torch.equal(tensor, parts["keypoints"][name])
+    assert whole.config["head_scales"] == {"retinanet": [1.5]}  # boxes see what they were trained at, without being told
+    assert whole.config["input_size"] == 64
+    metrics = evaluate.run([f"weights={uninterrupted}/best.pt", "limit=2", "workers=0", "pictures=0", f"output={tmp_path}"])
+    assert "retinanet at 1.5" in metrics["judged"] and {"AP", "box_AP", "segmentation_IoU"} <= metrics.keys()
+
+
+@pytest.mark.parametrize(("die_in", "at"), [("keypoints", 3), ("boxes", 1), ("prn", 1)])
+def test_an_interrupted_chain_goes_on_to_the_last_bit(
+    die_in: str, at: int, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    advance = Trainer._advance
+
+    def interrupted(self: Trainer, *given: Any) -> None:
+        advance(self, *given)
+        self.interruption.asked = self.output.name == die_in and self.step == at
+
+    monkeypatch.setattr(Trainer, "_advance", interrupted)
+    assert main(["train", *TINY, f"output={tmp_path}/halves"]) == 1
+    said = capsys.readouterr().err
+    assert f"stage {die_in} was interrupted; continue with resume=true output={tmp_path}/halves" in said
+    assert not (tmp_path / "halves" / "best.pt").exists()
+    monkeypatch.setattr(Trainer, "_advance", advance)
+    assert main(["train", "resume=true", f"output={tmp_path}/halves"]) == 0
+    for file in ("best.pt", "keypoints/last.pt", "boxes/last.pt", "prn/last.pt"):
+        one, other = (load_checkpoint(folder / file) for folder in (uninterrupted, tmp_path / "halves"))
+        for part in ("model", "average", "training"):
+            assert_same(getattr(one, part), getattr(other, part), f"{file} {part}")
+    monkeypatch.setattr(Trainer, "_advance", lambda *_: pytest.fail("what is finished is trained again"))
+    assert main(["train", "resume=true", f"output={tmp_path}/halves"]) == 0
+
+
+def test_nothing_is_trained_over_and_nothing_old_is_taken_for_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain that replaces another does not go on with stages of that."""
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "config.yaml").write_text("engine: {}\n")
+    for stage in ("keypoints", "boxes", "prn"):
+        (tmp_path / stage).mkdir()
+        for name in ("metrics.json", "last.pt", "best.pt"):
+            (tmp_path / stage / name).touch()
+    with pytest.raises(ConfigError, match="earlier run; go on with it by resume=true"):
+        train.run([*TINY, f"output={tmp_path}"])
+    with pytest.raises(ConfigError, match="give one of them"):
+        train.run([*TINY, f"output={tmp_path}", "resume=true", "overwrite=true"])
+    seen = []
+    monkeypatch.setattr(chain, "train", lambda plan: seen.append(plan) or {})
+    monkeypatch.setattr(chain, "combine", lambda *given: Path())
+    train.run([*TINY, f"output={tmp_path}", "overwrite=true"])
+    assert not any(plan.resume for plan in seen) and [Path(plan.place.output).name for plan in seen] == ["keypoints", "boxes", "prn"]
+
+
+def test_what_is_typed_holds_where_it_says_something(tmp_path: Path) -> None:
+    plan = training_plan(["experiment=multiposenet/all", "data.root=here", "backbone=resnet101_fpn", "stages.boxes.engine.steps=7", "seed=3"])
+    assert isinstance(plan, ChainPlan)
+    keypoints, boxes, prn = (plan.stages[name] for name in ("keypoints", "boxes", "prn"))
+    assert {stage.plan.data.options["root"] for stage in plan.stages.values()} == {"here"}
+    assert {stage.plan.place.seed for stage in plan.stages.values()} == {3}
+    networks = [one.model.backbone and one.model.backbone.options["network"] for one in (keypoints.plan, boxes.plan, plan.whole, prn.plan)]
+    assert networks == ["resnet101", "resnet101", "resnet101", None]  # labels need no backbone, and get none
+    assert (keypoints.plan.engine.steps, boxes.plan.engine.steps) == (300000, 7)
+    assert (boxes.after, plan.last) == (("keypoints",), ("boxes", "prn"))
+    assert plan.whole.model.head_scales == {"retinanet": [1.667]} and boxes.plan.model.input_size == 800
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(plan.plain())), sort_keys=False))
+    again = resumed_training(tmp_path, ["resume=true", f"output={tmp_path}", "stages.prn.engine.steps=9", "stages.boxes.seed=4"])
+    assert isinstance(again, ChainPlan) and again.whole.resume
+    assert [stage.plan.engine.steps for stage in again.stages.values()] == [300000, 7, 9]
+    assert [stage.plan.place.seed for stage in again.stages.values()] == [3, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("stages.boxes.after=[keypoint]", "did you mean 'keypoints'"),
+        ("stages.keypoints.after=[boxes]", "stages.keypoints.after"),
+        ("stages.boxes.engine.step=3", "stage boxes: no key named 'engine.step'; did you mean engine.steps?"),
+        ("stages=3", "stages should be a mapping"),
+        ("stages.prn.takes=data", "stages.prn.takes should be a list"),
+    ],
+)
+def test_a_mistake_in_any_stage_is_told_before_the_first_begins(typed: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        training_plan(["experiment=multiposenet/all", typed])
+    assert words in str(error.value)
+
+
+def test_plain_data_become_overrides_that_say_the_same() -> None:
+    said = {"a": {"b": 1, "c": None}, "d": [1, "x y", True], "e": "null", "f": "train[100:]", "g": {}, "h": 1e-5, "i": "it's", "j": False}
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(overrides_of(said))
+    values = {entry.get_key_element(): entry.value() for entry in parsed}
+    assert values["a.b"] == 1 and values["a.c"] is None and values["d"][0] == 1 and str(values["d"][1]) == "x y" and values["d"][2] is True
+    texts = {key: str(getattr(values[key], "text", values[key])) for key in "efi"}
+    assert texts == {"e": "null", "f": "train[100:]", "i": "it's"}
+    assert values["g"] == {} and values["h"] == 1e-5 and values["j"] is False
