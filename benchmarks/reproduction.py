@@ -27,7 +27,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAPERS = ("Associative Embedding", "PersonLab", "MultiPoseNet")
 
 # paper, which table, what it shows
-_HEADING = re.compile(r"(.+?), (Tables? \d+(?: and \d+)?|Fig\. \d+|Appendix A\.\d+, speed|§\d\.\d, \w+): (.+)")
+_HEADING = re.compile(r"(.+?), (Tables? \d+(?: and \d+)?|Fig\. \d+|Appendix A\.\d+, speed|§\d\.\d, \w+|Oracles): (.+)")
 _INTRODUCTION = """# The papers' tables
 
 Every table of the three papers, as far as it is of their own systems: the printed figures and ours beside them. A column has the
@@ -95,18 +95,22 @@ def read_heading(path: Path) -> tuple[str, str, str] | None:
 def _table(path: Path, table: Entry) -> list[str]:
     """The rows, and the commands that fill those that lack figures."""
     rows: list[Entry] = [_with_weights(entry, table["common"]) for entry in table["rows"]]
-    names = list(dict.fromkeys(name for row in rows for name in row.get("published", {})))
+    names = table.get("columns") or list(dict.fromkeys(name for row in rows for name in row.get("published", {})))
     measured = {row["name"]: _measured(path, row) for row in rows}
     measured |= {row["name"]: _difference(*(measured[of] for of in row["difference"])) for row in rows if "difference" in row}
     lacking = [row for row in rows if "train" in row and not measured[row["name"]]]
     cells = []
     for row in rows:
-        figures = [_figure(row.get("published", {}).get(name)) for name in names]
-        cells.append([row["name"], *figures, _ours(row, measured[row["name"]], names)])
+        own = measured[row["name"]]
+        if "columns" in table:
+            cells.append([row["name"], *(_figure(own.get(name)) for name in names)])
+        else:
+            figures = [_figure(row.get("published", {}).get(name)) for name in names]
+            cells.append([row["name"], *figures, _ours(row, own, names)])
     columns = [f"{name} on a {table['device']}" if "device" in table else name for name in names]
     pictures = [f"![{row['name']}]({row['picture']})" for row in rows if "picture" in row]
     return [
-        markdown_table(["row", *columns, "ours"], cells),
+        markdown_table(["row", *columns, *([] if "columns" in table else ["ours"])], cells),
         *pictures,
         *([_commands(path, lacking, table.get("root", "COCO"))] if lacking else []),
     ]
@@ -117,14 +121,18 @@ def _with_weights(entry: Entry, common: list[str]) -> Entry:
     if entry.keys() & {"train", "cannot", "command", "difference"}:
         return entry
     train = [override for override in common if key_of(override) == "experiment"]
+    if not train or any(key_of(override) == "oracle" for override in common):
+        return entry  # whose weights are published, or none
     return {**entry, "train": train, "weights": train[0].partition("=")[2].replace("/", "_"), "unnamed": True}
 
 
 def _measured(path: Path, row: Entry) -> Figures:
-    """The figures of a row that are committed: of its own table, or of a ``row`` of another ``result``."""
+    """The figures of a row that are committed: of a ``row`` of another ``result``, by its name or some of its fields, or its own."""
     place = RESULTS / f"{row['result']}.json" if "result" in row else RESULTS / "tables" / f"{path.stem}.json"
     known = read_result(place)["rows"] if place.is_file() else []
-    found = [entry for entry in known if entry["name"] == row.get("row", row["name"])]
+    wanted = row.get("row", row["name"])
+    fields = wanted if isinstance(wanted, dict) else {"name": wanted}
+    found = [entry for entry in known if fields.items() <= entry.items()]
     figures = found[0].get("measured", found[0]) if found else {}
     return {name: value for name, value in figures.items() if isinstance(value, int | float)}
 

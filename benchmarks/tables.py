@@ -1,7 +1,7 @@
 """A paper's table, row by row, beside its published numbers.
 
 ``python benchmarks/tables.py benchmarks/tables/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
-row and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
+row of one table, or of several, and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
 its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it. ``docs/reproduction.md``
 shows all tables.
 
@@ -31,14 +31,16 @@ _ALONE = ("bottomup train {train} {splits} output=outputs/{weights}",)  # the st
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fill one table."""
-    if not arguments:
+    """Fill one table, or several in turn."""
+    tables = [Path(argument) for argument in arguments if argument.endswith(".yaml") and "=" not in argument]
+    if not tables:
         raise SystemExit(__doc__)
-    table, overrides = Path(arguments[0]), list(arguments[1:])
-    result = Path("outputs") / "tables" / f"{table.stem}.json"
-    for row in fill(table, overrides, result):
-        print({key: value for key, value in row.items() if key != "overrides"}, flush=True)
-    print(result)
+    overrides = [argument for argument in arguments if "=" in argument]
+    for table in tables:
+        result = Path("outputs") / "tables" / f"{table.stem}.json"
+        for row in fill(table, overrides, result):
+            print({key: value for key, value in row.items() if key != "overrides"}, flush=True)
+        print(result, flush=True)
 
 
 def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
