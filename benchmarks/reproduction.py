@@ -127,7 +127,7 @@ def _with_weights(entry: Entry, common: list[str]) -> Entry:
 
 
 def _measured(path: Path, row: Entry) -> Figures:
-    """The figures of a row that are committed: of a ``row`` of another ``result``, by its name or some of its fields, or its own."""
+    """The figures of a row that are committed: of a ``row`` of another ``result``, by its name or fields, or its own."""
     place = RESULTS / f"{row['result']}.json" if "result" in row else RESULTS / "tables" / f"{path.stem}.json"
     known = read_result(place)["rows"] if place.is_file() else []
     wanted = row.get("row", row["name"])

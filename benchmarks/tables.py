@@ -1,9 +1,9 @@
 """A paper's table, row by row, beside its published numbers.
 
 ``python benchmarks/tables.py benchmarks/tables/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
-row of one table, or of several, and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
-its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it. ``docs/reproduction.md``
-shows all tables.
+row of one table, or of several, and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one
+that needs a training of its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it.
+``docs/reproduction.md`` shows all tables.
 
 A row is of one kind: what ``bottomup evaluate`` judges has ``overrides``, or those ``common`` to the table; with a ``server``, the
 split's annotations are that server's alone, and the row's ``predictions.json`` is written for it. What other programs measure has
