@@ -60,7 +60,8 @@ def _cells(result: str, before: str, after: str, figure: str = "AP") -> tuple[Fi
     return Figure(result, before, ("figures", figure)), Figure(result, after, ("figures", figure))
 
 
-_TAG_LOSS, _IDEAL = "bottomup benchmark matrix=tag_loss", "benchmarks/tables.py benchmarks/tables/associative_embedding_ideal.yaml"
+_TAG_LOSS = "bottomup benchmark matrix=tag_loss"
+_IDEAL = "benchmarks/tables.py benchmarks/tables/associative_embedding_oracles.yaml"
 _PRESETS = "benchmarks/tables.py benchmarks/tables/associative_embedding_presets.yaml"
 _BEST, _BODYPIX = (
     "benchmarks/tables.py benchmarks/tables/personlab_best.yaml",
@@ -81,11 +82,11 @@ ASSOCIATIVE_EMBEDDING = (
     ),
     Change(
         "place between cells", "`decoder.refine=quarter`", "`log_parabola`, default", "AP, ideal maps",
-        *_table("associative_embedding_ideal", "refine: quarter", "default"), _IDEAL,
+        *_table("tables/associative_embedding_oracles", "refine: quarter", "default"), _IDEAL,
     ),
     Change(
         "which of scales 2, 1, 0.5 give tags", "`heads.tags.scales=all`", "`nearest` to 1, default", "AP, ideal maps",
-        *_table("associative_embedding_ideal", "scales 2, 1, 0.5, tags of all", "scales 2, 1, 0.5"), _IDEAL,
+        *_table("tables/associative_embedding_oracles", "scales 2, 1, 0.5, tags of all", "scales 2, 1, 0.5"), _IDEAL,
     ),
     Change(
         "pose-ae-train's grouping", "`decoder=pose_ae`", "default", "AP, ideal maps",

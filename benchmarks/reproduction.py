@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 
-from benchmarks.tables import training  # noqa: E402
+from benchmarks.tables import command_of, training  # noqa: E402
 from bottomup.benchmark.results import read_result  # noqa: E402
 from bottomup.plan.overrides import key_of  # noqa: E402
 from bottomup.report.markdown import markdown_table, share  # noqa: E402
@@ -27,22 +27,23 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAPERS = ("Associative Embedding", "PersonLab", "MultiPoseNet")
 
 # paper, which table, what it shows
-_HEADING = re.compile(r"(.+?), (Tables? \d+(?: and \d+)?|Fig\. \d+|Appendix A\.\d+, speed|§\d\.\d, \w+): (.+)")
+_HEADING = re.compile(r"(.+?), (Tables? \d+(?: and \d+)?|Fig\. \d+|Appendix A\.\d+, speed|§\d\.\d, \w+|Oracles): (.+)")
 _INTRODUCTION = """# The papers' tables
 
 Every table of the three papers, as far as it is of their own systems: the printed figures and ours beside them. A column has the
 paper's figures, and *ours* those of the same columns; what is not legible in the copies of the papers at hand stays empty, and the
 text above a table says so. AP and the like are fractions and are called as in `metrics.json`; of times the device is named.
 
-A row that the library cannot measure says why. What is not there yet:
+A row says what measures it, or why nothing does. What is not there yet:
 
 - figures of the test splits of MPII and PASCAL VOC, whose annotations only servers have: Associative Embedding's Table 1 and the
   pixels of people in MultiPoseNet's Table 5, which are measured on images whose annotations are public;
 - single-person refinement, and the keypoints that PersonLab imputes with such a network: all rows that are called refined in
   Associative Embedding's tables and MultiPoseNet's Table 1; imputed keypoints are read where somebody else made them;
-- figures of COCO test-dev, whose annotations only COCO's server has: all rows on it. `bottomup evaluate data=coco data.root=COCO
-  data.split=test-dev2017 data.images=COCO/test2017 weights=…` writes the `predictions.json` that the server judges;
 - part affinity fields, and several crops and joined networks: in MultiPoseNet's Tables 4 and 1.
+
+Of COCO's test-dev (`annotations/image_info_test-dev2017.json`, `test2017/*.jpg`) only COCO's server has the annotations: the
+command under such a table writes, of each row, `outputs/tables/TABLE/ROW/predictions.json`, which that server judges.
 
 The commands under a table fill it: they train what it needs on COCO, whose folder is written `COCO`
 (`annotations/person_keypoints_<split>.json`, `<split>/*.jpg`), then evaluate every row into `outputs/tables`, where rows that are
@@ -94,18 +95,22 @@ def read_heading(path: Path) -> tuple[str, str, str] | None:
 def _table(path: Path, table: Entry) -> list[str]:
     """The rows, and the commands that fill those that lack figures."""
     rows: list[Entry] = [_with_weights(entry, table["common"]) for entry in table["rows"]]
-    names = list(dict.fromkeys(name for row in rows for name in row.get("published", {})))
-    cells, lacking = [], []
+    names = table.get("columns") or list(dict.fromkeys(name for row in rows for name in row.get("published", {})))
+    measured = {row["name"]: _measured(path, row) for row in rows}
+    measured |= {row["name"]: _difference(*(measured[of] for of in row["difference"])) for row in rows if "difference" in row}
+    lacking = [row for row in rows if "train" in row and not measured[row["name"]]]
+    cells = []
     for row in rows:
-        measured = _measured(path, row)
-        if not measured and "train" in row:
-            lacking.append(row)
-        figures = [_figure(row.get("published", {}).get(name)) for name in names]
-        cells.append([row["name"], *figures, _ours(row, measured, names)])
+        own = measured[row["name"]]
+        if "columns" in table:
+            cells.append([row["name"], *(_figure(own.get(name)) for name in names)])
+        else:
+            figures = [_figure(row.get("published", {}).get(name)) for name in names]
+            cells.append([row["name"], *figures, _ours(row, own, names)])
     columns = [f"{name} on a {table['device']}" if "device" in table else name for name in names]
     pictures = [f"![{row['name']}]({row['picture']})" for row in rows if "picture" in row]
     return [
-        markdown_table(["row", *columns, "ours"], cells),
+        markdown_table(["row", *columns, *([] if "columns" in table else ["ours"])], cells),
         *pictures,
         *([_commands(path, lacking, table.get("root", "COCO"))] if lacking else []),
     ]
@@ -113,18 +118,28 @@ def _table(path: Path, table: Entry) -> list[str]:
 
 def _with_weights(entry: Entry, common: list[str]) -> Entry:
     """A row; of one that is evaluated but names no training, the network of the experiment that the table names."""
-    if entry.keys() & {"train", "cannot", "command"}:
+    if entry.keys() & {"train", "cannot", "command", "difference"}:
         return entry
     train = [override for override in common if key_of(override) == "experiment"]
-    return {**entry, "train": train, "weights": train[0].partition("=")[2], "unnamed": True}
+    if not train or any(key_of(override) == "oracle" for override in common):
+        return entry  # whose weights are published, or none
+    return {**entry, "train": train, "weights": train[0].partition("=")[2].replace("/", "_"), "unnamed": True}
 
 
 def _measured(path: Path, row: Entry) -> Figures:
-    """The figures of a row that are committed: of its own table, or of a ``row`` of another ``result``."""
+    """The figures of a row that are committed: of a ``row`` of another ``result``, by its name or fields, or its own."""
     place = RESULTS / f"{row['result']}.json" if "result" in row else RESULTS / "tables" / f"{path.stem}.json"
     known = read_result(place)["rows"] if place.is_file() else []
-    found = [entry for entry in known if entry["name"] == row.get("row", row["name"])]
-    return dict(found[0].get("measured", found[0])) if found else {}
+    wanted = row.get("row", row["name"])
+    fields = wanted if isinstance(wanted, dict) else {"name": wanted}
+    found = [entry for entry in known if fields.items() <= entry.items()]
+    figures = found[0].get("measured", found[0]) if found else {}
+    return {name: value for name, value in figures.items() if isinstance(value, int | float)}
+
+
+def _difference(first: Figures, second: Figures) -> Figures:
+    """The first row's figures less the second's; none where one of them is not measured."""
+    return {name: first[name] - second[name] for name in first.keys() & second.keys()}
 
 
 def _ours(row: Entry, measured: Figures, names: list[str]) -> str:
@@ -134,7 +149,11 @@ def _ours(row: Entry, measured: Figures, names: list[str]) -> str:
         return f"{figures} on {_device(row['result'])}" if "result" in row else figures
     if "cannot" in row:
         return str(row["cannot"])
-    return f"`{row['command']}`" if "command" in row else f"needs `{_option(row)}`"
+    if "difference" in row:
+        return "*{}* less *{}*".format(*row["difference"])
+    if "command" in row:
+        return f"`{command_of(row)}`"
+    return f"needs `{_option(row)}`" + (f"; the file is for {row['server']}" if "server" in row else "")
 
 
 def _device(name: str) -> str:
@@ -146,9 +165,9 @@ def _device(name: str) -> str:
 def _commands(path: Path, rows: list[Entry], root: str) -> str:
     """The trainings that rows need, each once, and the evaluation of the table, whose data lie in ``root``."""
     trainings = dict.fromkeys(command for row in rows for command in training(path, row))
-    weights = dict.fromkeys(f"{_option(row)}=outputs/{row['weights']}/best.pt" for row in rows)
+    weights = dict.fromkeys(f"{_option(row)}=outputs/{row['weights']}/best.pt" for row in rows if "command" not in row)
     evaluation = ["python benchmarks/tables.py", f"benchmarks/tables/{path.name}", *weights, f"data.root={root}"]
-    return "\n".join(["```bash", *trainings, " ".join(evaluation), "```"])
+    return "\n".join(["```bash", *trainings, *([" ".join(evaluation)] if weights else []), "```"])
 
 
 def _option(row: Entry) -> str:

@@ -1,9 +1,14 @@
 """A paper's table, row by row, beside its published numbers.
 
 ``python benchmarks/tables.py benchmarks/tables/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
-row and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one that needs a training of
-its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it. One that the library
-``cannot`` measure, or that another ``command`` measures, says so. ``docs/reproduction.md`` shows all tables.
+row of one table, or of several, and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one
+that needs a training of its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it.
+``docs/reproduction.md`` shows all tables.
+
+A row is of one kind: what ``bottomup evaluate`` judges has ``overrides``, or those ``common`` to the table; with a ``server``, the
+split's annotations are that server's alone, and the row's ``predictions.json`` is written for it. What other programs measure has
+a ``command`` that is typed as it stands. A ``difference`` is of two named rows. What the library ``cannot`` measure says why. Those
+that need a training have ``train``, the ``weights`` that it makes, and its ``stages``; ``{weights}`` in a command is their name.
 """
 
 from __future__ import annotations
@@ -26,14 +31,16 @@ _ALONE = ("bottomup train {train} {splits} output=outputs/{weights}",)  # the st
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fill one table."""
-    if not arguments:
+    """Fill one table, or several in turn."""
+    tables = [Path(argument) for argument in arguments if argument.endswith(".yaml") and "=" not in argument]
+    if not tables:
         raise SystemExit(__doc__)
-    table, overrides = Path(arguments[0]), list(arguments[1:])
-    result = Path("outputs") / "tables" / f"{table.stem}.json"
-    for row in fill(table, overrides, result):
-        print({key: value for key, value in row.items() if key != "overrides"}, flush=True)
-    print(result)
+    overrides = [argument for argument in arguments if "=" in argument]
+    for table in tables:
+        result = Path("outputs") / "tables" / f"{table.stem}.json"
+        for row in fill(table, overrides, result):
+            print({key: value for key, value in row.items() if key != "overrides"}, flush=True)
+        print(result, flush=True)
 
 
 def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
@@ -49,7 +56,8 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
         checkpoint = weights.get(f".{entry['weights']}" if "weights" in entry else "")
         own += [f"weights={checkpoint}"] if checkpoint else []
         done = known.get((entry["name"], tuple(own)))
-        rows.append(done if done and done["measured"] else _row(entry, own, _reason(table, entry, bool(checkpoint)), result))
+        kept = done is not None and (done["measured"] or done["note"] == _written(entry, result))
+        rows.append(done if done and kept else _row(entry, own, _reason(table, entry, bool(checkpoint)), result))
         later = [row for (name, _), row in known.items() if name in names[len(rows) :]]
         write_result(result, table.stem, {"table": table.name}, [*rows, *later])
     return rows
@@ -73,12 +81,19 @@ def training(table: Path, entry: dict[str, Any]) -> list[str]:
     return [stage.format(train=train, weights=entry["weights"], **splits) for stage in stages]
 
 
+def command_of(entry: dict[str, Any]) -> str:
+    """The command of a row that another program measures, with the name of its weights in it."""
+    return str(entry["command"]).format(weights=entry.get("weights", ""))
+
+
 def _reason(table: Path, entry: dict[str, Any], trained: bool) -> str:
     """Why a row cannot be evaluated here; empty where it can."""
     if "cannot" in entry:
         return str(entry["cannot"])
+    if "difference" in entry:
+        return "the difference of {!r} and {!r}".format(*entry["difference"])
     if "command" in entry:
-        return f"measured by: {entry['command']}"
+        return f"measured by: {command_of(entry)}"
     if "train" in entry and not trained:
         return f"needs weights.{entry['weights']}= of: {' && '.join(training(table, entry))}"
     return ""
@@ -91,14 +106,21 @@ def _row(entry: dict[str, Any], overrides: list[str], reason: str, result: Path)
     if reason:
         return row
     try:
-        metrics = evaluate.run([*overrides, f"output='{result.parent / result.stem / _slug(row)}'"])
+        metrics = evaluate.run([*overrides, f"output='{_folder(entry, result)}'"])
     except BottomupError as error:
         return row | {"note": str(error)}
+    if "server" in entry:
+        return row | {"note": _written(entry, result)}
     return row | {"measured": {key: value for key, value in metrics.items() if isinstance(value, float)}}
 
 
-def _slug(row: Row) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in row["name"])
+def _written(entry: dict[str, Any], result: Path) -> str:
+    """What is to be said of a row whose annotations a server alone has, once its file is there."""
+    return f"{_folder(entry, result) / 'predictions.json'} is for {entry.get('server')}, which alone has the annotations"
+
+
+def _folder(entry: dict[str, Any], result: Path) -> Path:
+    return result.parent / result.stem / "".join(letter if letter.isalnum() else "_" for letter in entry["name"])
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks import defaults
+from benchmarks import defaults, reproduction
 from benchmarks.reproduction import PAGE, PAPERS, ROOT, TABLES, read_heading, render
-from benchmarks.tables import fill, training
+from benchmarks.tables import command_of, fill, training
+from bottomup.benchmark.results import write_result
 from bottomup.cli import COMMANDS
 from bottomup.commands import evaluate
 from bottomup.plan.composing import load_config
@@ -56,6 +57,9 @@ PRINTED = {  # the columns of a table in the paper's order, and how many rows of
     "personlab_8_9": {("mask_APS",): 2, ("AP", "mask_AP"): 1},  # the same
     "personlab_speed": {("total_ms",): 3},
 }
+
+
+NOT_OURS = {"Cao et al.", "Cao et al., PRN", "pixels of people, several scales"}  # part affinity fields; VOC's test images
 
 
 def test_the_page_is_rendered_from_the_tables() -> None:
@@ -115,18 +119,25 @@ def test_a_row_is_evaluated_or_says_why_not(path: Path) -> None:
     names = [row["name"] for row in table["rows"]]
     assert len(names) == len(set(names))
     for row in table["rows"]:
-        says = row.keys() & {"cannot", "command"}
+        says = row.keys() & {"cannot", "command", "difference"}
         evaluated = bool(table["common"] or row.get("overrides"))
         assert len(says) == 1 or (evaluated and not says)
-        assert not says or not row.keys() & {"overrides", "train", "weights"}
+        assert not says or not row.keys() & {"overrides", "server"}
+        assert not says - {"command"} or not row.keys() & {"train", "weights"}
         assert "train" not in row or "weights" in row
+        assert set(row.get("difference", ())) <= set(names)
+
+
+def test_no_row_is_without_a_command_or_a_result() -> None:
+    lacking = {row["name"] for path in PATHS for row in yaml.safe_load(path.read_text())["rows"] if "cannot" in row}
+    assert {name for name in lacking if "refined" not in name} <= NOT_OURS
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_the_commands_that_fill_a_row_compose(path: Path) -> None:
     for row in yaml.safe_load(path.read_text())["rows"]:
         trainings = training(path, row) if "train" in row else []
-        for command in [*trainings, *([row["command"]] if "command" in row else [])]:
+        for command in [*trainings, *([command_of(row)] if "command" in row else [])]:
             compose(command)
         assert not trainings or trainings[-1].endswith(f" output=outputs/{row['weights']}")
 
@@ -147,6 +158,26 @@ def test_rows_that_are_not_evaluated_say_so_in_the_result(tmp_path: Path, monkey
     (tmp_path / "table.yaml").write_text(yaml.safe_dump({"common": [], "rows": rows}))
     never, elsewhere = fill(tmp_path / "table.yaml", ["data.root=COCO"], tmp_path / "table.json")
     assert never["note"] == "no such data" and "python benchmarks/prn.py" in elsewhere["note"]
+
+
+def test_a_row_of_another_program_names_its_weights_and_their_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "bottomup benchmark weights=outputs/{weights}/best.pt"
+    rows = [
+        {"name": "one", "weights": "net", "train": ["method=personlab"], "command": command},
+        {"name": "two", "result": "two", "command": "none"},
+        {"name": "three", "result": "three", "command": "none"},
+        {"name": "gain", "published": {"AP": 0.1}, "difference": ["three", "two"]},
+    ]
+    heading = "# PersonLab, Table 1: a table\n"
+    (tmp_path / "table.yaml").write_text(heading + yaml.safe_dump({"common": [], "rows": rows}))
+    for name, value in (("two", 0.25), ("three", 0.5)):
+        write_result(tmp_path / f"{name}.json", name, {}, [{"name": name, "AP": value}])
+    monkeypatch.setattr(reproduction, "TABLES", tmp_path)
+    monkeypatch.setattr(reproduction, "RESULTS", tmp_path)
+    monkeypatch.setattr(reproduction, "_tag_loss", list)
+    page = reproduction.render()
+    assert "| one |  | `bottomup benchmark weights=outputs/net/best.pt` |" in page and "| gain | 0.100 | AP 0.250 |" in page
+    assert "bottomup train method=personlab" in page and "output=outputs/net\n```" in page and "tables.py benchmarks" not in page
 
 
 def test_the_page_of_defaults_is_rendered_from_results() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bottomup.coco.masks import paint_box
 from bottomup.coco.skeleton import read_skeleton
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, warn
 from bottomup.skeletons import Skeleton
 from bottomup.types import People, Sample, Task
 
@@ -42,7 +42,9 @@ class Concat(Dataset):
     Target keypoints without a source are unlabelled in all people of that set and not ``annotated`` in its images, which thus
     train only what they have: losses at labelled keypoints (tags, offsets) skip the rest, a heatmap leaves out its whole map.
     People left without any keypoint join the "unannotated" map by their boxes. In ``ground_truth`` keypoints are counted anew;
-    whom the set's own evaluation leaves out (``num_keypoints`` 0) stays left out.
+    whom the set's own evaluation leaves out (``num_keypoints`` 0) stays left out. Where all images that are judged are of one set,
+    they are judged by that set's own measures, too (MPII's, CrowdPose's, VOC's); those of several sets' images are figures of
+    neither, so such are judged as COCO's alone, which is said.
 
     Raises ConfigError for unknown options or keypoints, and where a set shares no keypoint with the target.
     """
@@ -109,23 +111,32 @@ class Concat(Dataset):
         parts = [member.dataset.ground_truth(list(local)) for member, local in zip(self._members, chosen, strict=True)]
         categories = [dict(category) for category in parts[0]["categories"]]
         for member, part, numbers in zip(self._members, parts, chosen, strict=True):
-            pairs = zip(part["categories"], categories, strict=True)
-            category_ids = {source["id"]: target["id"] for source, target in pairs}
             image_ids = {member.dataset.image_ids[local]: number for local, number in numbers.items()}
-            listed = {image["id"]: image for image in part["images"]}
+            new, ids = self._renumbered(part, member, categories, image_ids, len(annotations))
+            listed = {image["id"]: _with_groups(image, ids) for image in part["images"]}
             images += [listed[source] | {"id": number} for source, number in image_ids.items()]
-            for record in part["annotations"]:
-                ids = {
-                    "id": len(annotations) + 1,
-                    "image_id": image_ids[record["image_id"]],
-                    "category_id": category_ids[record["category_id"]],
-                }
-                annotations.append(record | ids | self._mapped_record(record, member))
+            annotations += new
         if self.task.skeleton is not None:
             for category in categories:
                 category["keypoints"] = list(self.task.skeleton.keypoints)
         info = {"description": " + ".join(str(part.get("info", {}).get("description", "")) for part in parts)}
-        return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+        measures = _own_measures([part for part, numbers in zip(parts, chosen, strict=True) if numbers] or parts)
+        return {"info": info, "images": images, "annotations": annotations, "categories": categories, "measures": measures}
+
+    def _renumbered(
+        self, part: GroundTruth, member: _Member, categories: Sequence[Record], image_ids: Mapping[int, int], before: int
+    ) -> tuple[list[Record], dict[int, int]]:
+        """A set's annotations with mapped keypoints, numbered from ``before`` + 1, and their new ids by those of the set."""
+        pairs = zip(part["categories"], categories, strict=True)
+        category_ids = {source["id"]: target["id"] for source, target in pairs}
+        ids = {record["id"]: before + number for number, record in enumerate(part["annotations"], 1) if "id" in record}
+        numbered = [
+            record
+            | {"id": before + number, "image_id": image_ids[record["image_id"]], "category_id": category_ids[record["category_id"]]}
+            | self._mapped_record(record, member)
+            for number, record in enumerate(part["annotations"], 1)
+        ]
+        return numbered, ids
 
     def _locate(self, index: int) -> tuple[_Member, int]:
         index = range(len(self))[index]
@@ -148,6 +159,25 @@ class Concat(Dataset):
         labelled = sum(triple[2] > 0 for triple in triples)
         counted = record.get("num_keypoints", labelled)
         return {"keypoints": [value for triple in triples for value in triple], "num_keypoints": labelled if counted else 0}
+
+
+def _with_groups(image: Record, ids: Mapping[int, int]) -> Record:
+    """An image whose ``groups``, if it states any (MPII's), are of people by their new ids."""
+    if "groups" not in image:
+        return image
+    groups = [group | {"people": [ids[person] for person in group["people"] if person in ids]} for group in image["groups"]]
+    return image | {"groups": groups}
+
+
+def _own_measures(parts: Sequence[GroundTruth]) -> Mapping[str, Mapping[str, object]]:
+    """What the judged sets are judged by beside COCO's; nothing, and that is said, where there are several of them."""
+    asked = [part.get("measures", {}) for part in parts]
+    if len(parts) == 1:
+        return asked[0]
+    if any(asked):
+        names = ", ".join(dict.fromkeys(name for own in asked for name in own))
+        warn(f"data set 'concat' judges images of several sets by COCO's figures alone; for {names} judge one set at a time")
+    return {}
 
 
 def _open(entry: Mapping[str, object], where: str, split: str) -> Dataset:

@@ -54,6 +54,13 @@ def subset(ground_truth: GroundTruth, image_ids: Iterable[int]) -> GroundTruth:
     }
 
 
+def with_keypoints(ground_truth: GroundTruth, skeleton: Skeleton) -> GroundTruth:
+    """The ground truth of the categories that have a skeleton's keypoints; objects without are nobody."""
+    posed = set(category_ids(ground_truth, skeleton))
+    people = [entry for entry in ground_truth["annotations"] if entry["category_id"] in posed]
+    return {**ground_truth, "annotations": people}
+
+
 def ignored(person: Record) -> bool:
     """Whether a person is left out of every count, as by pycocotools: a crowd, or one whose ``num_keypoints`` is 0."""
     return bool(person["iscrowd"]) or person["num_keypoints"] == 0

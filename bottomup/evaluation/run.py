@@ -7,14 +7,10 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
-from bottomup.dataset import Dataset, GroundTruth, Record
+from bottomup.contracts import Decoder
+from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import ConfigError
-from bottomup.evaluation.boxes import BOXES, evaluate_boxes
-from bottomup.evaluation.coco import evaluate_keypoints
-from bottomup.evaluation.masks import evaluate_categories, evaluate_masks, mean_of_categories
-from bottomup.evaluation.measure import measures_of
-from bottomup.evaluation.records import by_image, category_ids
-from bottomup.evaluation.segmentation import SegmentationOverlap
+from bottomup.evaluation.measure import MEASURES, Measure, measures_of
 from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
@@ -43,58 +39,48 @@ def evaluate_dataset(
     max_people: int = 20,
     progress: bool = False,
 ) -> Evaluation:
-    """COCO keypoint AP and AR of a predictor, and of its masks, boxes and foreground where it finds any; then the data set's own.
+    """The figures of a predictor on a data set, by the measures that its decoder and the data set ask for (``measures_for``).
 
-    Of a predictor that finds masks of objects and no keypoints, COCO's mask metrics, the mean of all categories. Of a data set
-    without keypoints that has measures of its own, people are judged by those alone, and by the foreground.
-    ``oracle`` names heads replaced by their ideal outputs.
+    ``oracle`` names heads replaced by their ideal outputs. ConfigError where model and data set have nothing in common to judge.
     """
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
-    measured, posed = dataset.task.skeleton is None and bool(ground_truth.get("measures")), predictor.decoder.posed
-    skeleton = _common_skeleton(predictor, dataset) if posed and not measured else None
-    if skeleton is None:
-        _check_categories(predictor, dataset)
-    regions = _regions(ground_truth)
-    overlap, own = SegmentationOverlap(), measures_of(ground_truth, skeleton, max_people) if posed or measured else []
+    _check_common(predictor, dataset, ground_truth)
+    measures = measures_for(predictor.decoder, dataset.task.skeleton, ground_truth, max_people)
     stream = predictor.predict_dataset(dataset, oracle, workers)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
-        overlap.add(prediction, regions.get(dataset.image_ids[index], []))
-        for measure in own:
+        for measure in measures:
             measure.add(prediction)
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
-    predictions = [found[index] for index in range(len(dataset))]
-    if not posed:
-        metrics = mean_of_categories(evaluate_categories(predictions, ground_truth, max_people).values())
-    else:
-        metrics = {} if skeleton is None else _of_people(predictions, ground_truth, skeleton, max_people)
-    metrics |= overlap.metrics
-    for measure in own:
+    metrics: dict[str, float] = {}
+    for measure in measures:
         metrics |= measure.metrics
-    return Evaluation(predictions, ground_truth, metrics)
+    return Evaluation([found[index] for index in range(len(dataset))], ground_truth, metrics)
 
 
-def _of_people(predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int) -> dict[str, float]:
-    """COCO's figures of keypoints, and of masks and boxes where there are such; objects without keypoints are nobody."""
-    metrics = evaluate_keypoints(predictions, ground_truth, skeleton, max_people)
-    posed = set(category_ids(ground_truth, skeleton))
-    people = [entry for entry in ground_truth["annotations"] if entry["category_id"] in posed]
-    ground_truth = {**ground_truth, "annotations": people}
-    if any(prediction.instances.masks is not None for prediction in predictions):
-        metrics |= evaluate_masks(predictions, ground_truth, max_people)
-    if any(prediction.instances.box_scores is not None for prediction in predictions):
-        metrics |= evaluate_boxes(predictions, ground_truth, max(max_people, BOXES))
-    return metrics
+def measures_for(decoder: Decoder, skeleton: Skeleton | None, ground_truth: GroundTruth, max_people: int) -> list[Measure]:
+    """The measures by which what a decoder finds is judged on a data set, with nothing counted yet.
+
+    Poses are judged by COCO's keypoints, and the masks and boxes that people have besides; of a decoder that finds masks of objects
+    and no keypoints, those, the mean of all categories. The foreground is judged in any case, then whatever the data set asks for
+    itself, as far as the decoder finds such; where that has no ``skeleton``, poses are judged by nothing else of COCO's.
+    """
+    coco = [MEASURES[name](ground_truth, skeleton, max_people) for name in (*_of_coco(decoder, skeleton), "foreground")]
+    return coco + measures_of(ground_truth, skeleton, max_people, decoder.posed)
 
 
-def _regions(ground_truth: GroundTruth) -> dict[int, list[Record]]:
-    """The annotations of each image, what is ``void`` of it among them, as a crowd: nobody for sure."""
-    void = [
-        {"image_id": image["id"], "segmentation": image["void"], "bbox": [0, 0, image["width"], image["height"]], "iscrowd": 1}
-        for image in ground_truth["images"]
-        if image.get("void")
-    ]
-    return by_image([*ground_truth["annotations"], *void])
+def _of_coco(decoder: Decoder, skeleton: Skeleton | None) -> tuple[str, ...]:
+    if not decoder.posed:
+        return ("objects",)
+    return ("keypoints", "masks", "boxes") if skeleton is not None else ()
+
+
+def _check_common(predictor: Predictor, dataset: Dataset, ground_truth: GroundTruth) -> None:
+    """ConfigError unless poses are of the same keypoints, and objects of the same categories, where they are judged by such."""
+    if predictor.decoder.posed and not (dataset.task.skeleton is None and ground_truth.get("measures")):
+        _check_skeletons(predictor, dataset)
+    else:
+        _check_categories(predictor, dataset)
 
 
 def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
@@ -107,8 +93,8 @@ def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
         )
 
 
-def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:
-    """The skeleton of both; ConfigError where the data set has none or the model another."""
+def _check_skeletons(predictor: Predictor, dataset: Dataset) -> None:
+    """ConfigError where the data set has no skeleton, or the model another."""
     skeleton = dataset.task.skeleton
     if skeleton is None:
         raise ConfigError(
@@ -120,4 +106,3 @@ def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:
             f"{skeleton.name!r}; map these onto those: data=concat data.skeleton=NAME, and in its data.sets `keypoints`, "
             "{the model's name: the data set's name}"
         )
-    return skeleton

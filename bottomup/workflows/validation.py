@@ -11,17 +11,13 @@ from typing import Any
 import torch
 
 from bottomup.contracts import Decoder
-from bottomup.dataset import Dataset, GroundTruth
+from bottomup.dataset import Dataset
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import LOSS, forward_losses, mean_figures
 from bottomup.engine.settings import Validation
 from bottomup.errors import ConfigError, unknown, warn
-from bottomup.evaluation.boxes import evaluate_boxes
-from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.limits import limits_of, warn_of_limits
-from bottomup.evaluation.masks import evaluate_masks
-from bottomup.evaluation.measure import Measure, measures_of
-from bottomup.evaluation.run import Evaluation, evaluate_dataset
+from bottomup.evaluation.run import Evaluation, evaluate_dataset, measures_for
 from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
 from bottomup.precision import PRECISIONS
@@ -48,7 +44,7 @@ def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: 
                 f"engine.best={plan.engine.best}: there are no poses to judge, as heads {', '.join(untrained)} are neither trained "
                 "nor taken over by init=; give engine.best=loss, or engine.validate_every=0"
             )
-        _check_best(plan.engine.best, dataset, decoder.posed)
+        _check_best(plan.engine.best, dataset, decoder)
     if untrained and place.first:
         message = f"validation measures the loss alone: heads {', '.join(untrained)} are not trained"
         warn(message)
@@ -70,24 +66,14 @@ def _untrained(model: PoseModel, given: Sequence[str], fresh: Sequence[str]) -> 
     return [name for name in running if name not in model.trained and new[name]]
 
 
-def _check_best(best: str, dataset: Dataset, posed: bool) -> None:
-    """Refuse a figure that no validation gives, hours before the first one; of what is not ``posed`` masks alone are judged."""
+def _check_best(best: str, dataset: Dataset, decoder: Decoder) -> None:
+    """Refuse a figure that no validation gives, hours before the first one; of single keypoints and categories it may be any."""
     skeleton = dataset.task.skeleton
-    if skeleton is None and posed:
+    if skeleton is None and decoder.posed:
         return  # evaluate_dataset says so
-    own = [name for measure in _measures(dataset, posed) for name in measure.metrics]
-    nothing: GroundTruth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
-    known = evaluate_masks([], nothing)
-    if skeleton is not None and posed:
-        known = evaluate_keypoints([], nothing, skeleton) | known | evaluate_boxes([], nothing)
-    if "/" not in best and best not in (*known, *own):
-        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known, *own, "segmentation_IoU"]))
-
-
-def _measures(dataset: Dataset, posed: bool) -> list[Measure]:
-    """The data set's own measures; those of poses judge nothing else."""
-    skeleton = dataset.task.skeleton
-    return measures_of(dataset.ground_truth([]), skeleton, 1) if posed or skeleton is None else []
+    known = [name for measure in measures_for(decoder, skeleton, dataset.ground_truth([]), 1) for name in measure.names]
+    if "/" not in best and best not in known:
+        raise ConfigError("engine.best: " + unknown("validation figure", best, [LOSS, *known]))
 
 
 @dataclass(frozen=True)

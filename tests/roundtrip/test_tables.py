@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,18 @@ def test_rows_are_measured_once_and_say_what_they_lack(tmp_path: Path, monkeypat
     monkeypatch.setattr(evaluate, "run", lambda *_: pytest.fail("measured twice"))
     with pytest.raises(pytest.fail.Exception, match="measured twice"):
         fill(table, SMALL, tmp_path / "table.json")  # the row that could not be measured is tried again; the first was not
+
+
+def test_of_images_that_a_server_judges_the_results_are_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, result = tmp_path / "table.yaml", tmp_path / "tables" / "table.json"
+    row = {"name": "one scale", "overrides": ["oracle=[heatmap,tags]"], "server": "COCO's server"}
+    table.write_text(yaml.safe_dump({"common": ["method=associative_embedding"], "rows": [row]}))
+    (written,) = fill(table, SMALL, result)
+    file = result.parent / "table" / "one_scale" / "predictions.json"
+    assert not written["measured"] and written["note"].startswith(f"{file} is for COCO's server")
+    assert {record["image_id"] for record in json.loads(file.read_text())} <= {1, 2}
+    monkeypatch.setattr(evaluate, "run", lambda *_: pytest.fail("written twice"))
+    assert fill(table, SMALL, result) == [written]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ class CrowdIndex(Measure):
     published program has .2 in the place of .1, which ``easy`` sets.
     """
 
+    of_poses = True
+
     def __init__(
         self,
         ground_truth: GroundTruth,

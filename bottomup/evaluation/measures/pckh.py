@@ -49,6 +49,8 @@ class Pckh(Measure):
     curve.
     """
 
+    of_poses = True
+
     def __init__(
         self,
         ground_truth: GroundTruth,
@@ -68,6 +70,14 @@ class Pckh(Measure):
         self._groups = {image_id: self._groups_of(image) for image_id, image in self._images.items()}
         self._scores: list[list[float]] = [[] for _ in self._names]  # of all finds
         self._correct: list[list[bool]] = [[] for _ in self._names]
+
+    @classmethod
+    def lacking(cls, skeleton: Skeleton | None, options: Mapping[str, object]) -> str:
+        """The keypoints of ``parts`` that a skeleton has not; those that were mapped onto it have its names."""
+        parts, known = options.get("parts"), () if skeleton is None else skeleton.keypoints
+        wanted = [name for names in parts.values() for name in names] if isinstance(parts, Mapping) else []
+        missing = [name for name in wanted if name not in known]
+        return f"it is of {', '.join(missing)}, which these people do not have" if missing else ""
 
     def _groups_of(self, image: Record) -> list[_Group]:
         people = self._people.get(image["id"], [])

@@ -13,10 +13,12 @@ import pytest
 from bottomup.data.coco import Coco
 from bottomup.data.concat import Concat
 from bottomup.dataset import DATASETS
-from bottomup.errors import ConfigError
+from bottomup.errors import BottomupWarning, ConfigError
+from bottomup.evaluation.measure import measures_of
 from bottomup.samples.loader import Order
 from bottomup.samples.subset import Subset
-from bottomup.skeletons import COCO, CROWDPOSE
+from bottomup.skeletons import COCO, CROWDPOSE, MPII
+from tests.unit.evaluation.scenes import annotated
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*__array__ implementation:DeprecationWarning"),
@@ -223,3 +225,59 @@ def test_whom_a_set_leaves_out_stays_so(tmp_path: Path, sets: list[ENTRY]) -> No
     file.write_text(json.dumps(data))
     truth = Concat(sets=[sets[1], sets[0]]).ground_truth([0, 1])
     assert [record["num_keypoints"] for record in truth["annotations"]] == [0, 14]
+
+
+# ---- what the sets are judged by -------------------------------------------------------------------------------------------
+
+
+def crowded(folder: Path) -> ENTRY:
+    """Two images of CrowdPose, as its files have them."""
+    entry = write(folder, list(CROWDPOSE.keypoints), 2)
+    file = Path(entry["annotations"])
+    data = json.loads(file.read_text())
+    for image in data["images"]:
+        image["crowdIndex"] = 0.9
+    file.write_text(json.dumps(data))
+    return {"name": "crowdpose", "annotations": str(file), "images": str(folder)}
+
+
+def test_one_set_is_judged_by_its_own_measures_on_the_skeleton_of_another(tmp_path: Path) -> None:
+    one = Concat(sets=[crowded(tmp_path / "c")], skeleton="coco")
+    (measure,) = measures_of(one.ground_truth(), COCO, 20)
+    assert measure.names == ("AP_easy", "AP_medium", "AP_hard")
+    for prediction in annotated(one.ground_truth()):
+        measure.add(prediction)
+    assert measure.metrics["AP_hard"] == pytest.approx(1.0) and np.isnan(measure.metrics["AP_easy"])
+
+
+def test_of_several_sets_those_count_whose_images_are_judged(tmp_path: Path, sets: list[ENTRY]) -> None:
+    both = Concat(sets=[sets[0], crowded(tmp_path / "c")])
+    with pytest.warns(BottomupWarning, match="by COCO's figures alone; for crowd_index judge one set at a time"):
+        assert not both.ground_truth()["measures"]
+    assert not Subset(both, [0, 1]).ground_truth()["measures"]
+    assert set(Subset(both, [2, 3]).ground_truth()["measures"]) == {"crowd_index"}
+
+
+def test_groups_are_of_the_people_by_their_new_numbers(tmp_path: Path, sets: list[ENTRY]) -> None:
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "7.png"), np.zeros((120, 160, 3), np.uint8))
+    joints = [[20.0 + 5 * (k % 4), 20.0 + 20 * (k // 4)] for k in range(16)]
+    entry = {"image": "7.png", "joints": joints, "joints_vis": [1] * 16, "center": [60, 60], "scale": 0.5}
+    (tmp_path / "two.json").write_text(json.dumps([entry, entry | {"joints": [[x + 60, y] for x, y in joints]}]))
+    mpii = {"name": "mpii", "annotations": str(tmp_path / "two.json"), "images": str(tmp_path / "images")}
+    with pytest.warns(BottomupWarning, match="for pckh judge one set"):
+        truth = Concat(sets=[sets[0], mpii], skeleton="mpii").ground_truth()
+    ids = [annotation["id"] for annotation in truth["annotations"] if annotation["image_id"] == 3]
+    alone = Concat(sets=[mpii]).ground_truth()
+    assert len(ids) == 2 and all(set(group["people"]) <= set(ids) for group in truth["images"][2]["groups"])
+    (measure,) = measures_of(alone, MPII, 20)
+    for prediction in annotated(alone):
+        measure.add(prediction)
+    assert measure.metrics["PCKh_AP"] == 1.0
+
+
+def test_a_measure_of_keypoints_that_the_skeleton_has_not_judges_nothing_and_says_so(tmp_path: Path, sets: list[ENTRY]) -> None:
+    truth = Concat(sets=[crowded(tmp_path / "c")], skeleton="coco").ground_truth()
+    pckh = {**truth, "measures": {"pckh": {"parts": {"head": ["head_top"]}}}}
+    with pytest.warns(BottomupWarning, match="pckh judges nothing here: it is of head_top, which these people do not have"):
+        assert not measures_of(pckh, COCO, 20)  # type: ignore[arg-type]

@@ -177,3 +177,70 @@ def test_what_is_wrong_is_one_sentence(root: Path) -> None:
         (root / "bad.json").write_text(json.dumps(data))
         with pytest.raises(DataError, match=words):
             Mpii(annotations=str(root / "bad.json"), images=str(root / "images"))
+
+
+# ---- what the release's file leaves out ------------------------------------------------------------------------------------
+
+
+def release(root: Path, people: list[list[Structure]], alone: list[Any], train: list[int]) -> None:
+    """The release's file of as many images; what a person lacks Matlab writes as an empty matrix, or as no field at all."""
+    images = structures(
+        [{"image": {"name": name}, "annorect": structures(own), "vidx": 1} for name, own in zip(NAMES, people, strict=True)]
+    )
+    written = {"annolist": images, "img_train": np.array([train]), "single_person": cells(alone), "version": "12"}
+    savemat(root / "annotations" / "mpii_human_pose_v1_u12_1.mat", {"RELEASE": written})
+
+
+EMPTY = np.zeros((0, 0))
+
+
+def test_images_without_annotations_are_images_of_nobody(root: Path) -> None:
+    release(root, [[], [person(100, 150)], []], [EMPTY, EMPTY, EMPTY], [1, 1, 0])
+    dataset, truth = Mpii(root=str(root)), Mpii(root=str(root)).ground_truth()
+    assert [len(dataset.people(index)) for index in range(2)] == [0, 1]
+    assert truth["images"][0]["groups"] == [] and [group["people"] for group in truth["images"][1]["groups"]] == [[1]]
+    assert len(Mpii(root=str(root), split="test")) == 1
+
+
+def test_somebody_alone_without_a_scale_has_a_box_around_the_keypoints_and_no_group(root: Path) -> None:
+    lone = {key: value for key, value in person(400, 200).items() if key not in ("scale", "objpos")}
+    release(root, [[person(100, 150), person(160, 150), lone], [], []], [np.array([[3]]), EMPTY, EMPTY], [1, 1, 0])
+    dataset = Mpii(root=str(root))
+    people, image = dataset.people(0), dataset.ground_truth()["images"][0]
+    assert people.visibility[2].all() and (people.boxes[2, 2:] > people.boxes[2, :2]).all()
+    assert [group["people"] for group in image["groups"]] == [[1, 2]]
+    assert dataset.ground_truth()["annotations"][2]["head_size"] == pytest.approx(
+        dataset.ground_truth()["annotations"][0]["head_size"]
+    )
+
+
+@pytest.mark.parametrize("points", [None, EMPTY, {"point": EMPTY}], ids=["no field", "empty", "no points"])
+def test_somebody_without_keypoints_keeps_the_place_among_the_people(root: Path, points: Any) -> None:
+    unknown = person(160, 150) | ({} if points is None else {"annopoints": points})
+    if points is None:
+        del unknown["annopoints"]
+    release(root, [[person(100, 150), unknown, person(220, 150)], [], []], [EMPTY, EMPTY, EMPTY], [1, 1, 0])
+    dataset = Mpii(root=str(root))
+    assert dataset.people(0).labelled.sum(1).tolist() == [16, 0, 16]
+    assert dataset.ground_truth()["images"][0]["groups"][0]["people"] == [1, 2, 3]
+
+
+def test_somebody_of_whom_nothing_is_said_is_nobody(root: Path) -> None:
+    """The release has a few people with neither keypoints, head, place nor scale; they still count where people are numbered."""
+    nothing = {"scale": EMPTY, "objpos": EMPTY, "annopoints": EMPTY}
+    release(root, [[nothing, person(100, 150), person(160, 150)], [], []], [np.array([[1]]), EMPTY, EMPTY], [1, 1, 0])
+    dataset = Mpii(root=str(root))
+    assert dataset.people(0).labelled.sum(1).tolist() == [16, 16]
+    truth = dataset.ground_truth()
+    kept = [annotation["id"] for annotation in truth["annotations"]]
+    assert [group["people"] for group in truth["images"][0]["groups"]] == [kept]
+
+
+@pytest.mark.parametrize(("word", "seen"), [("1", 2), ("0", 1), (1, 2), (0, 1), (EMPTY, 2)])
+def test_visibility_is_a_number_or_a_letter_or_not_said(root: Path, word: Any, seen: int) -> None:
+    own = person(100, 150)
+    own["annopoints"] = {"point": structures([{"x": 100.0, "y": 150.0, "id": 6, "is_visible": word}])}
+    release(root, [[own], [], []], [EMPTY, EMPTY, EMPTY], [1, 1, 0])
+    people = Mpii(root=str(root)).people(0)
+    assert people.visibility[0, 6] == seen and people.labelled.sum() == 1
+    np.testing.assert_allclose(people.keypoints[0, 6], (99.5, 149.5))  # Matlab's pixel 100 has its centre at 99.5
