@@ -14,6 +14,8 @@ from bottomup.plan.files import SEARCHPATH
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
+_SHORT = {"refine": "refine.weights"}  # groups by one of their values
+
 
 def key_of(override: str) -> str:
     """The option that an override sets: ``decoder.window`` of ``++decoder.window=5``."""
@@ -23,6 +25,13 @@ def key_of(override: str) -> str:
 def parts_of(override: str) -> list[str]:
     """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
     return key_of(override).split("@")[0].replace("/", ".").split(".")
+
+
+def spelt_out(override: str) -> str:
+    """An override in full: ``refine=FILE`` is short for ``refine.weights=FILE``, the one value of that group that has no default."""
+    key, equals, value = override.partition("=")
+    short = key in _SHORT and equals and not value.lstrip().startswith("{")
+    return f"{_SHORT[key]}={value}" if short else override
 
 
 def typed_paths(overrides: Sequence[str]) -> list[tuple[str, ...]]:

@@ -31,8 +31,8 @@ Centre = Literal["image", "people"]
 class Warp:
     """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas of ``size`` (H, W).
 
-    At scale 1 the ``side`` of the image is ``length`` px. Factors of the range ``scale`` are on the image or, by ``scale_of``
-    "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
+    At scale 1 the ``side`` of the image, or of its focus, is ``length`` px. Factors of the range ``scale`` are on the image or, by
+    ``scale_of`` "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
     ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image.
     """
 
@@ -46,10 +46,13 @@ class Warp:
     flip: float
     crop: bool
 
-    def draw(self, shape: tuple[int, int], middle: NDArray[np.float64], rng: random.Random) -> NDArray[np.float64]:
-        """The affine matrix (2, 3), px of an image of ``shape`` (H, W) -> canvas px; ``middle`` (2,) is the point to centre."""
-        h, w = shape
-        base = self.length / (max if self.side == "long" else min)(h, w)
+    def draw(self, shown: NDArray[np.float64], middle: NDArray[np.float64], rng: random.Random) -> NDArray[np.float64]:
+        """The affine matrix (2, 3), px of an image of which ``shown`` (4,) xyxy is to be seen -> canvas px.
+
+        ``middle`` (2,) is the point to centre.
+        """
+        sides = shown[2:] - shown[:2]
+        base = self.length / float((np.max if self.side == "long" else np.min)(sides))
         scale = rng.uniform(*self.scale)
         factor = base * (scale if self.scale_of == "image" else 1 / scale)
         angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate))
@@ -57,7 +60,7 @@ class Warp:
         cos, sin = factor * np.cos(angle), factor * np.sin(angle)
         linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
         if self.crop:
-            reach, middle = np.abs(np.array((w, h)) * factor - self.size[::-1]) / 2, np.array((w / 2, h / 2))
+            reach, middle = np.abs(sides * factor - self.size[::-1]) / 2, _middle(shown)
         else:
             reach = np.full(2, self.translate * max(self.size))
         centre = np.array(self.size[::-1]) / 2 + [rng.uniform(-reach[0], reach[0]), rng.uniform(-reach[1], reach[1])]
@@ -74,7 +77,8 @@ class Augment:
     ``scale_of`` the "image", which grows by them, or the "box" around it that is resized to the input, so that the image grows
     by their reciprocals (PersonLab §4.1); ``translate`` a fraction of the input side about the ``centre``, the middle of the
     "image", of what the transforms left of it, or of the annotated "people" (MultiPoseNet §3.5: the crowd or the main person),
-    or ``crop`` for a random window; ``flip`` the probability of a mirror image; ``transforms`` albumentations by name, e.g.
+    or ``crop`` for a random window; of a sample with a focus that counts as the image, what surrounds it is seen, too.
+    ``flip`` is the probability of a mirror image; ``transforms`` albumentations by name, e.g.
     ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour; one
     that labels could not follow is refused. Keypoints that leave the picture become OUTSIDE, people whose box leaves it are
     dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are fitted into the input and mirrored,
@@ -115,8 +119,10 @@ class Augment:
 
     def _warped(self, sample: Sample, rng: random.Random) -> Sample:
         """The sample on the canvas."""
-        middle = _middle_of_people(sample) if self.centre == "people" else np.array(sample.shape[::-1]) / 2
-        matrix = self.warp.draw(sample.shape, middle, rng)
+        whole = np.array((0.0, 0.0, *sample.shape[::-1]))
+        shown = whole if sample.focus is None else sample.focus
+        middle = _middle_of_people(sample) if self.centre == "people" else _middle(shown)
+        matrix = self.warp.draw(shown, middle, rng)
         image = warp_image(np.ascontiguousarray(sample.pixels.transpose(1, 2, 0)), matrix, self.size, self.fill)
         flags = warp_map(pack_flags(sample), matrix, self.size, PADDING)
         return replace(
@@ -134,6 +140,11 @@ class Augment:
         if np.random.default_rng(seed).random() < self.flip:
             matrix = chain(np.array([[-1.0, 0.0, sample.shape[1]], [0.0, 1.0, 0.0]]), matrix)
         return moved_labels(sample, matrix, self.size, self.flip_order)
+
+
+def _middle(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle (2,) of a box xyxy."""
+    return (box[:2] + box[2:]) / 2
 
 
 def _middle_of_people(sample: Sample) -> NDArray[np.float64]:
