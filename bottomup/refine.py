@@ -32,6 +32,7 @@ class Poses(NamedTuple):
     growth: Tensor  # (P,) px of the network's input per px of the image
 
 
+@checked("refine")
 class Refiner:
     """Corrects found poses by a single-person ``network``, a Predictor whose decoder finds one instance an image.
 
