@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate"),
     "predict": ("predict", "predict"),
     "combine": ("combine", "train"),
+    "impute": ("impute", "impute"),
     "benchmark": ("benchmark", None),  # which composes each combination by itself
     "report": ("report", "report"),
     "show_targets": ("targets", "train"),
@@ -42,6 +43,7 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   evaluate      weights=… [data=…] [oracle=[…]]          AP, errors, best and worst images
   predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg)
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
+  impute        weights=… data=… output=FILE.json        keypoints for the people that nobody annotated any of
   benchmark     matrix=… | method=A,B input_size=…       accuracy, speed and size of every combination
   report        results=FOLDER                           what was measured, as tables, plots and one page
   show_targets  data=… method=…                          what the network is taught, as pictures

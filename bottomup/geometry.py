@@ -205,6 +205,16 @@ def boxes_around(points: Tensor) -> Tensor:
     return torch.where((high >= low).all(1, keepdim=True), torch.cat((low, high), dim=1), 0.0)
 
 
+def square_around(boxes: Array, scale: float) -> Array:
+    """The squares (N, 4) xyxy whose sides are ``scale`` times the longer sides of boxes (N, 4), and whose middles are theirs."""
+    middle, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    if isinstance(sides, Tensor):
+        reach = sides.amax(1, keepdim=True) * scale / 2
+        return torch.cat((middle - reach, middle + reach), dim=1)
+    reach = sides.max(1, keepdims=True) * scale / 2
+    return np.concatenate((middle - reach, middle + reach), axis=1)
+
+
 def area_scale(matrix: Array) -> float:
     """By how much an affine matrix (2, 3) enlarges areas."""
     return abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))

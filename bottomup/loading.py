@@ -46,7 +46,7 @@ def load(
     checkpoint = load_checkpoint(checkpoint_file(path))
     model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
     model = replace(model, **{name: options.pop(name) for name in _ENTERING if name in options})
-    return make_predictor(model, Viewing(**options), device, checkpoint, checkpoint.task, str(path))
+    return make_predictor(model, Viewing.of(options), device, checkpoint, checkpoint.task, str(path))
 
 
 def save(path: str | Path, plan: ModelPlan, model: PoseModel) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, overload
+from typing import Annotated, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
@@ -26,12 +26,24 @@ from bottomup.ops.shown import shown
 from bottomup.options import BelowOne, Count, Positive, checked
 from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
-from bottomup.samples.letterbox import Side, letterbox
+from bottomup.samples.letterbox import Side, letterbox, with_original
 from bottomup.samples.loader import buckets, collate, prepared_samples
 from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import Kind, Seen, Views, join_predictions
+
+_SEEN_AGAIN = 4  # times input_size, the long side of an image whose people are looked at again: who is smaller was not found
+
+
+class Refine(Protocol):
+    """What corrects found poses by another look at their image; ``bottomup.refine.Refiner`` is one."""
+
+    def check_skeleton(self, skeleton: Skeleton | None) -> None:
+        """Raise ConfigError where it cannot correct poses of this skeleton."""
+
+    def refined(self, images: Sequence[Tensor], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions of images (3, H, W) uint8 RGB, each in px of its ``size``, which the image may be smaller than."""
 
 
 class Look(NamedTuple):
@@ -63,7 +75,7 @@ class Predictor:
     Of images, files and folders those people are predicted who are worth showing: who score ``score_threshold`` or more, once each,
     in boxes around their mask or the keypoints above ``keypoint_threshold`` (None: what the decoder recommends, for methods score
     differently; a ``score_threshold`` of 0: everybody, as accuracy is measured). Of data sets, which are there to be measured
-    on, everybody is predicted.
+    on, everybody is predicted. ``refine`` corrects the poses that were found, a ``bottomup.refine.Refiner``.
     """
 
     def __init__(
@@ -84,6 +96,7 @@ class Predictor:
         bit_depth: int | None = None,
         score_threshold: BelowOne | None = None,
         keypoint_threshold: BelowOne | None = None,
+        refine: Refine | None = None,
     ) -> None:
         self.decoder, self.device = decoder, device_of(device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
@@ -94,6 +107,9 @@ class Predictor:
         given = {"score": score_threshold, "keypoint": keypoint_threshold}
         said = {name: value for name, value in given.items() if value is not None}
         self.thresholds: Thresholds = replace(decoder.recommended, **said)
+        self.refine = refine
+        if refine is not None:
+            refine.check_skeleton(self.skeleton)
 
     def __repr__(self) -> str:
         backbone = type(self.model.backbone).__name__ if self.model.backbone is not None else "no backbone"
@@ -153,7 +169,8 @@ class Predictor:
     def samples(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Sample]]:
         """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
         maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
-        if not maps and not self.model.reads_images(self.model.decoded, self.model.keys_of(oracle)):
+        looks = self.refine is not None or self.model.reads_images(self.model.decoded, self.model.keys_of(oracle))
+        if not maps and not looks:
             dataset = Labels(dataset)
         return prepared_samples(dataset, self._letterbox(), frozenset(maps), workers)
 
@@ -164,7 +181,7 @@ class Predictor:
 
     def _letterbox(self) -> Any:
         fill = self.model.fill.tolist()
-        return partial(
+        prepare = partial(
             letterbox,
             side_length=round(self.input_size * self.views.largest),
             accept=self.model.side,
@@ -172,6 +189,8 @@ class Predictor:
             side=self.side,
             enlarged=self.views.largest,
         )
+        longest = round(_SEEN_AGAIN * self.input_size)
+        return prepare if self.refine is None else partial(with_original, prepare=prepare, longest=longest)
 
     def _run(self, samples: Iterable[tuple[int, Sample]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
         for indices, batch in buckets(samples, self.batch_size):
@@ -184,7 +203,12 @@ class Predictor:
 
     @torch.inference_mode()
     def decode(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
-        """The predictions, in image px, that hold together what was seen of a letterboxed batch."""
+        """The predictions, in image px, that hold together what was seen of a letterboxed batch, refined where that is asked for."""
+        found = self._found(batch, seen)
+        return found if self.refine is None or batch.originals is None else self.refine.refined(batch.originals, found)
+
+    def _found(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
+        """The predictions, in image px, of all that was seen of a letterboxed batch."""
         found = [self._decode(batch, *one) for one in seen]
         if len(found) == 1:
             return found[0]

@@ -104,6 +104,8 @@ class Sample:
     frame: tuple[int, int] | None = None  # (H, W) of this frame where there is no image to say it
     annotated: NDArray[np.bool_] | None = None  # (K,) keypoints that its data set annotates at all; None: every one
     beside: People | None = None  # people just out of the picture: the disks of their keypoints may reach in
+    focus: NDArray[np.float64] | None = None  # (4,) xyxy of what of it a network is to see, as a person with a margin; None: all
+    original: NDArray[np.uint8] | None = None  # (3, h, w) RGB, the file's pixels or fewer, for who looks at people again
 
     @classmethod
     def of_pixels(cls, pixels: NDArray[np.uint8], image_id: int, keypoints: int) -> Sample:
@@ -133,12 +135,13 @@ class Sample:
         return self.image
 
     def move_people(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> Sample:
-        """The sample with its people moved by an affine matrix (2, 3), as ``People.transform`` does; image and maps stay."""
+        """The sample with its people and focus moved by an affine matrix (2, 3), as ``People.transform`` does; image and maps stay."""
         annotated = self.annotated
         if annotated is not None and mirrors(matrix):
             annotated = annotated[list(flip_order)]
         people = self.people.transform(matrix, flip_order)
-        return replace(self, people=people, annotated=annotated, to_input=chain(self.to_input, matrix))
+        focus = None if self.focus is None else transform_boxes(self.focus[None], matrix)[0]
+        return replace(self, people=people, annotated=annotated, focus=focus, to_input=chain(self.to_input, matrix))
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ class Batch:
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
     instances: Tensor | None = None  # (B, H, W) int16
     annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one
+    originals: tuple[Tensor, ...] | None = None  # (3, h, w) uint8 RGB each, on the host: the whole file in px of it or larger ones
 
     def __len__(self) -> int:
         return len(self.image_ids)

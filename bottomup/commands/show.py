@@ -10,6 +10,7 @@ import yaml
 
 from bottomup.commands import benchmark, evaluate, predict, train
 from bottomup.errors import ConfigError
+from bottomup.plan.imputing import impute_plan
 from bottomup.plan.judging import evaluate_plan
 from bottomup.plan.reporting import report_plan
 from bottomup.plan.training import train_plan
@@ -23,6 +24,7 @@ _PLANS: Mapping[str, Callable[[Sequence[str]], Plain]] = {
     "evaluate": lambda said: evaluate.planned(said)[0].plain(),
     "doctor": lambda said: evaluate_plan(said).plain(),
     "predict": lambda said: predict.planned(said)[0].plain(),
+    "impute": lambda said: impute_plan(said).plain(),
     "report": lambda said: asdict(report_plan(said)),
 }
 

@@ -1,10 +1,11 @@
-"""The crops in which people are told apart: a box seen as a fixed number of cells. MultiPoseNet §3.4."""
+"""Crops around people: maps in a box seen as a fixed number of cells, in which they are told apart (MultiPoseNet §3.4), and images."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
@@ -130,3 +131,20 @@ def _within(place: Tensor, cells: int, window: int, like: Tensor) -> Tensor:
     cell = torch.arange(cells, device=like.device)
     windows = ((cell[:, None] - cell).abs() <= window // 2).to(like.dtype)  # of each cell: there are few, and many places
     return windows.index_select(0, place.flatten()).view(*place.shape, cells)
+
+
+def images_in(image: Tensor, boxes: Tensor, side: int, fill: Tensor) -> Tensor:
+    """An image (3, H, W) uint8 in each of the square boxes (N, 4) xyxy px: (N, 3, ``side``, ``side``) float32 in [0, 255].
+
+    ``fill`` (3,) is the colour out of the image. A crop that is more than twice as large as it is to be is read from an image
+    that was halved as often as leaves it less, so that no pixel is skipped and a crop costs the same however large the image.
+    """
+    boxes, colour = boxes.to(image.device), fill.to(image.device).float().view(-1, 1, 1)
+    halved = image.float()[None] - colour  # so that the 0 which is read out of the image is the fill
+    halvings = ((boxes[:, 2] - boxes[:, 0]) / side).clamp(min=1.0).log2().floor().long()
+    crops = boxes.new_zeros((len(boxes), 3, side, side))
+    for level in range(int(halvings.max()) + 1 if len(boxes) else 0):
+        own = halvings == level
+        crops[own] = roi_align(halved, [boxes[own] / 2**level], (side, side), sampling_ratio=_SAMPLES, aligned=True)
+        halved = F.avg_pool2d(halved, 2, ceil_mode=True, count_include_pad=False)
+    return crops + colour

@@ -11,7 +11,7 @@ from bottomup.paths import with_home
 from bottomup.plan.files import SEARCHPATH, available, choices, config_folder
 from bottomup.plan.hydra_errors import message, quoted
 from bottomup.plan.keys import check_first_names, check_typed, parts_chosen, without_leftovers
-from bottomup.plan.overrides import check_search_path, key_of, parts_of, typed
+from bottomup.plan.overrides import check_search_path, key_of, parts_of, spelt_out, typed
 from bottomup.plan.schema import Configuration
 
 _OF_ONE_COMPONENT = ("backbone", "decoder")  # parts of which a file says what one component is to be
@@ -24,7 +24,7 @@ def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str,
     experiment says of that part; what those say of another component than the one chosen is left out. ``saved`` is an earlier
     run's configuration, of which all holds that is not typed.
     """
-    overrides = [override.lstrip("+") for override in overrides]  # whether there is such a key is checked all the same
+    overrides = [spelt_out(override.lstrip("+")) for override in overrides]  # whether there is such a key is checked all the same
     check_search_path(overrides)
     check_first_names(command, overrides, lambda: load_config(command))
     composed = _composed(command, overrides)

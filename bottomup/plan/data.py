@@ -19,6 +19,7 @@ from bottomup.plan.keys import check_typed
 from bottomup.plan.overrides import parts_of
 from bottomup.plan.schema import Loading
 from bottomup.samples.kept import kept
+from bottomup.samples.person_crops import PersonCrops
 from bottomup.samples.subset import Subset
 
 Purpose = Literal["train", "val"]
@@ -42,7 +43,7 @@ class DataPlan:
     max_people: int = 30  # of one training image
     min_people: int = 0  # only images with so many people who have keypoints
     keep: bool = False  # samples in memory
-    unit: str = "image"
+    unit: str = "image"  # or "person", of labels alone in training, or "crop", around one person each, wherever images are read
     min_keypoints: int = 1  # of a person, where those are the unit
     curriculum: bool = False
 
@@ -52,7 +53,7 @@ class DataPlan:
         loading = resolved(Loading)
         own = {key: value for key, value in given.items() if key in loading}
         check_values("data", own, loading)
-        kinds = ("image", "person")
+        kinds = ("image", "person", "crop")
         if (own.get("unit") or "image") not in kinds:
             raise ConfigError("data: " + unknown("unit", str(own["unit"]), list(kinds)))
         options = {key: value for key, value in given.items() if key not in loading and key not in ("name", "split")}
@@ -112,14 +113,15 @@ class DataPlan:
         return f"{self.name}, {self.split_for(purpose)}"
 
     def _read(self, component: Component, split: str, limit: int | None) -> Dataset:
-        """The images of a split, "train[100:]" and the like, that count; kept in memory once for all equal ones."""
+        """The images of a split, "train[100:]" and the like, that count, or their people; kept in memory once for all equal ones."""
         whole, part = _part_of(split)
         chosen = Component(component.name, dict(component.options) | {"split": whole})
         dataset = chosen.builder(DATASETS, "data", extra=("name", *resolved(Loading)))()
         if part != slice(None) or limit is not None or self.min_people:
             images = (index for index in range(len(dataset))[part] if _annotated(dataset, index, self.min_people))
             dataset = Subset(dataset, list(islice(images, limit)))
-        return kept(dataset, (repr((component, self.min_people)), split, limit)) if self.keep else dataset
+        dataset = kept(dataset, (repr((component, self.min_people)), split, limit)) if self.keep else dataset
+        return PersonCrops(dataset, self.min_keypoints) if self.unit == "crop" else dataset
 
 
 def _plain(value: Any) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from bottomup.options import Count, Natural, checked
+from bottomup.options import BelowOne, Count, Fraction, Natural, Positive, checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,28 @@ class Validating(_Group):
     limit: Count | None = None  # images
     flip: bool = False
     max_people: Count = 20  # instances an image that count
+
+
+@checked("refine")
+@dataclass(frozen=True, kw_only=True)
+class Refining(_Group):
+    """How poses are refined by a single-person network, if they are."""
+
+    weights: str | None = None  # of the network; None refines nothing
+    scale: Positive = 1.3  # of a pose's box: the sides of its crop
+    sizes: Sequence[Positive] = (1.0,)  # of the network's own input size, at which a crop is seen
+    threshold: BelowOne = 0.15  # above which score a keypoint that was found moves
+    agreement: Fraction = 0.2  # of a pose's keypoints that the network finds in their place, or its crop is rejected
+    distance: Annotated[Positive, "px of the network's input"] = 10.0  # that is still the place
+
+
+@checked("impute")
+@dataclass(frozen=True, kw_only=True)
+class Imputing(_Group):
+    """Which keypoints a single-person network gives to people who have none."""
+
+    scale: Positive = 1.3  # of a person's box: the sides of its crop
+    threshold: BelowOne = 0.15  # above which score a keypoint is imputed
 
 
 @checked("judge")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PLAIN = re.compile(r"[A-Za-z_./~][\w./-]*")  # texts that need no quotes
 _KEYWORDS = ("null", "true", "false", "nan", "inf")
+_SHORT = {"refine": "refine.weights"}  # groups by one of their values
 
 
 def key_of(override: str) -> str:
@@ -27,6 +28,13 @@ def key_of(override: str) -> str:
 def parts_of(override: str) -> list[str]:
     """The names that lead to what an override sets; a group's, ``backbone/neck@there``, too."""
     return key_of(override).split("@")[0].replace("/", ".").split(".")
+
+
+def spelt_out(override: str) -> str:
+    """An override in full: ``refine=FILE`` is short for ``refine.weights=FILE``, the one value of that group that has no default."""
+    key, equals, value = override.partition("=")
+    short = key in _SHORT and equals and not value.lstrip().startswith("{")
+    return f"{_SHORT[key]}={value}" if short else override
 
 
 def typed_paths(overrides: Sequence[str]) -> list[tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
 from bottomup.paths import path_of
+from bottomup.plan.groups import Refining
 from bottomup.precision import Precision
 
 
@@ -74,12 +75,14 @@ class Viewing:
     bit_depth: int | None = None  # of files with 16 bits a channel
     score_threshold: float | None = None  # from which score on people are kept; None: as the decoder recommends
     keypoint_threshold: float | None = None  # above which keypoints are drawn; None: as the decoder recommends
+    refine: Refining = field(default_factory=Refining)  # the second look at each person, if there is one
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The views that a configuration says."""
-        return cls(**said(cls, config))
+        refine = config.get("refine")
+        return cls(**said(cls, config) | {"refine": Refining(weights=refine) if isinstance(refine, str) else Refining.of(refine)})
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self) | {"scales": list(self.scales)}
+        return asdict(self) | {"scales": list(self.scales), "refine": self.refine.plain()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from bottomup.options import BelowOne, Count, Interval, Natural, Positive
-from bottomup.plan.groups import Judging, Measuring, Validating
+from bottomup.plan.groups import Imputing, Judging, Measuring, Refining, Validating
 
 _Options = Mapping[str, Any]
 
@@ -65,6 +65,8 @@ class Configuration(TypedDict, total=False):
     engine: _Options
     stages: Mapping[str, _Options | None] | None
     validation: Validating
+    refine: Refining
+    impute: Imputing
     judge: Judging
     measure: Measuring
 

@@ -34,8 +34,8 @@ _ENLARGED = 4.0  # the most that a main person's size may enlarge the image, of 
 class Warp:
     """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas.
 
-    At scale 1 the ``side`` of the image is ``length`` px. Factors of the range ``scale`` are on the image or, by ``scale_of``
-    "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
+    At scale 1 the ``side`` of the image, or of its focus, is ``length`` px. Factors of the range ``scale`` are on the image or, by
+    ``scale_of`` "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
     ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image.
     """
 
@@ -48,18 +48,18 @@ class Warp:
     flip: float
     crop: bool
 
-    def fitted(self, shape: tuple[int, int]) -> float:
-        """The factor of an image of ``shape`` (H, W) at scale 1."""
-        return fit(max(shape), min(shape), self.length, self.side)
+    def fitted(self, shown: NDArray[np.float64]) -> float:
+        """The factor at scale 1 of an image of which ``shown`` (4,) xyxy is to be seen."""
+        sides = (shown[2:] - shown[:2]).tolist()
+        return fit(max(sides), min(sides), self.length, self.side)
 
     def draw(
-        self, shape: tuple[int, int], size: tuple[int, int], middle: NDArray[np.float64], base: float, rng: random.Random
+        self, shown: NDArray[np.float64], size: tuple[int, int], middle: NDArray[np.float64], base: float, rng: random.Random
     ) -> NDArray[np.float64]:
-        """The affine matrix (2, 3), px of an image of ``shape`` (H, W) -> px of a canvas of ``size`` (H, W).
+        """The affine matrix (2, 3), px of an image of which ``shown`` (4,) xyxy is to be seen -> px of a canvas of ``size`` (H, W).
 
         ``middle`` (2,) is the point to centre, ``base`` the factor at scale 1.
         """
-        h, w = shape
         scale = rng.uniform(*self.scale)
         factor = base / scale if self.scale_of == "box" else base * scale
         angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate))
@@ -67,7 +67,7 @@ class Warp:
         cos, sin = factor * np.cos(angle), factor * np.sin(angle)
         linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
         if self.crop:
-            reach, middle = np.abs(np.array((w, h)) * factor - size[::-1]) / 2, np.array((w / 2, h / 2))
+            reach, middle = np.abs((shown[2:] - shown[:2]) * factor - size[::-1]) / 2, _middle(shown)
         else:
             reach = np.full(2, self.translate * max(size))
         centre = np.array(size[::-1]) / 2 + [rng.uniform(-reach[0], reach[0]), rng.uniform(-reach[1], reach[1])]
@@ -86,8 +86,10 @@ class Augment:
     by their reciprocals (PersonLab §4.1), or the "main_person", whose box's long side is ``person_share`` of the input at 1;
     ``translate`` a fraction of the input side about the ``centre``, the middle of the "image", of what the transforms left of
     it, of the annotated "people" together (MultiPoseNet §3.5: the crowd or the main person), or of the "main_person", the
-    largest who has keypoints, or ``crop`` for a random window; ``canvas`` is the "input", or the whole "image" at scale 1,
-    whose sides differ from image to image, and batches are padded to the largest (MultiPoseNet §3.5 for boxes); ``flip`` the probability of a mirror image; ``transforms`` albumentations by name, e.g.
+    largest who has keypoints, or ``crop`` for a random window; of a sample with a focus that counts as the image, what surrounds
+    it is seen, too. ``canvas`` is the "input", or the whole "image" at scale 1, whose sides differ from image to image, and
+    batches are padded to the largest (MultiPoseNet §3.5 for boxes).
+    ``flip`` is the probability of a mirror image; ``transforms`` albumentations by name, e.g.
     ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour; one
     that labels could not follow is refused. Keypoints that leave the picture become OUTSIDE, people whose box leaves it are
     dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are fitted into the input and mirrored,
@@ -132,8 +134,9 @@ class Augment:
 
     def _warped(self, sample: Sample, rng: random.Random) -> Sample:
         """The sample on its canvas."""
-        size = self._size(sample.shape)
-        matrix = self.warp.draw(sample.shape, size, self._middle(sample), self._base(sample), rng)
+        shown = _shown(sample)
+        size = self._size(shown)
+        matrix = self.warp.draw(shown, size, self._middle(sample, shown), self._base(sample, shown), rng)
         image = warp_image(np.ascontiguousarray(sample.pixels.transpose(1, 2, 0)), matrix, size, self.fill)
         flags = warp_map(pack_flags(sample), matrix, size, PADDING)
         return replace(
@@ -144,23 +147,23 @@ class Augment:
             content=None,
         )
 
-    def _size(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """The canvas (H, W) of an image of ``shape`` (H, W)."""
+    def _size(self, shown: NDArray[np.float64]) -> tuple[int, int]:
+        """The canvas (H, W) of an image of which ``shown`` (4,) xyxy is to be seen."""
         if self.canvas == "input":
             return self.size
-        fitted = self.warp.fitted(shape)
-        return self.accept(max(1, round(shape[0] * fitted))), self.accept(max(1, round(shape[1] * fitted)))
+        width, height = ((shown[2:] - shown[:2]) * self.warp.fitted(shown)).tolist()
+        return self.accept(max(1, round(height))), self.accept(max(1, round(width)))
 
-    def _middle(self, sample: Sample) -> NDArray[np.float64]:
-        """The point (2,) of the image that comes to lie in the canvas's middle; the image's own where nobody has keypoints."""
+    def _middle(self, sample: Sample, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The point (2,) of the image that comes to lie in the canvas's middle; that of what is shown where nobody has keypoints."""
         boxes = _main(sample) if self.centre == "main_person" else _posed(sample).boxes
         if self.centre == "image" or not len(boxes):
-            return np.array(sample.shape[::-1]) / 2
-        return np.asarray((boxes[:, :2].min(0) + boxes[:, 2:].max(0)) / 2, dtype=np.float64)
+            return _middle(shown)
+        return _middle(np.concatenate((boxes[:, :2].min(0), boxes[:, 2:].max(0))).astype(np.float64))
 
-    def _base(self, sample: Sample) -> float:
+    def _base(self, sample: Sample, shown: NDArray[np.float64]) -> float:
         """The factor at scale 1: of the image's size, or of its main person's, where that does not blur it."""
-        fitted, main = self.warp.fitted(sample.shape), _main(sample)
+        fitted, main = self.warp.fitted(shown), _main(sample)
         if self.warp.scale_of != "main_person" or not len(main):
             return fitted
         length = float((main[0, 2:] - main[0, :2]).max())
@@ -173,6 +176,16 @@ class Augment:
         if np.random.default_rng(seed).random() < self.flip:
             matrix = chain(np.array([[-1.0, 0.0, sample.shape[1]], [0.0, 1.0, 0.0]]), matrix)
         return moved_labels(sample, matrix, self.size, self.flip_order)
+
+
+def _shown(sample: Sample) -> NDArray[np.float64]:
+    """What of a sample is to be seen, xyxy: its focus, or the whole image."""
+    return np.array((0.0, 0.0, *sample.shape[::-1])) if sample.focus is None else sample.focus
+
+
+def _middle(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle (2,) of a box xyxy."""
+    return (box[:2] + box[2:]) / 2
 
 
 def _posed(sample: Sample) -> People:

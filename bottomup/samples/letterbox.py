@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bottomup.geometry import transform_points
 from bottomup.samples.content import outside_marked
-from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
+from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_image, warp_map
 from bottomup.types import Sample
 
 Side = Literal["long", "short", "square", "native"]
@@ -33,8 +33,10 @@ def letterbox(
     The padded shape depends on the image alone. "short" is less where the long side would be more than 5 / 3 of ``side_length``,
     as of a panorama. "square" resizes the long side and pads to a square; "native" only enlarges an
     image by the factor ``enlarged``, where its long side then is between ``side_length`` and twice that; others come to the
-    nearer end.
+    nearer end. Of a sample with a focus that is what is resized, into the middle of a square.
     """
+    if sample.focus is not None:
+        return _focused(sample, sample.focus, side_length, accept(side_length), fill)
     h, w = sample.shape
     long, short = max(h, w), min(h, w)
     length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
@@ -64,6 +66,36 @@ def letterbox(
 def fit(long: float, short: float, length: float, side: Side) -> float:
     """The factor that makes the ``side`` of an image ``length`` px; less for a "short" one whose long side it would let grow too far."""
     return min(length / short, _SLIM * length / long) if side == "short" else length / long
+
+
+def with_original(sample: Sample, prepare: Callable[[Sample], Sample], longest: int) -> Sample:
+    """What ``prepare`` makes of a sample, with the image as it was, or shrunk to a long side of ``longest`` px."""
+    if sample.image is None:
+        return prepare(sample)
+    size, share = sample.shape, min(1.0, longest / max(sample.shape))
+    original = sample.image
+    if share < 1:
+        shrunk, _ = shrink_image(original.transpose(1, 2, 0), (round(size[0] * share), round(size[1] * share)))
+        original = np.ascontiguousarray(shrunk.transpose(2, 0, 1))
+    return replace(prepare(sample), original=original)
+
+
+def _focused(sample: Sample, focus: NDArray[np.float64], side_length: int, side: int, fill: Sequence[int]) -> Sample:
+    """The focus xyxy of a sample, its long side ``side_length`` px, in the middle of a square of ``side`` px."""
+    scale, size = side_length / (focus[2:] - focus[:2]).max(), (side, side)
+    matrix = np.column_stack((scale * np.eye(2), side / 2 - scale * (focus[:2] + focus[2:]) / 2))
+    if sample.image is None:
+        return moved_labels(sample, matrix, size, ())
+    image = warp_image(np.ascontiguousarray(sample.image.transpose(1, 2, 0)), matrix, size, fill)
+    x1, y1, x2, y2 = transform_points(np.array(((0.0, 0.0), sample.shape[::-1])), matrix).clip(0, side).flatten().tolist()
+    boxed = replace(
+        sample.move_people(matrix, ()),
+        image=np.ascontiguousarray(image.transpose(2, 0, 1)),
+        ignore=unpack_flags(warp_map(pack_flags(sample), matrix, size, PADDING), {*sample.ignore, "padding"}),
+        instances=None if sample.instances is None else warp_map(sample.instances, matrix, size, 0),
+        content=(x1, y1, x2, y2),
+    )
+    return outside_marked(boxed)
 
 
 def moved_labels(sample: Sample, matrix: NDArray[np.float64], size: tuple[int, int], flip_order: tuple[int, ...]) -> Sample:

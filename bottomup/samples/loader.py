@@ -61,6 +61,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         images=_images(samples),
         instances=_instances(samples),
         annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
+        originals=_originals(samples),
     )
 
 
@@ -102,6 +103,11 @@ def _annotated(sample: Sample) -> NDArray[np.bool_]:
 def _images(samples: list[Sample]) -> Tensor | None:
     images = [sample.image for sample in samples if sample.image is not None]
     return torch.from_numpy(np.stack(images)) if len(images) == len(samples) else None
+
+
+def _originals(samples: list[Sample]) -> tuple[Tensor, ...] | None:
+    images = [torch.from_numpy(sample.original) for sample in samples if sample.original is not None]
+    return tuple(images) if len(images) == len(samples) else None
 
 
 def _instances(samples: list[Sample]) -> Tensor | None:

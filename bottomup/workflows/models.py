@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
 from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
+from bottomup.plan.groups import Refining
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
+from bottomup.precision import Precision
 from bottomup.predictor import Predictor
+from bottomup.refine import Refiner
 from bottomup.types import Task
 from bottomup.zoo.weights import checkpoint_file
+
+_CROPS = 32  # at once, which bounds the memory that people of an image take
 
 
 def with_checkpoint(model: ModelPlan, weights: str | None, overrides: Sequence[str]) -> tuple[ModelPlan, Checkpoint | None]:
@@ -50,7 +55,29 @@ def make_predictor(
         bit_depth=viewing.bit_depth,
         score_threshold=viewing.score_threshold,
         keypoint_threshold=viewing.keypoint_threshold,
+        refine=make_refiner(viewing.refine, viewing, device),
     )
+
+
+def make_refiner(plan: Refining, viewing: Viewing, device: str) -> Refiner | None:
+    """What refines poses as planned, its network run as other ones are viewed; None where nothing does."""
+    if plan.weights is None:
+        return None
+    network = make_network(plan.weights, plan.sizes, viewing.precision, device)
+    return Refiner(network, scale=plan.scale, threshold=plan.threshold, agreement=plan.agreement, distance=plan.distance)
+
+
+def make_network(weights: str, sizes: Sequence[float], precision: Precision, device: str) -> Predictor:
+    """The single-person network of a checkpoint, or of the zoo, that sees crops at ``sizes`` of its own input size.
+
+    ConfigError for a checkpoint whose decoder finds several people.
+    """
+    checkpoint = load_checkpoint(checkpoint_file(weights))
+    model = ModelPlan.of(checkpoint.config)
+    if model.decoder is None or model.decoder.name != "single_person":
+        raise ConfigError(f"{weights} finds several people in an image; give a checkpoint of method=single_person")
+    of_crops = Viewing(scales=tuple(sizes), batch_size=_CROPS, precision=precision)
+    return make_predictor(model, of_crops, device, checkpoint, checkpoint.task, weights)
 
 
 def seen(predictor: Predictor) -> str:
@@ -59,7 +86,8 @@ def seen(predictor: Predictor) -> str:
     scales = f", scales {', '.join(f'{scale:g}' for scale in predictor.scales)}" if len(predictor.scales) > 1 else ""
     own = {name: ", ".join(f"{scale:g}" for scale in several) for name, several in predictor.views.head_scales.items()}
     heads = "".join(f", {name} at {several}" for name, several in own.items())
-    return f"{predictor.input_size} px{side}{scales}{heads}{', mirrored too' if predictor.flip else ''}"
+    more = f"{', mirrored too' if predictor.flip else ''}{', refined' if predictor.refine else ''}"
+    return f"{predictor.input_size} px{side}{scales}{heads}{more}"
 
 
 def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:

@@ -94,16 +94,24 @@ def test_nothing_is_trained_over_and_nothing_old_is_taken_for_new(tmp_path: Path
     monkeypatch.setattr(chain, "train", lambda plan: seen.append(plan) or {})
     monkeypatch.setattr(chain, "combine", lambda *given: Path())
     train.run([*TINY, f"output={tmp_path}", "overwrite=true"])
-    assert not any(plan.resume for plan in seen) and [Path(plan.place.output).name for plan in seen] == ["keypoints", "boxes", "prn"]
+    assert not any(plan.resume for plan in seen) and [Path(plan.place.output).name for plan in seen] == [
+        "keypoints",
+        "boxes",
+        "prn",
+    ]
 
 
 def test_what_is_typed_holds_where_it_says_something(tmp_path: Path) -> None:
-    plan = training_plan(["experiment=multiposenet/all", "data.root=here", "backbone=resnet101_fpn", "stages.boxes.engine.steps=7", "seed=3"])
+    plan = training_plan(
+        ["experiment=multiposenet/all", "data.root=here", "backbone=resnet101_fpn", "stages.boxes.engine.steps=7", "seed=3"]
+    )
     assert isinstance(plan, ChainPlan)
     keypoints, boxes, prn = (plan.stages[name] for name in ("keypoints", "boxes", "prn"))
     assert {stage.plan.data.options["root"] for stage in plan.stages.values()} == {"here"}
     assert {stage.plan.place.seed for stage in plan.stages.values()} == {3}
-    networks = [one.model.backbone and one.model.backbone.options["network"] for one in (keypoints.plan, boxes.plan, plan.whole, prn.plan)]
+    networks = [
+        one.model.backbone and one.model.backbone.options["network"] for one in (keypoints.plan, boxes.plan, plan.whole, prn.plan)
+    ]
     assert networks == ["resnet101", "resnet101", "resnet101", None]  # labels need no backbone, and get none
     assert (keypoints.plan.engine.steps, boxes.plan.engine.steps) == (300000, 7)
     assert (boxes.after, plan.last) == (("keypoints",), ("boxes", "prn"))
@@ -132,12 +140,27 @@ def test_a_mistake_in_any_stage_is_told_before_the_first_begins(typed: str, word
 
 
 def test_plain_data_become_overrides_that_say_the_same() -> None:
-    said = {"a": {"b": 1, "c": None}, "d": [1, "x y", True], "e": "null", "f": "train[100:]", "g": {}, "h": 1e-5, "i": "it's", "j": False}
+    said = {
+        "a": {"b": 1, "c": None},
+        "d": [1, "x y", True],
+        "e": "null",
+        "f": "train[100:]",
+        "g": {},
+        "h": 1e-5,
+        "i": "it's",
+        "j": False,
+    }
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(overrides_of(said))
     values = {entry.get_key_element(): entry.value() for entry in parsed}
-    assert values["a.b"] == 1 and values["a.c"] is None and values["d"][0] == 1 and str(values["d"][1]) == "x y" and values["d"][2] is True
+    assert (
+        values["a.b"] == 1
+        and values["a.c"] is None
+        and values["d"][0] == 1
+        and str(values["d"][1]) == "x y"
+        and values["d"][2] is True
+    )
     texts = {key: str(getattr(values[key], "text", values[key])) for key in "efi"}
     assert texts == {"e": "null", "f": "train[100:]", "i": "it's"}
     assert values["g"] == {} and values["h"] == 1e-5 and values["j"] is False

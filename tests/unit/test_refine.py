@@ -1,0 +1,216 @@
+"""The second look: crops show what they say, and keypoints move by the rules of Associative Embedding's authors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bottomup.errors import ConfigError
+from bottomup.geometry import invert, transform_points
+from bottomup.ops.crops import images_in
+from bottomup.plan.training import train_plan
+from bottomup.predictor import Predictor
+from bottomup.refine import Poses, Refiner, poses_in
+from bottomup.skeletons import COCO, CROWDPOSE
+from bottomup.types import Batch, Instances, Prediction, Task
+
+SIDE = 64
+BOXES = torch.tensor([[40.0, 30, 80, 130], [100, 100, 120, 110], [-10, 150, 60, 230], [0, 0, 256, 256]])
+Look = Callable[[Tensor], tuple[Tensor, Tensor]]  # crops (N, 3, H, W) -> points (N, K, 2) in their px, scores (N, K)
+
+
+def tiny(task: Task = Task(COCO)) -> Predictor:
+    plan = train_plan(["method=single_person", "backbone=hourglass_tiny", f"input_size={SIDE}", "data=none"])
+    return Predictor(*plan.model.compose(task), input_size=SIDE, batch_size=3)
+
+
+class Stated(Predictor):
+    """A network that finds what a test says it does, in crops as any network gets them."""
+
+    look: Look
+
+    def predict_batch(self, batch: Batch, oracle: Sequence[str] = ()) -> list[Prediction]:
+        assert batch.images is not None and len(batch) <= self.batch_size
+        points, scores = self.look(batch.images)
+        moved = [
+            torch.from_numpy(transform_points(own.double().numpy(), invert(matrix))).float()
+            for own, matrix in zip(points, batch.to_input.numpy(), strict=True)
+        ]
+        found = [
+            Instances.of_keypoints(own[None], score[None], score.mean()[None]) for own, score in zip(moved, scores, strict=True)
+        ]
+        return [Prediction(instances, (1, 1)) for instances in found]
+
+
+def stated(look: Look) -> Stated:
+    plan = train_plan(["method=single_person", "backbone=hourglass_tiny", f"input_size={SIDE}", "data=none"])
+    network = Stated(*plan.model.compose(Task(COCO)), input_size=SIDE, batch_size=3)
+    network.look = look
+    return network
+
+
+def ramp(size: int = 256) -> Tensor:
+    """An image whose red is x and whose green is y, of each pixel's centre."""
+    across = torch.arange(size, dtype=torch.float32) * 255 / (size - 1)
+    return torch.stack((across.expand(size, size), across[:, None].expand(size, size), torch.zeros(size, size))).to(torch.uint8)
+
+
+def places(crops: Tensor, size: int = 256) -> Tensor:
+    """The px of a ramp that crops (N, 3, H, W) show: (N, H, W, 2)."""
+    return crops[:, :2].permute(0, 2, 3, 1).float() * (size - 1) / 255 + 0.5
+
+
+@pytest.mark.parametrize("side", [16, 64, 200])
+def test_a_crop_shows_the_px_that_its_box_covers(side: int) -> None:
+    """At every enlargement: of many pixels that one covers their mean, whose place is the middle."""
+    boxes = torch.tensor([[40.0, 30, 140, 130], [100.5, 96.25, 120.5, 116.25], [0, 0, 256, 256]])
+    crops = images_in(ramp(), boxes, side, torch.zeros(3, dtype=torch.uint8))
+    centres = (torch.arange(side) + 0.5) / side
+    for crop, (x1, y1, x2, y2) in zip(places(crops), boxes.tolist(), strict=True):
+        inside = slice(side // 8, -side // 8)
+        expected_x, expected_y = x1 + centres * (x2 - x1), y1 + centres * (y2 - y1)
+        assert (crop[..., 0] - expected_x)[:, inside].abs().max() < 1.0
+        assert (crop[..., 1] - expected_y[:, None])[inside].abs().max() < 1.0
+        assert abs(float((crop[..., 0] - expected_x)[:, inside].mean())) < 0.5  # of 8 bits, which are cut
+
+
+def test_what_is_out_of_the_image_is_the_fill() -> None:
+    fill = torch.tensor([10, 20, 30], dtype=torch.uint8)
+    crops = images_in(torch.full((3, 100, 100), 200, dtype=torch.uint8), torch.tensor([[-50.0, -50, 50, 50]]), 40, fill)
+    torch.testing.assert_close(crops[0, :, :18, :], fill.float().view(3, 1, 1).expand(3, 18, 40))
+    torch.testing.assert_close(crops[0, :, 22:, 22:], torch.full((3, 18, 18), 200.0))
+
+
+def test_equal_crops_of_smaller_files_are_the_same_place() -> None:
+    """Boxes are in px of the whole file, of which the image at hand may be a smaller one."""
+    found: list[Tensor] = []
+
+    def look(crops: Tensor) -> tuple[Tensor, Tensor]:
+        found.append(places(crops, 128) * 4)
+        return torch.full((len(crops), 17, 2), SIDE / 2), torch.ones(len(crops), 17)
+
+    network, image = stated(look), ramp(128)
+    (poses,) = poses_in(network, [image], [(512, 512)], [BOXES[:2] * 2], 1.3)
+    middles = BOXES[:2, :2] + BOXES[:2, 2:]
+    torch.testing.assert_close(poses.points[:, 0], middles, atol=0.01, rtol=0)
+    assert (found[0][:, SIDE // 2, SIDE // 2] - middles).abs().max() < 6  # px of the file, four of which are a pixel at hand
+
+
+def test_a_keypoint_s_place_in_a_crop_is_its_place_in_the_image() -> None:
+    """Whatever the box, how large and where: a network that reads the ramp's colour says the px that it reads."""
+    at = torch.tensor([[20.0, 40.0], [32.5, 32.5], [50.0, 15.0]])
+
+    def look(crops: Tensor) -> tuple[Tensor, Tensor]:
+        seen.append(torch.stack([places(crops)[:, int(y), int(x)] for x, y in at.tolist()], dim=1))
+        return at.repeat(6, 1)[:17].expand(len(crops), 17, 2), torch.ones(len(crops), 17)
+
+    seen: list[Tensor] = []
+    (poses,) = poses_in(stated(look), [ramp()], [(256, 256)], [BOXES[:2]], 1.3)
+    read = torch.cat(seen)
+    assert (poses.points[:, :3] - read).abs().max() < 2.5
+    assert poses.growth[0] == pytest.approx(SIDE / 130)
+
+
+def test_boxes_without_extent_hold_nobody_and_several_images_are_each_by_itself() -> None:
+    network = tiny()
+    images, sizes = [ramp(), ramp(128)], [(256, 256), (128, 128)]
+    boxes = [torch.cat((BOXES, torch.zeros(1, 4))), BOXES[:2] / 2]
+    together = poses_in(network, images, sizes, boxes, 1.3)
+    assert together[0].points[-1].isnan().all() and not together[0].scores[-1].any()
+    for number in range(2):
+        (alone,) = poses_in(network, [images[number]], [sizes[number]], [boxes[number]], 1.3)
+        torch.testing.assert_close(alone.points, together[number].points, equal_nan=True, atol=1e-2, rtol=0)
+        torch.testing.assert_close(alone.scores, together[number].scores, atol=1e-4, rtol=0)
+    nobody = poses_in(network, images, sizes, [BOXES[:0], BOXES[:0]], 1.3)
+    assert [len(own.scores) for own in nobody] == [0, 0]
+
+
+# ---- the rules -------------------------------------------------------------------------------------------------------------
+
+HAD = Instances.of_keypoints(torch.rand(1, 17, 2) * 50 + 60, torch.full((1, 17), 0.5), torch.tensor([0.5]))
+GROWTH = SIDE / (1.3 * 100)
+
+
+def joined(found: Instances, seen: Tensor, scores: Tensor, **options: Any) -> Instances:
+    refiner = Refiner(tiny(), **options)
+    return refiner._joined(found, Poses(seen, scores, torch.full((len(seen),), GROWTH)))
+
+
+def test_what_scores_above_the_threshold_moves_and_keeps_its_score() -> None:
+    seen, scores = HAD.keypoints + 4.0, torch.linspace(0.0, 0.3, 17)[None]
+    after = joined(HAD, seen, scores)
+    moved = scores > 0.15
+    assert torch.equal(after.keypoints[moved], seen[moved]) and torch.equal(after.keypoints[~moved], HAD.keypoints[~moved])
+    assert torch.equal(after.keypoint_scores, HAD.keypoint_scores) and torch.equal(after.scores, HAD.scores)
+    assert after.boxes[0, 0] == after.keypoints[0, :, 0].min()
+
+
+def test_what_is_missing_is_found_however_low_it_scores() -> None:
+    lacking = torch.zeros(1, 17, dtype=torch.bool)
+    lacking[:, 3:6] = True
+    poor = replace(
+        HAD,
+        keypoints=torch.where(lacking[..., None], torch.nan, HAD.keypoints),
+        keypoint_scores=torch.where(lacking, 0.0, HAD.keypoint_scores),
+        keypoint_presence=torch.where(lacking, 0.0, 0.9),
+    )
+    after = joined(poor, HAD.keypoints, torch.full((1, 17), 0.02))
+    assert torch.equal(after.keypoints, HAD.keypoints)
+    assert after.keypoint_scores[lacking].tolist() == pytest.approx([0.02] * 3)
+    assert after.keypoint_presence is not None and after.keypoint_presence[lacking].tolist() == pytest.approx([0.02] * 3)
+    assert (after.keypoint_scores[~lacking] == 0.5).all()
+
+
+@pytest.mark.parametrize(("agreeing", "accepted"), [(3, False), (4, True), (17, True)])
+def test_a_crop_that_shows_somebody_else_is_rejected(agreeing: int, accepted: bool) -> None:
+    """A fifth of seventeen is 3.4."""
+    seen = HAD.keypoints + 100.0
+    seen[:, :agreeing] = HAD.keypoints[:, :agreeing] + 1.0
+    after = joined(HAD, seen, torch.ones(1, 17))
+    assert torch.equal(after.keypoints, seen if accepted else HAD.keypoints)
+
+
+def test_the_distance_is_in_px_of_the_network_s_input() -> None:
+    for apart, accepted in ((9.9, True), (10.1, False)):
+        seen = HAD.keypoints + torch.tensor([apart / GROWTH, 0.0])
+        after = joined(HAD, seen, torch.ones(1, 17))
+        assert torch.equal(after.keypoints, seen if accepted else HAD.keypoints)
+    seen = HAD.keypoints + 100.0
+    assert torch.equal(joined(HAD, seen, torch.ones(1, 17), agreement=0.0).keypoints, seen)
+
+
+def test_boxes_that_a_method_finds_stay() -> None:
+    boxed = replace(HAD, boxes=torch.tensor([[0.0, 0, 200, 200]]), box_scores=torch.ones(1))
+    assert torch.equal(joined(boxed, HAD.keypoints + 4, torch.ones(1, 17)).boxes, boxed.boxes)
+
+
+def test_poses_of_other_keypoints_are_refused() -> None:
+    refiner = Refiner(tiny())
+    with pytest.raises(ConfigError, match="keypoints, not the"):
+        refiner.check_skeleton(CROWDPOSE)
+    with pytest.raises(ConfigError, match="threshold should be"):
+        Refiner(tiny(), threshold=1.5)
+
+
+# ---- in the predictor ------------------------------------------------------------------------------------------------------
+
+
+def test_a_predictor_refines_as_the_refiner_does_by_itself() -> None:
+    tiny_network = ["experiment=demo/associative_embedding", "backbone=hourglass_tiny"]
+    plan = train_plan([*tiny_network, "decoder.detection_threshold=0.0001", "decoder.fill_threshold=null"])
+    model, decoder = plan.model.compose(Task(COCO))
+    plain = Predictor(model, decoder, input_size=128, score_threshold=0.0)
+    refiner = Refiner(tiny(), agreement=0.0, threshold=0.0)
+    refining = Predictor(model, decoder, input_size=128, score_threshold=0.0, refine=refiner)
+    image = cast(np.ndarray, ramp().permute(1, 2, 0).numpy())  # type: ignore[type-arg]
+    first, refined = plain(image), refining(image)
+    assert len(first.instances) == len(refined.instances) > 0
+    expected = plain.shown(refiner(image, first))
+    torch.testing.assert_close(refined.instances.keypoints, expected.instances.keypoints, equal_nan=True, atol=1e-2, rtol=0)
+    assert not torch.equal(first.instances.keypoints.nan_to_num(), refined.instances.keypoints.nan_to_num())
