@@ -103,7 +103,12 @@ def assignment_table() -> str:
     return markdown_table(
         ["relation", "people matched", "boxes of", "AP", "AP, overlapping people", "AP, true areas"],
         [
-            [row["relation"], ways[row["assignment"]], boxes[row["boxes"]], *_shares(row, ("AP", "AP_overlapping", "AP_true_areas"))]
+            [
+                row["relation"],
+                ways[row["assignment"]],
+                boxes[row["boxes"]],
+                *_shares(row, ("AP", "AP_overlapping", "AP_true_areas")),
+            ]
             for row in read_result(RESULTS / "assignment.json")["rows"]
         ],
     )

@@ -87,11 +87,11 @@ class Augment:
     ``translate`` a fraction of the input side about the ``centre``, the middle of the "image", of what the transforms left of
     it, of the annotated "people" together (MultiPoseNet §3.5: the crowd or the main person), or of the "main_person", the
     largest who has keypoints, or ``crop`` for a random window; ``canvas`` is the "input", or the whole "image" at scale 1,
-    whose sides differ from image to image, and batches are padded to the largest (MultiPoseNet §3.5 for boxes); ``flip`` the probability of a mirror image; ``transforms`` albumentations by name, e.g.
-    ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour; one
-    that labels could not follow is refused. Keypoints that leave the picture become OUTSIDE, people whose box leaves it are
-    dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are fitted into the input and mirrored,
-    nothing else.
+    whose sides differ from image to image, and batches are padded to the largest (MultiPoseNet §3.5 for boxes); ``flip`` the
+    probability of a mirror image; ``transforms`` albumentations by name, e.g. ``{name: HueSaturationValue, hue_shift_limit: 20}``,
+    applied in order before the warp, so that padding keeps its colour; one that labels could not follow is refused. Keypoints
+    that leave the picture become OUTSIDE, people whose box leaves it are dropped, or ``beside`` where their keypoints' disks may
+    reach in. Labels alone are fitted into the input and mirrored, nothing else.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Augment:
 
 def _posed(sample: Sample) -> People:
     """The people who have keypoints."""
-    return sample.people[sample.people.labelled.any(1)]
+    return sample.people[np.flatnonzero(sample.people.labelled.any(1))]
 
 
 def _main(sample: Sample) -> NDArray[np.float32]:

@@ -210,7 +210,9 @@ def test_every_threshold_has_the_iou_that_it_would_have_alone() -> None:
     rng = np.random.default_rng(0)
     void = rng.random(SIZE) < 0.1
     ground_truth = truth((inside(LEFT), 15), (inside(RIGHT), 15), void=void, only=15)
-    maps = [np.round(np.clip(inside(LEFT, RIGHT) * 0.6 + rng.normal(0.2, 0.25, SIZE), 0, 1), 2).astype(np.float32) for _ in range(2)]
+    maps = [
+        np.round(np.clip(inside(LEFT, RIGHT) * 0.6 + rng.normal(0.2, 0.25, SIZE), 0, 1), 2).astype(np.float32) for _ in range(2)
+    ]
     metrics = judge(ground_truth, *(predict(segmentation=probability) for probability in maps))
     thresholds = [round(0.05 * step, 2) for step in range(1, 20)]
     alone = []
