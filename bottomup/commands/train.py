@@ -1,6 +1,7 @@
 """``bottomup train``: read, augment, train, validate, keep the best; ``resume=true output=FOLDER`` goes on with a run.
 
-With ``stages=`` several trainings, each from the best weights of earlier ones, and at the end one checkpoint of all. Where nothing says what is to be trained, that is a small network on drawn people, for minutes.
+With ``stages`` it is several trainings, each from the best weights of earlier ones, and one checkpoint of all at the end. Where
+nothing says what is to be trained, that is a small network on drawn people, for minutes.
 """
 
 from __future__ import annotations

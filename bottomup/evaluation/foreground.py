@@ -9,7 +9,7 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 
 class ThresholdedOverlap:
-    """Pixels that are and that are not of the class, by the highest of ``thresholds``, ascending, that their probability exceeds."""
+    """Pixels of the class and others, by the highest of ``thresholds``, ascending, that their probability exceeds."""
 
     def __init__(self, thresholds: tuple[float, ...] = THRESHOLDS) -> None:
         self.thresholds = thresholds

@@ -190,7 +190,7 @@ def _middle(box: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _posed(sample: Sample) -> People:
     """The people who have keypoints."""
-    return sample.people[sample.people.labelled.any(1)]
+    return sample.people[np.flatnonzero(sample.people.labelled.any(1))]
 
 
 def _main(sample: Sample) -> NDArray[np.float32]:

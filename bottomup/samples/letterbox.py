@@ -64,7 +64,7 @@ def letterbox(
 
 
 def fit(long: float, short: float, length: float, side: Side) -> float:
-    """The factor that makes the ``side`` of an image ``length`` px; less for a "short" one whose long side it would let grow too far."""
+    """The factor that makes the ``side`` of an image ``length`` px, a "short" one as far as the long side's bound lets it."""
     return min(length / short, _SLIM * length / long) if side == "short" else length / long
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,15 @@ from bottomup.plan.overrides import overrides_of
 from bottomup.workflows import chain
 from tests.engine.test_resume import assert_same
 
+ROOT = Path(__file__).parents[2]
 STAGES = "experiment=demo/multiposenet_stages"
+NAMES = ("keypoints", "boxes", "prn")
 TINY = [
     STAGES, "data.size=64", "data.images=6", "input_size=64", "workers=0", "backbone.network=test_resnet", "validation.limit=2",
     "necks.keypoints.channels=8", "necks.keypoints.reduced=8", "necks.people.channels=8", "heads.proposals.count=4",
     "heads.prn.hidden=[4]", "engine.batch_size=2", "engine.precision=fp32", "engine.average=null", "engine.checkpoint_every=1",
     *(f"stages.{name}.engine.steps={steps}" for name, steps in (("keypoints", 4), ("boxes", 3), ("prn", 2))),
-    *(f"stages.{name}.engine.{option}" for name in ("keypoints", "boxes", "prn") for option in ("tensorboard=false", "validate_every=2")),
+    *(f"stages.{name}.engine.{option}" for name in NAMES for option in ("tensorboard=false", "validate_every=2")),
     "stages.boxes.input_size=96", "stages.prn.engine.batch_size=4", "stages.prn.input_size=64", "head_scales.retinanet=[1.5]",
 ]  # fmt: skip
 
@@ -53,29 +57,39 @@ def test_a_chain_ends_with_one_network_of_the_best_of_each_stage(uninterrupted: 
     assert "retinanet at 1.5" in metrics["judged"] and {"AP", "box_AP", "segmentation_IoU"} <= metrics.keys()
 
 
-@pytest.mark.parametrize(("die_in", "at"), [("keypoints", 3), ("boxes", 1), ("prn", 1)])
-def test_an_interrupted_chain_goes_on_to_the_last_bit(
-    die_in: str, at: int, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_chain_that_is_interrupted_in_every_stage_is_the_uninterrupted_one(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    advance = Trainer._advance
+    """To the last bit, whatever was typed to go on with it."""
+    advance, halves = Trainer._advance, tmp_path / "halves"
+    command = ["train", *TINY, f"output={halves}"]
+    for die_in, at in (("keypoints", 3), ("boxes", 1), ("prn", 1)):
 
-    def interrupted(self: Trainer, *given: Any) -> None:
-        advance(self, *given)
-        self.interruption.asked = self.output.name == die_in and self.step == at
+        def interrupted(self: Trainer, *given: Any, die_in: str = die_in, at: int = at) -> None:
+            advance(self, *given)
+            self.interruption.asked = self.output.name == die_in and self.step == at
 
-    monkeypatch.setattr(Trainer, "_advance", interrupted)
-    assert main(["train", *TINY, f"output={tmp_path}/halves"]) == 1
-    said = capsys.readouterr().err
-    assert f"stage {die_in} was interrupted; continue with resume=true output={tmp_path}/halves" in said
-    assert not (tmp_path / "halves" / "best.pt").exists()
+        monkeypatch.setattr(Trainer, "_advance", interrupted)
+        assert main(command) == 1
+        assert f"stage {die_in} was interrupted; continue with resume=true output={halves}" in capsys.readouterr().err
+        assert not (halves / "best.pt").exists()
+        command = ["train", "resume=true", f"output={halves}"]
     monkeypatch.setattr(Trainer, "_advance", advance)
-    assert main(["train", "resume=true", f"output={tmp_path}/halves"]) == 0
-    for file in ("best.pt", "keypoints/last.pt", "boxes/last.pt", "prn/last.pt"):
-        one, other = (load_checkpoint(folder / file) for folder in (uninterrupted, tmp_path / "halves"))
-        for part in ("model", "average", "training"):
+    assert main(command) == 0
+    for file in ("best.pt", *(f"{name}/last.pt" for name in NAMES)):
+        one, other = (load_checkpoint(folder / file) for folder in (uninterrupted, halves))
+        for part in ("model", "average"):
             assert_same(getattr(one, part), getattr(other, part), f"{file} {part}")
+        assert_same(*(without_figures(checkpoint.training) for checkpoint in (one, other)), where=file)
     monkeypatch.setattr(Trainer, "_advance", lambda *_: pytest.fail("what is finished is trained again"))
-    assert main(["train", "resume=true", f"output={tmp_path}/halves"]) == 0
+    assert main(command) == 0
+
+
+def without_figures(training: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What resuming needs, without the last validation's figures, some of which are no numbers."""
+    if training is None:
+        return None
+    return training | {"progress": {key: value for key, value in training["progress"].items() if key != "last_metrics"}}
 
 
 def test_nothing_is_trained_over_and_nothing_old_is_taken_for_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +135,20 @@ def test_what_is_typed_holds_where_it_says_something(tmp_path: Path) -> None:
     assert isinstance(again, ChainPlan) and again.whole.resume
     assert [stage.plan.engine.steps for stage in again.stages.values()] == [300000, 7, 9]
     assert [stage.plan.place.seed for stage in again.stages.values()] == [3, 4, 3]
+
+
+def test_two_ranks_train_a_chain_that_is_typed(tmp_path: Path) -> None:
+    """They meet anew for each stage; and any experiment may be one."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "bottomup", "train"]
+    stages = "stages={first: {experiment: multiposenet/prn}, second: {experiment: multiposenet/prn, after: [first], seed: 1}}"
+    options = ["data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=8", "workers=0", f"output={tmp_path}"]
+    engine = {"steps": 1, "batch_size": 4, "precision": "fp32", "validate_every": 0, "tensorboard": "false"}
+    typed = [*options, *(f"engine.{name}={value}" for name, value in engine.items())]
+    subprocess.run([*torchrun, "experiment=multiposenet/prn", stages, *typed], cwd=ROOT, check=True, capture_output=True, timeout=300)
+    whole, first, second = (load_checkpoint(tmp_path / name) for name in ("best.pt", "first/last.pt", "second/last.pt"))
+    assert_same(whole.model, second.model)
+    assert any(not torch.equal(tensor, first.model[name]) for name, tensor in second.model.items())
+    assert second.training is not None and second.training["progress"]["step"] == 1 and len(second.training["random"]) == 2
 
 
 @pytest.mark.parametrize(

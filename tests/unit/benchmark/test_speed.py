@@ -21,6 +21,7 @@ from bottomup.benchmark.speed import (
     block_latencies,
     compile_blocks,
     gigamacs,
+    gigamacs_seen,
     matrix_rate,
     matrix_share,
     peak_mebibytes,
@@ -270,3 +271,13 @@ def test_memory_that_was_freed_before_counts_again() -> None:
     if taken is None:
         pytest.skip("this system does not tell its peak memory")
     assert taken >= 20
+
+
+def test_heads_that_see_a_size_of_their_own_cost_what_they_do_there() -> None:
+    options = ["method=multiposenet", "backbone.network=test_resnet", "necks.people.channels=8", "heads.prn.hidden=[8]"]
+    model, decoder = ModelPlan.of(load_config("predict", options)).compose(Task(COCO))
+    same = gigamacs_seen(Predictor(model, decoder, input_size=128))
+    assert same == gigamacs(model, 128)
+    own = gigamacs_seen(Predictor(model, decoder, input_size=128, head_scales={"retinanet": [2.0]}, flip=True))
+    backbone = gigamacs(model, 128, given=["retinanet", "heatmap", "segmentation"])
+    assert own > same and own < 4 * same and backbone < same

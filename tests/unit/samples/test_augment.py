@@ -13,7 +13,9 @@ from bottomup.errors import ConfigError
 from bottomup.geometry import transform_points
 from bottomup.plan.composing import load_config
 from bottomup.samples.augment import Augment
-from bottomup.samples.letterbox import letterbox
+from bottomup.samples.letterbox import fit, letterbox
+from bottomup.samples.loader import collate
+from bottomup.samples.padding import padded_alike
 from bottomup.skeletons import COCO
 from bottomup.types import Sample
 from tests.scenes import make_sample
@@ -155,3 +157,68 @@ def test_associative_embedding_moves_and_scales_images_as_its_reference_does() -
     factors, middles = moves[:, 0, 0] * 64 / 512, moves @ (32, 24, 1) - 256
     assert 0.8 <= factors.min() < 0.82 and 1.3 < factors.max() <= 1 / 0.75
     assert 95 < np.abs(middles).max() <= 102.4 + 1e-3
+
+
+def test_a_main_person_is_as_large_as_asked_for_and_in_the_middle() -> None:
+    """Whoever else is there, and however large the image; the crowd's middle is another."""
+    for seed in range(6):
+        sample = make_sample(seed, (240, 320), people=3)
+        labelled = np.flatnonzero(sample.people.labelled.any(1))
+        main = labelled[sample.people.areas[labelled].argmax()]
+        augment = make_augment(scale=(1.0, 1.0), scale_of="main_person", centre="main_person", person_share=0.5)
+        x1, y1, x2, y2 = transform_points(
+            sample.people.boxes[main].reshape(2, 2).astype(float), augment(sample, 0).to_input
+        ).ravel()
+        assert max(x2 - x1, y2 - y1) == pytest.approx(64) and ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((64, 64))
+
+
+def test_a_tiny_or_absent_main_person_leaves_the_image_sharp() -> None:
+    sample = make_sample(1, (128, 128), people=1)
+    middle = sample.people.boxes[:, :2] + 1
+    tiny = replace(sample, people=replace(sample.people, boxes=np.concatenate((middle, middle + 1), 1)))
+    options: dict[str, Any] = {"scale_of": "main_person", "centre": "main_person"}
+    assert make_augment(**options)(tiny, 0).to_input[0, 0] == pytest.approx(4.0)
+    nobody = replace(sample, people=sample.people[:0])
+    np.testing.assert_allclose(make_augment(**options)(nobody, 0).to_input, np.eye(2, 3))
+
+
+@pytest.mark.parametrize("shape", [(60, 90), (90, 60), (64, 64), (40, 200)])
+def test_a_whole_image_has_a_canvas_of_its_own_as_prediction_has(shape: tuple[int, int]) -> None:
+    """The same size and the same scale as the letterbox's; what is no image is padding."""
+    sample = make_sample(3, shape, people=2)
+    accept = lambda side: -(-side // 32) * 32  # noqa: E731
+    still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0, "side": "short", "canvas": "image"}
+    moved = Augment((128, 128), GREY, COCO.flip_order, 96, accept, **still)(sample, 0)
+    boxed = letterbox(sample, 96, accept, GREY, side="short")
+    assert moved.shape == boxed.shape and max(moved.shape) <= 160
+    scale = np.sqrt(np.linalg.det(moved.to_input[:, :2]))
+    assert scale == pytest.approx(boxed.to_input[0, 0], rel=0.02)
+    assert moved.ignore["padding"].mean() == pytest.approx(boxed.ignore["padding"].mean(), abs=0.03)
+    assert len(moved.people) == 2 and (moved.people.visibility[moved.people.visibility > 0] != 3).all()
+
+
+def test_images_of_several_shapes_make_a_batch_whose_padding_nothing_learns_from() -> None:
+    still: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "translate": 0.0, "flip": 0.0, "side": "short", "canvas": "image"}
+    augment = Augment((64, 64), GREY, COCO.flip_order, 64, None, **still)
+    samples = [augment(make_sample(seed, shape, people=1), seed) for seed, shape in enumerate([(64, 96), (100, 64)])]
+    alike = padded_alike(samples, GREY)
+    batch = collate(alike, 3)
+    assert batch.size == (100, 96) and batch.images is not None
+    assert batch.content.tolist() == [[0, 0, 96, 64], [0, 0, 64, 100]]
+    for row, (sample, size) in enumerate(zip(samples, [(64, 96), (100, 64)], strict=True)):
+        h, w = size
+        np.testing.assert_array_equal(batch.images[row, :, :h, :w].numpy(), sample.pixels)
+        outside = np.ones(batch.size, bool)
+        outside[:h, :w] = False
+        assert (batch.images[row].numpy()[:, outside] == np.array(GREY)[:, None]).all()
+        assert batch.ignore["padding"][row].numpy()[outside].all()
+        if batch.instances is not None:
+            assert not batch.instances[row].numpy()[outside].any()
+    assert padded_alike(samples[:1], GREY) == samples[:1]
+
+
+@pytest.mark.parametrize(("shape", "scale"), [((480, 640), 800 / 480), ((640, 427), 800 / 427), ((300, 1200), 4000 / 3 / 1200)])
+def test_a_short_side_grows_only_as_far_as_the_long_one_may(shape: tuple[int, int], scale: float) -> None:
+    """A detector's 800 by 1333 px."""
+    assert fit(max(shape), min(shape), 800, "short") == pytest.approx(scale)
+    assert fit(max(shape), min(shape), 800, "long") == 800 / max(shape)
