@@ -89,6 +89,11 @@ ASSOCIATIVE_EMBEDDING = (
         *_table("tables/associative_embedding_oracles", "scales 2, 1, 0.5, tags of all", "scales 2, 1, 0.5"), _IDEAL,
     ),
     Change(
+        "loss of an object's pixels' tags", "`heads.instance_tags.reduction=sum`, 1e-4", "`mean`, default", "mask AP, 8 drawings",
+        *_cells("instance_tag_loss", "sum over pairs of pixels", "mean of pairs of pixels", "mask_AP"),
+        "bottomup benchmark matrix=instance_tag_loss",
+    ),
+    Change(
         "pose-ae-train's grouping", "`decoder=pose_ae`", "default", "AP, ideal maps",
         *_table("associative_embedding_presets", "pose_ae", "default"), _PRESETS,
     ),

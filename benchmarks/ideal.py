@@ -8,7 +8,7 @@ carried through unannotated ones and without, and the true masks read at the cel
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,17 @@ def main(arguments: Sequence[str]) -> None:
     """Evaluate and write the rows."""
     if not arguments:
         raise SystemExit(__doc__)
+    write_measured(RESULT, measure, [*_COMMON, *arguments])
+
+
+def write_measured(result: Path, measure: Callable[[Sequence[str]], Iterator[Row]], overrides: Sequence[str]) -> None:
+    """Print the rows that a benchmark measures with overrides as they come, and write them, without the place of the data."""
     rows: list[Row] = []
-    for row in measure([*_COMMON, *arguments]):
+    for row in measure(overrides):
         rows.append(row)
         print(row, flush=True)
-    shown = [given for given in (*_COMMON, *arguments) if not given.startswith("data.root=")]
-    print(write_result(RESULT, "ideal", {"overrides": shown}, rows))
+    shown = [given for given in overrides if not given.startswith("data.root=")]
+    print(write_result(result, result.stem, {"overrides": shown}, rows))
 
 
 def measure(overrides: Sequence[str]) -> Iterator[Row]:

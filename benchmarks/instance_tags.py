@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.results import Row
 from bottomup.coco.masks import mask_rle
 from bottomup.dataset import Dataset
 from bottomup.evaluation.masks import evaluate_categories, mean_of_categories
@@ -33,7 +33,7 @@ from bottomup.workflows.models import make_predictor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.ideal import read_at_cells
+from benchmarks.ideal import read_at_cells, write_measured
 
 RESULT = Path(__file__).parent / "results" / "instance_tags.json"
 MAPS = ("segmentation", "instance_tags")
@@ -46,12 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     """Evaluate and write the rows."""
     if not arguments:
         raise SystemExit(__doc__)
-    rows: list[Row] = []
-    for row in measure([*_COMMON, *arguments]):
-        rows.append(row)
-        print(row, flush=True)
-    shown = [given for given in (*_COMMON, *arguments) if not given.startswith("data.root=")]
-    print(write_result(RESULT, "instance_tags", {"overrides": shown}, rows))
+    write_measured(RESULT, measure, [*_COMMON, *arguments])
 
 
 def measure(overrides: Sequence[str], sides: Sequence[int] = SIDES) -> Iterator[Row]:

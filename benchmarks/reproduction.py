@@ -28,7 +28,8 @@ PAPERS = ("Associative Embedding", "PersonLab", "MultiPoseNet")
 
 # paper, which table, what it shows
 _HEADING = re.compile(r"(.+?), (Tables? \d+(?: and \d+)?|Fig\. \d+|Appendix A\.\d+, speed|§\d\.\d, \w+|Oracles): (.+)")
-_INTRODUCTION = """# The papers' tables
+_IMAGES = "data.image_ids=benchmarks/images/val2017_195.json"
+_INTRODUCTION = f"""# The papers' tables
 
 Every table of the three papers, as far as it is of their own systems: the printed figures and ours beside them. A column has the
 paper's figures, and *ours* those of the same columns; what is not legible in the copies of the papers at hand stays empty, and the
@@ -47,7 +48,16 @@ command under such a table writes, of each row, `outputs/tables/TABLE/ROW/predic
 
 The commands under a table fill it: they train what it needs on COCO, whose folder is written `COCO`
 (`annotations/person_keypoints_<split>.json`, `<split>/*.jpg`), then evaluate every row into `outputs/tables`, where rows that are
-there already stay. Once that file is copied to `benchmarks/results/tables`, `python benchmarks/reproduction.py` shows its figures
+there already stay. Tables of oracles, which put what is true in the place of some of a network's maps, need no training:
+
+```bash
+python benchmarks/tables.py benchmarks/tables/*_oracles.yaml data.root=COCO data.split=val2017 {_IMAGES}
+```
+
+Of MultiPoseNet's, the rows of Pose Residual Networks are of all of val2017, by `benchmarks/assignment.py`, and those of the small
+network are of `benchmarks/tables/multiposenet_small.yaml`.
+
+Once a file of `outputs/tables` is copied to `benchmarks/results/tables`, `python benchmarks/reproduction.py` shows its figures
 here."""
 
 _TAG_LOSS = """Not a table of the paper, whose text sums the pull over a person's keypoints, under which tags stay together; with

@@ -48,10 +48,8 @@ NUMBERS = {
         Number(("associative_embedding/coco_paper",), "heads.heatmap.ignore", ["crowd"], "The loss is masked to ignore crowds"),
         Number(("associative_embedding/coco_paper",), "heads.tags.pull", "sum", r"\sum_n \sum_k (\bar{h}_n - h_k(x_{nk}))^2"),
         Number(MASKS, "input_size", 256, "with an input resolution of 256×256 and output resolution of 64×64"),
-        Number(
-            tuple(name for name in MASKS if name.endswith("_paper")), "heads.instance_tags",
-            {"reduction": "sum", "weight": {"pull": 1e-4, "push": 1e-4}}, "the associative embedding loss is lowered to 1e-4",
-        ),
+        Number(MASKS, "heads.instance_tags.weight", {"pull": 1e-4, "push": 1e-4}, "embedding loss is lowered to 1e-4"),
+        Number(MASKS, "heads.instance_tags.reduction", "sum", r"\sum_n \sum_{x \in S_n} \sum_{x' \in S_n} (h(x) - h(x'))^2"),
         Number(MASKS, "heads.segmentation.criterion", "mse", "The loss is the mean squared error between the two heatmaps"),
     ),
     "personlab": (

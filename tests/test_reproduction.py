@@ -24,7 +24,11 @@ from bottomup.plan.composing import load_config
 
 PATHS = [path for path in sorted(TABLES.glob("*.yaml")) if read_heading(path)]
 PUBLISHED = {"Associative Embedding": range(1, 6), "PersonLab": range(1, 10), "MultiPoseNet": range(1, 6)}
-OTHERS = {"Associative Embedding": {"§4.1, grouping"}, "PersonLab": {"Appendix A.1, speed"}, "MultiPoseNet": {"Fig. 2", "Fig. 6"}}
+OTHERS = {
+    "Associative Embedding": {"§4.1, grouping", "Oracles"},
+    "PersonLab": {"Appendix A.1, speed", "Oracles"},
+    "MultiPoseNet": {"Fig. 2", "Fig. 6", "Oracles"},
+}
 
 PARTS = (*(f"PCKh_AP_{part}" for part in ("head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")), "PCKh_AP")
 PRECISION = ("AP", "AP50", "AP75", "APM", "APL")
@@ -41,13 +45,16 @@ PRINTED = {  # the columns of a table in the paper's order, and how many rows of
     "associative_embedding_4": {PRECISION: 4},
     "associative_embedding_grouping": {("AP",): 2},
     "associative_embedding_5": {("voc_AP50", "voc_AP70"): 1},
+    "associative_embedding_oracles": {},
     "multiposenet_1": {("images_per_second", *KEYPOINTS): 1},
     "multiposenet_2": {PRECISION: 5},
     "multiposenet_3": {PRECISION: 10},  # of five and six: the last on the left is the first on the right
     "multiposenet_4": {PRECISION: 4},
     "multiposenet_5": {BOXES: 2, ("voc_IoU",): 1},
     "multiposenet_fig2": {},
+    "multiposenet_oracles": {},
     "multiposenet_fig6": {("network_ms",): 1, ("images_per_second",): 3, ("all_ms",): 1},
+    "personlab_oracles": {},
     "personlab_1": {KEYPOINTS: 4},
     "personlab_2": {MASKS: 3},  # of four: one is not legible
     "personlab_3": {MASKS: 3},  # of five: two are not legible
