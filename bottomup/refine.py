@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from bottomup.skeletons import Skeleton
 from bottomup.types import Batch, Instances, Prediction
 
 
+Rule = Literal["surer", "threshold"]
+
+
 class Poses(NamedTuple):
     """What a single-person network finds in crops."""
 
@@ -38,12 +41,13 @@ class Refiner:
 
     Of each pose a square of ``scale`` times the longer side of its box is cropped from the image and seen at the network's input
     size times each of its own ``scales``, whose maps are joined. Where that finds a keypoint which the pose lacks it is taken over
-    with its score; one that the pose has moves to where the network finds it with a score above ``threshold``, and keeps its own
-    score, for it was found before. A crop is rejected, and its pose stays, where fewer than ``agreement`` of the pose's keypoints
-    are found within ``distance`` of their place: the network then sees somebody else. So that one distance fits people of all
-    sizes, and coarse networks, it is in px of the network's input at its first scale; the authors do not say whose px theirs are.
+    with its score. One that the pose has moves to where the network finds it, and keeps its own score, for it was found before: by
+    ``rule`` "threshold" wherever the network scores above ``threshold``; by "surer", the default, where its score is above the
+    keypoint's own, too, so that a coarse network does not undo what was found well. A crop is rejected, and its pose stays, where
+    fewer than ``agreement`` of the pose's keypoints are found within ``distance`` of their place: the network then sees somebody
+    else. So that one distance fits people of all sizes, and coarse networks, it is in px of the network's input at its first scale.
 
-    Deviates from Associative Embedding's authors in nothing else that is known: 1.3, .15, a fifth and 10 px are theirs.
+    The demo of Associative Embedding's authors has 1.3, .15, a fifth, 10 px, it does not say of what, and the rule "threshold".
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Refiner:
         network: Predictor,
         *,
         scale: Positive = MARGIN,
+        rule: Rule = "surer",
         threshold: BelowOne = 0.15,
         agreement: Fraction = 0.2,
         distance: Annotated[Positive, "px of the network's input"] = 10.0,
@@ -58,7 +63,7 @@ class Refiner:
         if network.skeleton is None:
             raise ConfigError("a network that refines poses should find keypoints; give one of method=single_person")
         self.network, self.scale = network, scale
-        self.threshold, self.agreement, self.distance = threshold, agreement, distance
+        self.rule, self.threshold, self.agreement, self.distance = rule, threshold, agreement, distance
 
     def __repr__(self) -> str:
         return f"Refiner({self.network!r})"
@@ -76,16 +81,17 @@ class Refiner:
         """The predictions of images (3, H, W) uint8 RGB, each in px of its ``size``, which the image may be smaller than."""
         boxes = [prediction.instances.boxes for prediction in predictions]
         poses = poses_in(self.network, images, [prediction.size for prediction in predictions], boxes, self.scale)
-        return [replace(one, instances=self._joined(one.instances, own)) for one, own in zip(predictions, poses, strict=True)]
+        return [replace(one, instances=self.joined(one.instances, own)) for one, own in zip(predictions, poses, strict=True)]
 
-    def _joined(self, found: Instances, seen: Poses) -> Instances:
+    def joined(self, found: Instances, seen: Poses) -> Instances:
         """Instances with the keypoints that poses of their crops have more or better."""
         had, has = found.keypoint_scores > 0, seen.scores > 0
         apart = (found.keypoints - seen.points).square().sum(-1).sqrt() * seen.growth[:, None]
         agreed = (had & has & (apart <= self.distance)).sum(1)
         accepted = agreed >= self.agreement * had.sum(1)
         new = accepted[:, None] & has & ~had
-        moved = accepted[:, None] & has & had & (seen.scores > self.threshold)
+        least = found.keypoint_scores.clamp(min=self.threshold) if self.rule == "surer" else self.threshold
+        moved = accepted[:, None] & has & had & (seen.scores > least)
         points = torch.where((new | moved)[..., None], seen.points, found.keypoints)
         presence = found.keypoint_presence
         return replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from bottomup.options import BelowOne, Count, Fraction, Natural, Positive, checked
 
@@ -41,6 +41,7 @@ class Refining(_Group):
     weights: str | None = None  # of the network; None refines nothing
     scale: Positive = 1.3  # of a pose's box: the sides of its crop
     sizes: Sequence[Positive] = (1.0,)  # of the network's own input size, at which a crop is seen
+    rule: Literal["surer", "threshold"] = "surer"  # a keypoint moves where the network is surer of it, or above the threshold
     threshold: BelowOne = 0.15  # above which score a keypoint that was found moves
     agreement: Fraction = 0.2  # of a pose's keypoints that the network finds in their place, or its crop is rejected
     distance: Annotated[Positive, "px of the network's input"] = 10.0  # that is still the place

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
 from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
+from bottomup.options import made
 from bottomup.plan.groups import Refining
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
@@ -64,7 +65,8 @@ def make_refiner(plan: Refining, viewing: Viewing, device: str) -> Refiner | Non
     if plan.weights is None:
         return None
     network = make_network(plan.weights, plan.sizes, viewing.precision, device)
-    return Refiner(network, scale=plan.scale, threshold=plan.threshold, agreement=plan.agreement, distance=plan.distance)
+    options = {name: value for name, value in plan.plain().items() if name not in ("weights", "sizes")}
+    return made(Refiner, network, options=options)
 
 
 def make_network(weights: str, sizes: Sequence[float], precision: Precision, device: str) -> Predictor:

@@ -138,8 +138,8 @@ GROWTH = SIDE / (1.3 * 100)
 
 
 def joined(found: Instances, seen: Tensor, scores: Tensor, **options: Any) -> Instances:
-    refiner = Refiner(tiny(), **options)
-    return refiner._joined(found, Poses(seen, scores, torch.full((len(seen),), GROWTH)))
+    refiner = Refiner(tiny(), **{"rule": "threshold", **options})
+    return refiner.joined(found, Poses(seen, scores, torch.full((len(seen),), GROWTH)))
 
 
 def test_what_scores_above_the_threshold_moves_and_keeps_its_score() -> None:
@@ -149,6 +149,16 @@ def test_what_scores_above_the_threshold_moves_and_keeps_its_score() -> None:
     assert torch.equal(after.keypoints[moved], seen[moved]) and torch.equal(after.keypoints[~moved], HAD.keypoints[~moved])
     assert torch.equal(after.keypoint_scores, HAD.keypoint_scores) and torch.equal(after.scores, HAD.scores)
     assert after.boxes[0, 0] == after.keypoints[0, :, 0].min()
+
+
+def test_a_surer_network_moves_keypoints_and_a_less_sure_one_does_not() -> None:
+    seen, scores = HAD.keypoints + 4.0, torch.linspace(0.0, 1.0, 17)[None]
+    after = joined(HAD, seen, scores, rule="surer")
+    assert torch.equal((after.keypoints == seen).all(-1), scores > 0.5)
+    sure = replace(HAD, keypoint_scores=torch.ones(1, 17))
+    assert torch.equal(joined(sure, seen, scores, rule="surer").keypoints, HAD.keypoints)
+    unsure = replace(HAD, keypoint_scores=torch.full((1, 17), 0.01))
+    assert torch.equal((joined(unsure, seen, scores, rule="surer").keypoints == seen).all(-1), scores > 0.15)
 
 
 def test_what_is_missing_is_found_however_low_it_scores() -> None:
@@ -206,7 +216,7 @@ def test_a_predictor_refines_as_the_refiner_does_by_itself() -> None:
     plan = train_plan([*tiny_network, "decoder.detection_threshold=0.0001", "decoder.fill_threshold=null"])
     model, decoder = plan.model.compose(Task(COCO))
     plain = Predictor(model, decoder, input_size=128, score_threshold=0.0)
-    refiner = Refiner(tiny(), agreement=0.0, threshold=0.0)
+    refiner = Refiner(tiny(), rule="threshold", agreement=0.0, threshold=0.0)
     refining = Predictor(model, decoder, input_size=128, score_threshold=0.0, refine=refiner)
     image = cast(np.ndarray, ramp().permute(1, 2, 0).numpy())  # type: ignore[type-arg]
     first, refined = plain(image), refining(image)
