@@ -30,6 +30,11 @@ class Ranks:
         """Whether this process writes files and prints."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Wait until every rank has come here."""
+        if self.world > 1:
+            dist.barrier()
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any rank."""
         if self.world == 1:
@@ -53,14 +58,12 @@ class Ranks:
         return values
 
 
-def is_first() -> bool:
-    """Whether this process is the one of those that torchrun started, joined or not, that writes files and prints."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 @contextmanager
 def ranks(device: str) -> Iterator[Ranks]:
-    """Join the processes that torchrun started (RANK, WORLD_SIZE, LOCAL_RANK); alone, a world of one."""
+    """Join the processes that torchrun started (RANK, WORLD_SIZE, LOCAL_RANK); alone, a world of one.
+
+    Inside another such context they stay joined, as several trainings of a chain are: they can meet once only.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Ranks(device=torch.device(device))
@@ -69,6 +72,10 @@ def ranks(device: str) -> Iterator[Ranks]:
     place = torch.device("cuda", local) if device == "cuda" else torch.device(device)
     if place.type == "cuda":
         torch.cuda.set_device(place)
+    if dist.is_initialized():
+        yield Ranks(dist.get_rank(), world, place)
+        dist.barrier()
+        return
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Ranks(dist.get_rank(), world, place)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bottomup.evaluation.precision_recall import PrecisionRecall
 from bottomup.report.plots import svg_of
 
-_PANEL = (3.4, 3.4)  # inches
+_PANEL = (4.2, 3.2)  # inches, a legend beside the axes in it
 _COLOURS = "viridis"
 _SMALL = 7  # points of the legend
 
@@ -33,5 +33,6 @@ def _draw(axes: Axes, curves: PrecisionRecall, area: str) -> None:
     for threshold, row, own, colour in zip(curves.thresholds, curves.precision[area], ap, colours, strict=True):
         axes.plot(curves.recalls, row, color=colour, label=f"{threshold:.2f}: {own:.3f}", linewidth=1.2)
     axes.set(title=f"{area}, AP {np.mean(ap):.3f}", xlabel="recall", xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(frameon=False, fontsize=_SMALL, title="OKS: AP", title_fontsize=_SMALL, loc="lower left")
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.0}
+    axes.legend(frameon=False, fontsize=_SMALL, title="OKS: AP", title_fontsize=_SMALL, **beside)
     axes.spines[["top", "right"]].set_visible(False)

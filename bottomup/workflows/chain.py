@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bottomup.engine.distributed import is_first
+from bottomup.engine.distributed import Ranks, ranks
 from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError
 from bottomup.plan.chain import ChainPlan, Stage
 from bottomup.plan.training import TrainPlan
@@ -23,26 +23,34 @@ def train_chain(plan: ChainPlan) -> dict[str, float]:
     With ``resume`` stages that are finished stay as they are, and the one that was interrupted goes on from its ``last.pt``.
     """
     folder = plan.whole.place.folder("train")
-    _check_folder(folder, plan)
-    if is_first():
-        if plan.whole.overwrite:
-            for name in plan.stages:
-                remove_earlier(folder / name)
-            (folder / BEST).unlink(missing_ok=True)
-        write_config(folder, plan.plain())
+    with ranks(plan.whole.place.chosen_device()) as place:
+        if place.first:
+            _check_folder(folder, plan)
+            if plan.whole.overwrite:
+                for name in plan.stages:
+                    remove_earlier(folder / name)
+                (folder / BEST).unlink(missing_ok=True)
+            write_config(folder, plan.plain())
+        place.wait()  # nobody writes before the folder is checked
+        figures = _train_stages(plan, folder, place)
+        if place.first:
+            files = [best_of(folder / name) for name in plan.last]
+            print(combine(plan.whole.model, files, plan.whole.carried(), folder / BEST), file=sys.stderr)
+        return figures
+
+
+def _train_stages(plan: ChainPlan, folder: Path, place: Ranks) -> dict[str, float]:
+    """Train those stages that are not finished; returns the last one's figures."""
     figures: dict[str, float] = {}
     for number, (name, stage) in enumerate(plan.stages.items(), 1):
         if plan.whole.resume and (folder / name / _DONE).is_file():
             continue
-        if is_first():
+        if place.first:
             print(f"stage {number} of {len(plan.stages)}: {name}, into {folder / name}", file=sys.stderr)
         try:
             figures = train(_placed(stage, name, folder, plan.whole.resume))
         except InterruptedRunError as error:
             raise InterruptedRunError(f"stage {name} was interrupted; continue with resume=true output={folder}") from error
-    if is_first():
-        files = [best_of(folder / name) for name in plan.last]
-        print(combine(plan.whole.model, files, plan.whole.carried(), folder / BEST), file=sys.stderr)
     return figures
 
 
@@ -67,11 +75,11 @@ def _check_folder(folder: Path, plan: ChainPlan) -> None:
         raise ConfigError("resume=true goes on with a run and overwrite=true replaces it; give one of them")
     if plan.whole.resume and not begun:
         raise CheckpointError(f"resume=true, but there is no run in {folder}; give the output= folder of the interrupted run")
-    if held and not begun and is_first():  # the others come when it has written already
+    if held and not begun:
         raise ConfigError(
             f"output={folder} holds something else than a training run, such as {held[0]}; give another output=, a new folder"
         )
-    if held and is_first() and not (plan.whole.resume or plan.whole.overwrite):
+    if held and not (plan.whole.resume or plan.whole.overwrite):
         raise ConfigError(
             f"{folder} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
         )

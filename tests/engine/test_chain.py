@@ -144,7 +144,9 @@ def test_two_ranks_train_a_chain_that_is_typed(tmp_path: Path) -> None:
     options = ["data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=8", "workers=0", f"output={tmp_path}"]
     engine = {"steps": 1, "batch_size": 4, "precision": "fp32", "validate_every": 0, "tensorboard": "false"}
     typed = [*options, *(f"engine.{name}={value}" for name, value in engine.items())]
-    subprocess.run([*torchrun, "experiment=multiposenet/prn", stages, *typed], cwd=ROOT, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [*torchrun, "experiment=multiposenet/prn", stages, *typed], cwd=ROOT, check=True, capture_output=True, timeout=300
+    )
     whole, first, second = (load_checkpoint(tmp_path / name) for name in ("best.pt", "first/last.pt", "second/last.pt"))
     assert_same(whole.model, second.model)
     assert any(not torch.equal(tensor, first.model[name]) for name, tensor in second.model.items())
