@@ -140,7 +140,8 @@ def coco(root: Path) -> None:
         (root / name).symlink_to(root / old)
         (root / "annotations" / f"person_keypoints_{name}.json").write_text(json.dumps(data))
         kinds = load_config("train", ["data=coco_voc"])["data"]["category"]
-        objects = data | {"categories": [{"id": n, "name": kind} for n, kind in enumerate(kinds, 1)]}
+        masks = [{key: value for key, value in one.items() if "keypoints" not in key} for one in data["annotations"]]
+        objects = data | {"annotations": masks, "categories": [{"id": n, "name": kind} for n, kind in enumerate(kinds, 1)]}
         (root / "annotations" / f"instances_{name}.json").write_text(json.dumps(objects))
 
 
