@@ -38,8 +38,6 @@ A row that the library cannot measure says why. What is not there yet:
 
 - figures of the test splits of MPII and PASCAL VOC, whose annotations only servers have: Associative Embedding's Table 1 and the
   pixels of people in MultiPoseNet's Table 5, which are measured on images whose annotations are public;
-- single-person refinement, and the keypoints that PersonLab imputes with such a network: all rows that are called refined in
-  Associative Embedding's tables and MultiPoseNet's Table 1; imputed keypoints are read where somebody else made them;
 - figures of COCO test-dev, whose annotations only COCO's server has: all rows on it. `bottomup evaluate data=coco data.root=COCO
   data.split=test-dev2017 data.images=COCO/test2017 weights=…` writes the `predictions.json` that the server judges;
 - part affinity fields, and several crops and joined networks: in MultiPoseNet's Tables 4 and 1.

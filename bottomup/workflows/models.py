@@ -86,7 +86,8 @@ def seen(predictor: Predictor) -> str:
     """How a predictor sees images, as figures are told of: "513 px", with its views where there are several."""
     side = "" if predictor.side == "long" else f" {predictor.side}"
     scales = f", scales {', '.join(f'{scale:g}' for scale in predictor.scales)}" if len(predictor.scales) > 1 else ""
-    return f"{predictor.input_size} px{side}{scales}{', mirrored too' if predictor.flip else ''}{', refined' if predictor.refine else ''}"
+    flip, refined = ", mirrored too" if predictor.flip else "", ", refined" if predictor.refine is not None else ""
+    return f"{predictor.input_size} px{side}{scales}{flip}{refined}"
 
 
 def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:
