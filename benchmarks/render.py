@@ -121,6 +121,13 @@ def spurious_boxes_table() -> str:
     return markdown_table(["keypoints", "spurious boxes a person", "AP, plain rules", "AP, decoder `prn`"], cells)
 
 
+def refinement_table() -> str:
+    """One row a kind of poses and a rule of benchmarks/results/refinement.json."""
+    rows = read_result(RESULTS / "refinement.json")["rows"]
+    names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+    return markdown_table(["poses", "refine.rule", *names], [[row["poses"], row["rule"], *_shares(row, names)] for row in rows])
+
+
 def shown_table() -> str:
     """Two rows a decoder of benchmarks/results/shown.json: everybody, and who is worth showing."""
     cells = [
@@ -207,6 +214,7 @@ def render(text: str) -> str:
         "instance_tags": instance_tags_table(),
         "peers": peers_table(),
         "prn": prn_table(),
+        "refinement": refinement_table(),
         "shown": shown_table(),
         "spurious_boxes": spurious_boxes_table(),
         "status": status_table(),

@@ -39,8 +39,6 @@ A row says what measures it, or why nothing does. What is not there yet:
 
 - figures of the test splits of MPII and PASCAL VOC, whose annotations only servers have: Associative Embedding's Table 1 and the
   pixels of people in MultiPoseNet's Table 5, which are measured on images whose annotations are public;
-- single-person refinement, and the keypoints that PersonLab imputes with such a network: all rows that are called refined in
-  Associative Embedding's tables and MultiPoseNet's Table 1; imputed keypoints are read where somebody else made them;
 - part affinity fields, and several crops and joined networks: in MultiPoseNet's Tables 4 and 1.
 
 Of COCO's test-dev (`annotations/image_info_test-dev2017.json`, `test2017/*.jpg`) only COCO's server has the annotations: the

@@ -36,7 +36,8 @@ def load(
     ``file`` is a checkpoint of a training run or of ``save``, or the name of a published network, as `bottomup zoo` lists them,
     which is downloaded and imported at its first use; with ``weights`` that is the file or the name, and ``file`` the name of the
     method that it is to hold. ``overrides`` are Hydra overrides of its configuration; other options go to the Predictor (flip,
-    scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
+    scales, batch_size, score_threshold, …; ``refine`` is a single-person network's file, or a mapping of ``Refining``'s options),
+    which predicts who scores as much as the decoder recommends.
     Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
     if "decoder" in options or isinstance(overrides, str):

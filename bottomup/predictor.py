@@ -203,7 +203,7 @@ class Predictor:
 
     @torch.inference_mode()
     def decode(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
-        """The predictions, in image px, that hold together what was seen of a letterboxed batch, refined where that is asked for."""
+        """The predictions, in image px, that hold together what was seen of a letterboxed batch, refined if that is asked for."""
         found = self._found(batch, seen)
         return found if self.refine is None or batch.originals is None else self.refine.refined(batch.originals, found)
 

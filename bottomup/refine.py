@@ -23,7 +23,6 @@ from bottomup.samples.person_crops import MARGIN
 from bottomup.skeletons import Skeleton
 from bottomup.types import Batch, Instances, Prediction
 
-
 Rule = Literal["surer", "threshold"]
 
 
@@ -118,8 +117,8 @@ def poses_in(
 ) -> list[Poses]:
     """The pose that a single-person network finds around each of the boxes (P, 4) xyxy of several images, in their px.
 
-    ``images`` are (3, H, W) uint8 RGB, and may be smaller than the ``sizes`` (H, W) that the boxes are in px of. Crops of all images
-    go through the network as many at once as it takes images; a box without extent holds nobody.
+    ``images`` are (3, H, W) uint8 RGB, and may be smaller than the ``sizes`` (H, W) that the boxes are in px of. Crops of all go
+    through the network as many at once as it takes images; a box without extent holds nobody.
     """
     whole = torch.cat([own.float() for own in boxes])
     image = torch.cat([torch.full((len(own),), number) for number, own in enumerate(boxes)])
@@ -141,7 +140,7 @@ def poses_in(
 def _crops(
     network: Predictor, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]], boxes: Tensor, image: Tensor, scale: float
 ) -> Batch:
-    """The surroundings of boxes (N, 4) as a batch, each of the image with the number ``image`` (N,), as samples with a focus are."""
+    """The surroundings of boxes (N, 4) as a batch, as samples with a focus are; ``image`` (N,) says of which image each is."""
     length = round(network.input_size * network.views.largest)
     side = network.model.side(length)
     squares = square_around(boxes, scale * side / length)

@@ -135,7 +135,7 @@ class Sample:
         return self.image
 
     def move_people(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> Sample:
-        """The sample with its people and focus moved by an affine matrix (2, 3), as ``People.transform`` does; image and maps stay."""
+        """The sample with its people and focus moved by an affine matrix (2, 3); image and maps stay."""
         annotated = self.annotated
         if annotated is not None and mirrors(matrix):
             annotated = annotated[list(flip_order)]

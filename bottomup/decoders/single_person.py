@@ -22,10 +22,10 @@ class SinglePerson(Decoder):
     """One instance an image, of whom all keypoints are found that the heatmap knows of at all.
 
     Each is at the highest cell of its map that touches the image, moved between the cells as ``refine`` says
-    (``ops.peaks.refine_peaks``): of a gaussian "log_parabola" finds it exactly, "quarter", the stacked hourglass's, within a quarter
-    cell. Where there are short offsets it is instead where the disks' cells vote for, the highest cell of the votes and their centre
-    of mass there: the estimator of Papandreou et al. (2017), which PersonLab imputes with. A keypoint's score is the heatmap's at
-    its place, the instance's their mean over all keypoints.
+    (``ops.peaks.refine_peaks``): of a gaussian "log_parabola" finds it exactly, "quarter", the stacked hourglass's, within a
+    quarter cell. Where there are short offsets it is instead where the disks' cells vote for, the highest cell of the votes and
+    their centre of mass there: the estimator of Papandreou et al. (2017), which PersonLab imputes with. A keypoint's score is the
+    heatmap's at its place, the instance's their mean over all keypoints.
     """
 
     recommended = Thresholds(score=0.1, keypoint=0.15)

@@ -1,4 +1,4 @@
-"""Crops around people: maps in a box seen as a fixed number of cells, in which they are told apart (MultiPoseNet §3.4), and images."""
+"""Crops around people: of maps, as a fixed number of cells in which they are told apart (MultiPoseNet §3.4), and of images."""
 
 from __future__ import annotations
 

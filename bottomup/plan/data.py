@@ -113,7 +113,7 @@ class DataPlan:
         return f"{self.name}, {self.split_for(purpose)}"
 
     def _read(self, component: Component, split: str, limit: int | None) -> Dataset:
-        """The images of a split, "train[100:]" and the like, that count, or their people; kept in memory once for all equal ones."""
+        """The images of a split, "train[100:]" and the like, that count, or their people; kept in memory once for equal ones."""
         whole, part = _part_of(split)
         chosen = Component(component.name, dict(component.options) | {"split": whole})
         dataset = chosen.builder(DATASETS, "data", extra=("name", *resolved(Loading)))()

@@ -31,7 +31,7 @@ def parts_of(override: str) -> list[str]:
 
 
 def spelt_out(override: str) -> str:
-    """An override in full: ``refine=FILE`` is short for ``refine.weights=FILE``, the one value of that group that has no default."""
+    """An override in full: ``refine=FILE`` is short for ``refine.weights=FILE``, the one value of it without a default."""
     key, equals, value = override.partition("=")
     short = key in _SHORT and equals and not value.lstrip().startswith("{")
     return f"{_SHORT[key]}={value}" if short else override

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -81,7 +82,8 @@ class Viewing:
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The views that a configuration says."""
         refine = config.get("refine")
-        return cls(**said(cls, config) | {"refine": Refining(weights=refine) if isinstance(refine, str) else Refining.of(refine)})
+        second = Refining(weights=str(refine)) if isinstance(refine, (str, PathLike)) else Refining.of(refine)
+        return cls(**said(cls, config) | {"refine": second})
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""

@@ -35,8 +35,8 @@ class Warp:
     """Scale, rotation, flip and translation (or a random crop) as one affine warp onto a canvas.
 
     At scale 1 the ``side`` of the image, or of its focus, is ``length`` px. Factors of the range ``scale`` are on the image or, by
-    ``scale_of`` "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but for
-    ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image.
+    ``scale_of`` "box", on the box around it that the canvas shows. A point of the image comes to lie in the canvas's middle, but
+    for ``translate``, the largest shift as a fraction of the canvas; ``crop`` instead puts the canvas anywhere on the image.
     """
 
     length: float

@@ -25,9 +25,9 @@ BOXES = torch.tensor([[40.0, 30, 80, 130], [100, 100, 120, 110], [-10, 150, 60, 
 Look = Callable[[Tensor], tuple[Tensor, Tensor]]  # crops (N, 3, H, W) -> points (N, K, 2) in their px, scores (N, K)
 
 
-def tiny(task: Task = Task(COCO)) -> Predictor:
+def tiny() -> Predictor:
     plan = train_plan(["method=single_person", "backbone=hourglass_tiny", f"input_size={SIDE}", "data=none"])
-    return Predictor(*plan.model.compose(task), input_size=SIDE, batch_size=3)
+    return Predictor(*plan.model.compose(Task(COCO)), input_size=SIDE, batch_size=3)
 
 
 class Stated(Predictor):
@@ -42,10 +42,8 @@ class Stated(Predictor):
             torch.from_numpy(transform_points(own.double().numpy(), invert(matrix))).float()
             for own, matrix in zip(points, batch.to_input.numpy(), strict=True)
         ]
-        found = [
-            Instances.of_keypoints(own[None], score[None], score.mean()[None]) for own, score in zip(moved, scores, strict=True)
-        ]
-        return [Prediction(instances, (1, 1)) for instances in found]
+        found = zip(moved, scores, strict=True)
+        return [Prediction(Instances.of_keypoints(own[None], sure[None], sure.mean()[None]), (1, 1)) for own, sure in found]
 
 
 def stated(look: Look) -> Stated:
