@@ -15,6 +15,9 @@ from bottomup.dataset import Record
 from bottomup.errors import DataError, unknown
 from bottomup.paths import path_of
 
+_WHOLE = 1 << 53  # up to here all whole numbers are floats, as pycocotools holds ids
+_LONGEST, _MOST_PIXELS = 1 << 20, 1 << 30  # of an image that OpenCV reads
+
 Ids = Sequence[int | float | str] | str | None  # of images: a list, a JSON file of one, none at all
 
 
@@ -66,9 +69,9 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also where it is written as text or as a float; None for anything else."""
+    """A whole number, also where it is written as text or as a float; None for anything else, and for what no float holds."""
     read = number(value)
-    return int(read) if read is not None and read == int(read) else None
+    return int(read) if read is not None and abs(read) <= _WHOLE and read == int(read) else None
 
 
 def numbers(values: list[Any]) -> list[float] | None:
@@ -165,9 +168,17 @@ def read_images(data: Record, path: Path) -> dict[int, Record]:
         for side, length in sides.items():
             if length is None or length <= 0:
                 raise fault(where, side, image.get(side), "a positive integer", "write the size of the image file, in px")
+        _check_size(where, *sides.values())
         name = image["file_name"].replace("\\", "/")  # of Windows
         images[image_id] = {**image, "id": image_id, "file_name": name, **sides}
     return images
+
+
+def _check_size(where: str, height: Any, width: Any) -> None:
+    """DataError for a size that no image has which is read: masks would take memory for all of it."""
+    if max(height, width) > _LONGEST or height * width > _MOST_PIXELS:
+        expected = "at most 2^20 px a side and 2^30 px in all"
+        raise fault(where, "height` x `width", f"{height} x {width}", expected, "write the size of the image file, in px")
 
 
 def choose_images(images: dict[int, Record], image_ids: Ids, exclude_ids: Ids, path: Path) -> dict[int, Record]:

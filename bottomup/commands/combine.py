@@ -9,7 +9,7 @@ from typing import Any
 from bottomup.checkpoint import Checkpoint, initialise, load_checkpoint, save_checkpoint, versions
 from bottomup.errors import CheckpointError, ConfigError
 from bottomup.plan.training import train_plan
-from bottomup.workflows.folders import write_config
+from bottomup.workflows.folders import alone, without_leftovers, write_config
 from bottomup.zoo.weights import checkpoint_file
 
 
@@ -35,7 +35,9 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     output = plan.place.folder("combine")
     if (output / "best.pt").exists() and not plan.overwrite:
         raise ConfigError(f"{output} holds a best.pt already; give another output=, or replace it by overwrite=true")
-    path = save_checkpoint(output / "best.pt", Checkpoint(plan.model.carried(), task, model.state_dict(), None, None, versions()))
-    write_config(output, plan.plain())
+    checkpoint = Checkpoint(plan.model.carried(), task, model.state_dict(), None, None, versions())
+    with without_leftovers(output), alone(output):
+        path = save_checkpoint(output / "best.pt", checkpoint)
+        write_config(output, plan.plain())
     print(path)
     return {"path": str(path)}

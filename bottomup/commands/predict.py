@@ -29,7 +29,7 @@ from bottomup.plan.predicting import PredictPlan, predict_plan
 from bottomup.predictor import Look, Predictor
 from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_grouping, draw_instances, draw_outputs, plot_tags, save_png
-from bottomup.workflows.folders import check_results_folder, write_config
+from bottomup.workflows.folders import alone, check_results_folder, write_config
 from bottomup.workflows.models import make_predictor, seen, with_checkpoint
 
 _CHUNK = 16  # images held at once; bounds the memory of a large folder
@@ -82,12 +82,13 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
     thresholds, output = predictor.thresholds, plan.place.folder("predict")
     check_results_folder(output, overwrite=plan.overwrite)
-    write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
     found = Found(listing.category_ids if listing else tuple(range(1, len(checkpoint.task.categories) + 1)))
-    try:
-        _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
-    finally:  # whatever ends it early, nothing found so far is lost
-        summary = _write(found, output, predictor)
+    with alone(output):
+        write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
+        try:
+            _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
+        finally:  # whatever ends it early, nothing found so far is lost
+            summary = _write(found, output, predictor)
     if found.unreadable:
         share = f"{len(found.unreadable)} of {len(photos)} images"
         raise DataError(

@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
-from bottomup.coco.masks import mask_rle
+from bottomup.coco.masks import box_outline, mask_rle
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
 from bottomup.evaluation.coco import MetricTable, read_metrics
@@ -123,8 +123,8 @@ def _read(evaluation: COCOeval, limit: int) -> dict[str, float]:
 
 def _person(annotation: Record, number: int, image: Record) -> Record:
     """An annotation as its run-length code; without a mask its box stands for it, to be ignored as a crowd."""
-    segmentation, (x, y, width, height) = annotation.get("segmentation"), annotation["bbox"]
-    outline = segmentation or [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    segmentation = annotation.get("segmentation")
+    outline = segmentation or box_outline(annotation["bbox"], image)
     return {
         "id": number,
         "image_id": annotation["image_id"],

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,9 +17,8 @@ from bottomup.coco.masks import paint_box
 from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.samples.content import select_people
+from bottomup.samples.workers import deaf, start_worker
 from bottomup.types import Batch, People, Sample
-
-_LAST_IN_LINE = 19  # niceness
 
 
 class Position(NamedTuple):
@@ -209,29 +205,6 @@ class _Batches(torch.utils.data.Sampler[list[Position]]):
         return self.order.positions(*self.args)
 
 
-def start_worker(_: int) -> None:
-    """Give a worker one thread, as there are others, and leave signals to the main process, which still needs its batches.
-
-    Ctrl-C and what ends a job go to all processes of a group.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setpgrp"):  # not on Windows
-        os.setpgrp()
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-
-
-def start_yielding_worker(number: int) -> None:
-    """As ``start_worker``, of a worker that gets a core only while nobody else wants it.
-
-    Where training computes on the CPU, a worker that takes one of its cores has all its threads wait: on two cores a step of the
-    demo took 151 ms beside ordinary workers, 122 ms beside these, which run while the step waits for them.
-    """
-    start_worker(number)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(_LAST_IN_LINE)
-
-
 def training_batches(
     samples: TrainingSet,
     order: Order,
@@ -255,7 +228,8 @@ def training_batches(
         persistent_workers=workers > 0,
         worker_init_fn=start,
     )
-    return iter(loader)
+    with deaf():
+        return iter(loader)
 
 
 class _Prepared(TorchDataset[tuple[int, Sample]]):
@@ -281,7 +255,8 @@ def prepared_samples(
     loader: DataLoader[tuple[int, Sample]] = DataLoader(
         _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=start_worker
     )
-    return iter(loader)
+    with deaf():
+        return iter(loader)
 
 
 def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[tuple[list[int], Batch]]:

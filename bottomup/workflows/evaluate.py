@@ -27,16 +27,18 @@ from bottomup.plan.judging import EvaluatePlan
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.samples.labels import Labels
+from bottomup.samples.workers import workers_alive
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
-from bottomup.workflows.folders import check_no_training, write_config
+from bottomup.workflows.folders import alone, check_no_training, write_config
 from bottomup.workflows.models import check_oracle, make_predictor, seen
 from bottomup.zoo.weights import checkpoint_file
 
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
 
+@workers_alive()
 def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds.
 
@@ -52,6 +54,12 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     _check_weights(predictor.model, plan.oracle, checkpoint)
     output = plan.place.folder("evaluate")  # not before all of this was accepted
     check_no_training(output, "evaluate")
+    with alone(output):
+        return _judged(plan, predictor, dataset, output)
+
+
+def _judged(plan: EvaluatePlan, predictor: Predictor, dataset: Dataset, output: Path) -> dict[str, Any]:
+    """Judge a predictor, tell the figures, and write them with predictions and pictures."""
     judged = f"{len(dataset)} images of {plan.data.called('val')}, {seen(predictor)}"
     limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
     warn_of_limits(dataset, limits, "are found and counted")
@@ -61,15 +69,15 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     posed, most = predictor.decoder.posed, plan.max_people
     summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
     metrics = {"judged": judged} | summary
+    print(judged)  # before anything is written, which a full disk may prevent
+    print(format_table(evaluation.headline))
+    if "errors" in metrics:
+        print(format_table(metrics["errors"]))
     write_config(output, plan.plain())
     write_metrics(output, metrics)
     write_json(output / "predictions.json", _records(evaluation, dataset.task.skeleton if posed else None))
     if dataset.task.skeleton is not None or not posed:
         draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
-    print(judged)
-    print(format_table(evaluation.headline))
-    if "errors" in metrics:
-        print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
     return metrics
 

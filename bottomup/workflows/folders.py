@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bottomup.errors import CheckpointError, ConfigError
-from bottomup.paths import write_text
+from bottomup.errors import CheckpointError, ConfigError, OutputError, of_system
+from bottomup.paths import clear_partials, write_text
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 LAST = "last.pt"  # of a training run: what resume=true goes on from
 
@@ -37,6 +43,41 @@ def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> Non
         raise ConfigError(
             f"{folder} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"
         )
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let no other run write into a folder at the same time, and clear what killed ones left half-written.
+
+    ConfigError where another run does, OutputError where nobody may. The system frees the lock of a process that ends, however it
+    ends, and there is no file of it.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder} cannot be written; give another output=")
+    with _locked(folder) if fcntl is not None else contextlib.nullcontext():
+        clear_partials(folder)
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be used: {of_system(error)}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(f"another run is writing into {folder}; let it end, or give another output=") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for workers that share it, too
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

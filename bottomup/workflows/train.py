@@ -23,19 +23,21 @@ from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
 from bottomup.plan.training import TrainPlan
 from bottomup.samples.labels import Persons
-from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
+from bottomup.samples.loader import Order, training_batches
 from bottomup.samples.subset import warn_of_shared_images
+from bottomup.samples.workers import start_worker, start_yielding_worker, workers_alive
 from bottomup.types import Batch
-from bottomup.workflows.folders import LAST, check_training_folder, without_leftovers, write_config
+from bottomup.workflows.folders import LAST, alone, check_training_folder, without_leftovers, write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
 from bottomup.zoo.weights import checkpoint_file
 
 
+@workers_alive()
 def train(plan: TrainPlan) -> dict[str, float]:
     """Train as planned; returns the last validation's figures."""
     output = plan.place.folder("train")
-    with without_leftovers(output), ranks(plan.place.chosen_device()) as place, _tuned(place):
+    with without_leftovers(output), ranks(plan.place.chosen_device()) as place, _tuned(place), _alone(output, place):
         if place.first:  # of several ranks, others come when it has written already
             check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
@@ -55,6 +57,10 @@ def train(plan: TrainPlan) -> dict[str, float]:
             written = [path for name in ("best.pt", LAST) if (path := output / name).is_file()]
             print(*written, sep=", ", file=sys.stderr)
         return metrics
+
+
+def _alone(output: Path, place: Ranks) -> contextlib.AbstractContextManager[None]:
+    return alone(output) if place.first else contextlib.nullcontext()
 
 
 def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bottomup.checkpoint import Checkpoint, save_checkpoint
-from bottomup.errors import CheckpointError, ConfigError
+from bottomup.errors import CheckpointError, OutputError, of_system
 from bottomup.importers.kinds import import_file
-from bottomup.paths import path_of
+from bottomup.paths import clear_partials, path_of
 from bottomup.plan.predicting import predict_plan
 from bottomup.zoo.downloading import fetched, forget
 from bottomup.zoo.entries import Entry, entries, unknown_name
@@ -67,12 +67,11 @@ def imported(entry: Entry) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(entry, target.parent / f".{entry.name}.lock"):
             if not _is_whole(target):
+                clear_partials(target.parent, target.name)
                 save_checkpoint(target, _made(entry))
                 _remove_others(target, entry)
     except OSError as error:
-        raise ConfigError(
-            f"{target.parent} cannot be written ({error.strerror or error}); give another folder by {VARIABLE}="
-        ) from error
+        raise OutputError(f"{target.parent} cannot be written ({of_system(error)}); or name another by {VARIABLE}=") from error
     return target
 
 
