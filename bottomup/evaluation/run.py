@@ -16,8 +16,9 @@ from bottomup.evaluation.measure import measures_of
 from bottomup.evaluation.records import by_image, category_ids
 from bottomup.evaluation.segmentation import SegmentationOverlap
 from bottomup.predictor import Predictor
+from bottomup.samples.skipping import Readable
 from bottomup.skeletons import Skeleton
-from bottomup.types import Prediction
+from bottomup.types import Instances, Prediction
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Evaluation:
     predictions: list[Prediction]
     ground_truth: GroundTruth
     metrics: dict[str, float]
+    unread: tuple[int, ...] = ()  # ids of images that were skipped, in which nobody counts as found
 
     @property
     def headline(self) -> dict[str, float]:
@@ -57,13 +59,15 @@ def evaluate_dataset(
         _check_categories(predictor, dataset)
     regions = _regions(ground_truth)
     overlap, own = SegmentationOverlap(), measures_of(ground_truth, skeleton, max_people) if posed or measured else []
-    stream = predictor.predict_dataset(dataset, oracle, workers)
+    readable = Readable()
+    stream = predictor.predict_dataset(dataset, oracle, workers, readable)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
         overlap.add(prediction, regions.get(dataset.image_ids[index], []))
         for measure in own:
             measure.add(prediction)
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
-    predictions = [found[index] for index in range(len(dataset))]
+    readable.tell("count as without people that were found")
+    predictions = [found[index] if index in found else _nobody(dataset, index) for index in range(len(dataset))]
     if not posed:
         metrics = mean_of_categories(evaluate_categories(predictions, ground_truth, max_people).values())
     else:
@@ -71,7 +75,12 @@ def evaluate_dataset(
     metrics |= overlap.metrics
     for measure in own:
         metrics |= measure.metrics
-    return Evaluation(predictions, ground_truth, metrics)
+    return Evaluation(predictions, ground_truth, metrics, tuple(dataset.image_ids[index] for index in sorted(readable.unread)))
+
+
+def _nobody(dataset: Dataset, index: int) -> Prediction:
+    """The prediction of an image that was skipped: whoever is annotated there counts as missed."""
+    return Prediction(Instances.empty(dataset.task.keypoints), dataset.image_size(index), image_id=dataset.image_ids[index])
 
 
 def _of_people(predictions: list[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int) -> dict[str, float]:

@@ -15,6 +15,7 @@ from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
 from bottomup.paths import path_of
 from bottomup.precision import Precision
+from bottomup.samples.skipping import OnError
 
 
 def said(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +75,7 @@ class Viewing:
     bit_depth: int | None = None  # of files with 16 bits a channel
     score_threshold: float | None = None  # from which score on people are kept; None: as the decoder recommends
     keypoint_threshold: float | None = None  # above which keypoints are drawn; None: as the decoder recommends
+    on_error: OnError = "raise"  # for one image among several that cannot be read
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:

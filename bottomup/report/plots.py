@@ -66,12 +66,13 @@ def _room(named: Sequence[Measured], line: float) -> tuple[float, float]:
 
 
 def _svg(draw: Callable[[Axes], None], size: tuple[float, float] = _SIZE) -> str:
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    draw(axes)
-    axes.spines[["top", "right"]].set_visible(False)
     text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bottomup"}):  # equal figures, equal files
+    # Equal figures, equal files; and a name with $ in it is a name.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bottomup", "text.parse_math": False}):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.errors import DataError
 from bottomup.geometry import transform_points
 from bottomup.samples.content import outside_marked
 from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
@@ -16,6 +17,8 @@ from bottomup.types import Sample
 
 Side = Literal["long", "short", "square", "native"]
 
+_LONGEST_SHORT = 8  # times side_length, of the long side where the short one is resized
+_MOST = 1 << 14  # px of an input's side
 _LONGEST = 2  # times side_length, of an image that is left as it is
 
 
@@ -31,14 +34,19 @@ def letterbox(
 
     The padded shape depends on the image alone. "square" resizes the long side and pads to a square; "native" only enlarges an
     image by the factor ``enlarged``, where its long side then is between ``side_length`` and twice that; others come to the
-    nearer end.
+    nearer end. With "short" the long side has at most 8 times ``side_length``, as an image of one row would else have no end.
+    DataError where the input would have more px a side than images are warped with.
     """
     h, w = sample.shape
     long, short = max(h, w), min(h, w)
     length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
-    scale = length / (short if side == "short" else long)
+    scale = min(length / short, _LONGEST_SHORT * length / long) if side == "short" else length / long
     inner = (max(1, round(h * scale)), max(1, round(w * scale)))
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
+    if max(size) > _MOST:
+        raise DataError(
+            f"an image of {h} x {w} px would be an input of {size[0]} x {size[1]}, more than {_MOST} px a side; lower input_size"
+        )
     if sample.image is None:
         return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
     image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from bottomup.coco.masks import paint_box
 from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.samples.content import select_people
+from bottomup.samples.skipping import OnError, Unread, attempted
 from bottomup.samples.workers import deaf, start_worker
 from bottomup.types import Batch, People, Sample
 
@@ -232,28 +233,32 @@ def training_batches(
         return iter(loader)
 
 
-class _Prepared(TorchDataset[tuple[int, Sample]]):
-    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str]) -> None:
-        self.dataset, self.prepare, self.maps = dataset, prepare, maps - {"padding"}
+class _Prepared(TorchDataset[tuple[int, Sample | Unread]]):
+    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], on_error: OnError) -> None:
+        self.dataset, self.prepare, self.maps, self.on_error = dataset, prepare, maps - {"padding"}, on_error
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> tuple[int, Sample]:
-        return index, self.prepare(self.dataset.sample(index, self.maps))
+    def __getitem__(self, index: int) -> tuple[int, Sample | Unread]:
+        return index, attempted(lambda: self.prepare(self.dataset.sample(index, self.maps)), self.on_error)
 
 
-def first(items: list[tuple[int, Sample]]) -> tuple[int, Sample]:
+def first(items: list[tuple[int, Sample | Unread]]) -> tuple[int, Sample | Unread]:
     """The only item of a batch of one."""
     return items[0]
 
 
 def prepared_samples(
-    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int
-) -> Iterator[tuple[int, Sample]]:
-    """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
-    loader: DataLoader[tuple[int, Sample]] = DataLoader(
-        _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=start_worker
+    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int, on_error: OnError = "raise"
+) -> Iterator[tuple[int, Any]]:
+    """Every sample of a data set once, in order, prepared (letterboxed) in workers; or ``Unread``, where those are skipped."""
+    loader: DataLoader[tuple[int, Sample | Unread]] = DataLoader(
+        _Prepared(dataset, prepare, maps, on_error),
+        batch_size=1,
+        collate_fn=first,
+        num_workers=workers,
+        worker_init_fn=start_worker,
     )
     with deaf():
         return iter(loader)

@@ -68,7 +68,7 @@ def _judged(plan: EvaluatePlan, predictor: Predictor, dataset: Dataset, output: 
     )
     posed, most = predictor.decoder.posed, plan.max_people
     summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
-    metrics = {"judged": judged} | summary
+    metrics = {"judged": judged} | summary | ({"unreadable": list(evaluation.unread)} if evaluation.unread else {})
     print(judged)  # before anything is written, which a full disk may prevent
     print(format_table(evaluation.headline))
     if "errors" in metrics:

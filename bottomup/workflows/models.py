@@ -58,6 +58,7 @@ def make_predictor(
         bit_depth=viewing.bit_depth,
         score_threshold=viewing.score_threshold,
         keypoint_threshold=viewing.keypoint_threshold,
+        on_error=viewing.on_error,
     )
 
 
