@@ -39,7 +39,7 @@ def ending(lasting: bool = False) -> Iterator[Asked]:
 
     def raise_again(unraisable: sys.UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt) and asked.number is not None:
-            _thread.interrupt_main(asked.number)
+            _thread.interrupt_main(signal.Signals(asked.number))
         else:
             told(unraisable)
 

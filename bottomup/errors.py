@@ -62,6 +62,11 @@ def of_system(error: OSError) -> str:
     return f"{(error.strerror or str(error)).lower()}{remedy}"
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: "1 image", "2 images", "2 people" of "person" and "people"."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def unknown(kind: str, name: str, known: list[str], meant: str | None = None) -> str:
     """Say that no ``kind`` is called ``name``, and what was probably ``meant``: where that is not given, the nearest name."""
     near = difflib.get_close_matches(name, known, n=5)

@@ -65,7 +65,7 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _Output(io.FileIO(partial, "wb")) as file:
-            yield file  # type: ignore[misc]  # a BinaryIO but for its class
+            yield file
             if file.refused is not None:
                 raise file.refused
             file.flush()

@@ -63,7 +63,7 @@ def _read(path: str) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: {fault}; take another file")
     if bad := not_finite(tensors):
         raise CheckpointError(f"{path}: weights are not finite ({bad}); take another file")
-    return tensors
+    return dict(tensors)
 
 
 def _by_name(own: Iterable[str], tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.dataset import Record
-from bottomup.errors import DataError, unknown
+from bottomup.errors import DataError, of_system, unknown
 from bottomup.paths import path_of
 
 _WHOLE = 1 << 53  # up to here all whole numbers are floats, as pycocotools holds ids
@@ -34,6 +34,8 @@ def read_file(path: Path) -> Record:
         beside = sorted(file.name for file in path.parent.glob("*.json*"))
         there = f"its folder has {', '.join(beside)}" if beside else "its folder has no annotation file"
         raise DataError(f"{path}: no such file ({there}); set `root` and `split`, or `annotations`") from None
+    except PermissionError as error:
+        raise DataError(f"{path}: not readable ({of_system(error)})") from None
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise DataError(f"{path}: should be JSON, but {error}; was it copied or downloaded whole?") from None
     remedy = "give a COCO annotation file, which holds images, annotations and categories; results and other formats do not"

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from bottomup.checkpoint import Checkpoint
 from bottomup.commands.photos import Photo, photos_of, read_listing
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, counted
 from bottomup.geometry import Grid
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import find_images
@@ -177,8 +177,8 @@ def _write(found: Found, output: Path, predictor: Predictor) -> dict[str, Any]:
     write_json(output / "metrics.json", summary)
     score = predictor.thresholds.score
     least = f" who score {score:g} or more (score_threshold=0: everybody)" if score else ""
-    who = "people" if predictor.decoder.posed else "instances"
-    told = f"{len(found.records)} {who}{least} in {found.images} images, {seen(predictor)}"
+    names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
+    told = f"{counted(len(found.records), *names)}{least} in {counted(found.images, 'image')}, {seen(predictor)}"
     print(f"{told}: {output}/predictions.json, {output}/pictures")
     return summary
 

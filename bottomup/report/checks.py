@@ -16,22 +16,22 @@ _LONGEST = 200  # characters of a name
 _JPEG = b"\xff\xd8\xff"
 
 _Figures = Mapping[str, float | None]
-_ROW: Mapping[str, Any] = {
+_ROW: Mapping[str, object] = {
     **dict.fromkeys(("name", "folder", "status", "reason", "device", "commit", "date"), str),
     **dict.fromkeys(("figures", "spread", "oracle", "grouping", "images_per_second"), _Figures),
     **dict.fromkeys(("gigamacs", "peak_mebibytes", "training_images_per_second", "matrix_share"), float | None),
     "choices": Mapping[str, str | int | float | bool | None],
     "latency": Mapping[str, _Figures],
     "parameters": Mapping[str, float],
-    "training": Mapping[str, Any] | None,
-    "judged": Mapping[str, Any],
+    "training": Mapping[str, object] | None,
+    "judged": Mapping[str, object],
     "threads": Count,
 }
-_PEOPLE: Mapping[str, Any] = {"name": str, "decoder": str, "people": Count, "median_ms": float | None, "valid": bool}
+_PEOPLE: Mapping[str, object] = {"name": str, "decoder": str, "people": Count, "median_ms": float | None, "valid": bool}
 _JUDGED = {"images": Count | None, "data": str | None, "split": str | int | None, "scales": Sequence[float], "flip": bool}
 _TRAINING = {"seeds": Count, "learning_rate": float | None}
-_EXHIBITS = {"edges": Sequence[Sequence[int]], "thresholds": _Figures, "images": Sequence[Mapping[str, Any]]}
-_IMAGE = {"file": str, "maps": Mapping[str, str], "size": tuple[Count, Count], "people": Sequence[Mapping[str, Any]]}
+_EXHIBITS = {"edges": Sequence[Sequence[int]], "thresholds": _Figures, "images": Sequence[Mapping[str, object]]}
+_IMAGE = {"file": str, "maps": Mapping[str, str], "size": tuple[Count, Count], "people": Sequence[Mapping[str, object]]}
 _PERSON = {"score": float | None, "keypoints": Sequence[tuple[float, float, float] | None], "outlines": Sequence[Sequence[float]]}
 
 
@@ -95,13 +95,13 @@ def check_picture(content: bytes, path: Path) -> None:
         raise ConfigError(f"{path}: should be a JPEG, as bottomup benchmark writes them; remove the exhibits.json beside it")
 
 
-def _check(where: str, given: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+def _check(where: str, given: Mapping[str, object], kinds: Mapping[str, object]) -> None:
     for field, kind in kinds.items():
         if field in given:
             check_value(f"{where}: {field}", given[field], kind)
 
 
-def _check_there(where: str, given: Mapping[str, Any], fields: Sequence[str]) -> None:
+def _check_there(where: str, given: Mapping[str, object], fields: Sequence[str]) -> None:
     lacking = [field for field in fields if field not in given]
     if lacking:
         raise ConfigError(f"{where} should have {', '.join(lacking)}; is the file of bottomup benchmark?")

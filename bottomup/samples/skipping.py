@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeVar
 
-from bottomup.errors import DataError, warn
+from bottomup.errors import DataError, counted, warn
 
 OnError = Literal["raise", "skip"]
 
@@ -46,5 +46,4 @@ class Readable:
         """Warn of how many were left out, and of the first; ``what`` says what became of them."""
         if self.unread:
             first = next(iter(self.unread.values()))
-            count = len(self.unread)
-            warn(f"{count} image{'s' if count > 1 else ''} could not be read and {what}, first {first}")
+            warn(f"{counted(len(self.unread), 'image')} could not be read and {what}, first {first}")

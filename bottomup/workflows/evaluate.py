@@ -12,7 +12,7 @@ import torch
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, counted
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.limits import limits_of, warn_of_limits
@@ -60,7 +60,7 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
 
 def _judged(plan: EvaluatePlan, predictor: Predictor, dataset: Dataset, output: Path) -> dict[str, Any]:
     """Judge a predictor, tell the figures, and write them with predictions and pictures."""
-    judged = f"{len(dataset)} images of {plan.data.called('val')}, {seen(predictor)}"
+    judged = f"{counted(len(dataset), 'image')} of {plan.data.called('val')}, {seen(predictor)}"
     limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
     warn_of_limits(dataset, limits, "are found and counted")
     evaluation = evaluate_dataset(

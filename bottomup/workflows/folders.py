@@ -107,14 +107,15 @@ def check_no_training(folder: Path, command: str) -> None:
 
 def holds_training(folder: Path) -> bool:
     """Whether a training run wrote into a folder, be it no more than its configuration."""
-    return any((folder / name).is_file() for name in _OF_TRAINING) or "engine" in _config(folder)
+    return any((folder / name).is_file() for name in _OF_TRAINING) or "engine" in saved_config(folder)
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def saved_config(folder: Path) -> dict[str, Any]:
+    """What a run's ``config.yaml`` says; nothing where there is none that can be read."""
     file = folder / "config.yaml"
     try:
         config = yaml.safe_load(file.read_text()) if file.is_file() else None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, OSError):
         return {}
     return config if isinstance(config, dict) else {}
 

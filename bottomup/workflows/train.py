@@ -21,13 +21,14 @@ from bottomup.evaluation.limits import warn_of_limits
 from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
+from bottomup.plan.resuming import changes
 from bottomup.plan.training import TrainPlan
 from bottomup.samples.labels import Persons
 from bottomup.samples.loader import Order, training_batches
 from bottomup.samples.subset import warn_of_shared_images
 from bottomup.samples.workers import start_worker, start_yielding_worker, workers_alive
 from bottomup.types import Batch
-from bottomup.workflows.folders import LAST, alone, check_training_folder, without_leftovers, write_config
+from bottomup.workflows.folders import LAST, alone, check_training_folder, saved_config, without_leftovers, write_config
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
 from bottomup.zoo.weights import checkpoint_file
@@ -44,6 +45,8 @@ def train(plan: TrainPlan) -> dict[str, float]:
         trainer = make_trainer(plan, output, place)
         if plan.resume:
             trainer.resume(output / LAST)
+            if place.first:
+                warn_of_changes(output, plan)
         if place.first:
             if plan.overwrite:
                 _remove_earlier(output)
@@ -128,6 +131,13 @@ def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[st
         taken = f"{count - len(rest)} of {count} tensors taken over"
         print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)
     return rest
+
+
+def warn_of_changes(folder: Path, plan: TrainPlan) -> None:
+    """Say which options of the run in a folder are others now, where it is then not as if it had not stopped."""
+    before = saved_config(folder)
+    if before and (said := changes(before, plan.plain())):
+        warn(f"the run goes on otherwise than it began: {said}")
 
 
 def warn_of_unmeasured_norms(model: PoseModel) -> None:

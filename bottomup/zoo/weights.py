@@ -51,6 +51,11 @@ def present_file(given: str | Path | None) -> Path | None:
     return path if path.is_file() else None
 
 
+def is_to_fetch(given: str) -> bool:
+    """Whether ``checkpoint_file`` would download or import something first."""
+    return not path_of(given).is_file() and _entry(given) is not None and present_file(given) is None
+
+
 def _entry(name: str) -> Entry | None:
     return next((entry for entry in entries() if name in entry.names), None)
 
