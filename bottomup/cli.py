@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bottomup.ending import Asked, ending
-from bottomup.errors import BottomupError, BottomupWarning, ConfigError, InterruptedRunError, of_system, unknown
+from bottomup.errors import BottomupError, BottomupWarning, ConfigError, InterruptedRunError, of_system, printable, unknown
 from bottomup.version import __version__
 
 # command -> (module of bottomup.commands, configuration)
@@ -161,7 +161,7 @@ def _say(command: str, sentence: str) -> None:
     """One line about the exception that ended a command, below its traceback where BOTTOMUP_TRACEBACK asks for that."""
     if os.environ.get("BOTTOMUP_TRACEBACK"):
         traceback.print_exc()
-    print(f"bottomup {command}: {sentence}", file=sys.stderr)
+    print(printable(f"bottomup {command}: {sentence}"), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -171,7 +171,7 @@ def _warning_in_lines(command: str) -> Iterator[None]:
 
     def formatted(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
         if issubclass(category, BottomupWarning):
-            return f"bottomup {command}: {message}\n"
+            return printable(f"bottomup {command}: {message}\n")
         return written(message, category, filename, lineno, line)
 
     warnings.formatwarning = formatted

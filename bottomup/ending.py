@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+_LATER = 0.05  # s
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,7 +40,7 @@ def ending(lasting: bool = False) -> Iterator[Asked]:
 
     def raise_again(unraisable: sys.UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt) and asked.number is not None:
-            _thread.interrupt_main(signal.Signals(asked.number))
+            threading.Timer(_LATER, _thread.interrupt_main, (signal.Signals(asked.number),)).start()  # here it would be lost, too
         else:
             told(unraisable)
 

@@ -62,6 +62,11 @@ def of_system(error: OSError) -> str:
     return f"{(error.strerror or str(error)).lower()}{remedy}"
 
 
+def printable(text: str) -> str:
+    """Text that any terminal and file takes: halves of characters, as names have that are no text, are written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def counted(number: int, one: str, several: str | None = None) -> str:
     """A number with its noun: "1 image", "2 images", "2 people" of "person" and "people"."""
     return f"{number} {one if number == 1 else several or f'{one}s'}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, of_system
 from bottomup.paths import path_of
 
 Orientation = Literal["stored", "upright"]
@@ -72,7 +72,7 @@ def _bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:  # no right to read it, a link to itself, a name that is too long
-        raise DataError(f"{path}: not readable ({error.strerror}); should be an image") from None
+        raise DataError(f"{path}: not readable ({of_system(error)})") from None
 
 
 def exif_orientation(path: Path) -> int:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from bottomup.checkpoint import Checkpoint
 from bottomup.commands.photos import Photo, photos_of, read_listing
-from bottomup.errors import ConfigError, DataError, counted
+from bottomup.errors import ConfigError, DataError, counted, printable
 from bottomup.geometry import Grid
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import find_images
@@ -164,7 +164,7 @@ def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tupl
         try:
             image = read(photo.path)
         except DataError as error:
-            tqdm.write(f"passed over: {error}", file=sys.stderr)
+            tqdm.write(printable(f"passed over: {error}"), file=sys.stderr)
             found.unreadable.append(photo.file_name)
         else:
             readable.append((photo, image))

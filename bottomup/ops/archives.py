@@ -13,9 +13,9 @@ def damage(path: Path) -> str | None:
     PyTorch writes a checksum of each record and does not look at it when it reads. Records that are compressed, which it never
     writes, could come to any size.
     """
-    if not zipfile.is_zipfile(path):
-        return None
     try:
+        if not zipfile.is_zipfile(path):
+            return None
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
             if any(record.compress_type != zipfile.ZIP_STORED for record in records):

@@ -14,7 +14,7 @@ _MOST_LISTED = 10  # choices beside the one that was meant
 
 def quoted(override: str) -> str:
     """What to type instead of an override that Hydra's grammar cannot read: most often a value with brackets, commas or blanks."""
-    said = override.removeprefix("++")  # which options of components get before Hydra sees them
+    said = " ".join(override.removeprefix("++").splitlines())  # which options of components get before Hydra sees them
     key, equals, value = said.partition("=")
     if not equals:
         return f"{said!r} is no override; expected KEY=VALUE"

@@ -8,7 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from bottomup.benchmark.results import Row
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, printable
 from bottomup.options import Count, check_value
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -35,13 +35,13 @@ _IMAGE = {"file": str, "maps": Mapping[str, str], "size": tuple[Count, Count], "
 _PERSON = {"score": float | None, "keypoints": Sequence[tuple[float, float, float] | None], "outlines": Sequence[Sequence[float]]}
 
 
-def printable(value: Any) -> Any:
+def all_printable(value: Any) -> Any:
     """Plain data whose texts any file, plot and page can hold: halves of characters and control characters as marks."""
     if isinstance(value, str):
-        return _UNPRINTABLE.sub("\ufffd", value).encode(errors="backslashreplace").decode()
+        return printable(_UNPRINTABLE.sub("\ufffd", value))
     if isinstance(value, Mapping):
-        return {printable(key): printable(entry) for key, entry in value.items()}
-    return [printable(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        return {all_printable(key): all_printable(entry) for key, entry in value.items()}
+    return [all_printable(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def check_row(row: Row) -> None:

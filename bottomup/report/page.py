@@ -13,7 +13,7 @@ from typing import Any
 
 from bottomup.benchmark.exhibits import EXHIBITS
 from bottomup.errors import ConfigError
-from bottomup.report.checks import check_exhibits, check_picture, plain_name, printable
+from bottomup.report.checks import all_printable, check_exhibits, check_picture, plain_name
 from bottomup.report.plots import plots
 from bottomup.report.rows import Measured, Results
 from bottomup.report.tables import left_out, meanings, table
@@ -59,7 +59,7 @@ def _exhibits(one: Measured, images: dict[str, dict[str, str]]) -> dict[str, Any
     """A combination's people and maps on each of its images, which join ``images``."""
     file = one.folder / EXHIBITS
     try:
-        found = printable(json.loads(file.read_bytes(), parse_constant=lambda _: None))  # browsers read no NaN
+        found = all_printable(json.loads(file.read_bytes(), parse_constant=lambda _: None))  # browsers read no NaN
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: should be JSON, but {error}; remove it to have a page without its images") from error
     check_exhibits(found, str(file))

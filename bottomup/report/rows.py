@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bottomup.benchmark.results import Result, Row, read_result
 from bottomup.errors import ConfigError, of_system
-from bottomup.report.checks import check_people, check_row, printable
+from bottomup.report.checks import all_printable, check_people, check_row
 from bottomup.report.provenance import Provenance, lines_of, provenance
 
 _COMBINATIONS, _PEOPLE = "benchmark", "people"  # the names of the benchmarks that a report shows
@@ -89,7 +89,7 @@ def _read(path: Path, file: Path) -> Result:
     if not file.is_file():
         raise ConfigError(f"results={path}: {'no such file' if path == file else 'no benchmark.json there'}; {_WANTED}")
     try:
-        result: Result = printable(read_result(file))
+        result: Result = all_printable(read_result(file))
     except OSError as error:
         raise ConfigError(f"results={path}: not readable ({of_system(error)})") from error
     except (ValueError, RecursionError) as error:

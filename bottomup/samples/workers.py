@@ -18,7 +18,7 @@ from bottomup.errors import BottomupError, WorkerError
 
 _LAST_IN_LINE = 19  # niceness
 _LOOKS_EVERY = 1.0  # s; how often a worker looks whether its parent is there
-_DEAD = re.compile(r"DataLoader worker \(pid[^)]*\) (?:is )?((?:killed by signal: \w+|exited unexpectedly)[^.]*)")
+_DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?:is )?(killed by signal: [^.]+|exited unexpectedly[^.]*)")
 
 
 def start_worker(_: int) -> None:
@@ -48,7 +48,8 @@ def workers_alive() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, BottomupError) or not (found := _DEAD.search(str(error))):
+        found = _DEAD.search(str(error.__cause__)) or _DEAD.search(str(error))  # the cause knows the signal
+        if isinstance(error, BottomupError) or not found:
             raise
         raise WorkerError(
             f"a process that reads images was ended from outside ({found[1]}), as where memory runs out; give fewer workers=, or "

@@ -82,7 +82,10 @@ def imported(entry: Entry) -> Path:
 
 def _is_whole(file: Path) -> bool:
     """Whether a checkpoint is there to its last byte, where an archive has its table of contents."""
-    return file.is_file() and zipfile.is_zipfile(file)
+    try:
+        return file.is_file() and zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:
+        return False
 
 
 @contextlib.contextmanager

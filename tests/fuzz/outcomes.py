@@ -17,15 +17,15 @@ COUNTS: dict[str, Counter[str]] = {}  # of each kind of input, by outcome
 def outcome(kind: str, read: Callable[[], T]) -> T | None:
     """What ``read`` gives; None where it refuses by an error of ours, which has one line. Any other exception goes on."""
     counts = COUNTS.setdefault(kind, Counter())
+    told = ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = read()
     except BottomupError as error:
-        assert str(error) and "\n" not in str(error), f"no one sentence: {error}"
-        counts["refused"] += 1
-        return None
-    counts["read"] += 1
+        told, found = str(error), None
+    assert "\n" not in told, f"no one sentence: {told}"
+    counts["refused" if told else "read"] += 1
     return found
 
 

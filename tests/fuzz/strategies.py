@@ -48,8 +48,15 @@ def changed(draw: st.DrawFn, data: Any, most: int = 3) -> Any:
     return data
 
 
+class Changed(bytes):
+    """Bytes that do not fill the screen where a test fails."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} bytes"
+
+
 @st.composite
-def flipped(draw: st.DrawFn, content: bytes, most: int = 4) -> bytes:
+def flipped(draw: st.DrawFn, content: bytes, most: int = 4) -> Changed:
     """Bytes with up to ``most`` of them changed, more of them at either end, where formats say what they are; or cut."""
     found = bytearray(content)
     for _ in range(draw(st.integers(1, most))):
@@ -57,4 +64,4 @@ def flipped(draw: st.DrawFn, content: bytes, most: int = 4) -> bytes:
         place = draw(st.integers(0, max(0, min(end, len(found)) - 1)))
         place = len(found) - 1 - place if draw(st.booleans()) else place
         found[place] ^= draw(st.integers(1, 255))
-    return bytes(found[: draw(st.integers(0, len(found)))] if draw(st.integers(0, 9)) == 0 else found)
+    return Changed(found[: draw(st.integers(0, len(found)))] if draw(st.integers(0, 9)) == 0 else found)

@@ -74,6 +74,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzzed")
 
 
+def test_the_whole_file_is_read(place: Path) -> None:
+    file = place / "whole.json"
+    file.write_text(json.dumps(whole()))
+    judged(file)
+
+
 @given(data=changed(whole()))
 def test_changed_fields_of_coco_files(data: object, place: Path) -> None:
     file = place / "people.json"

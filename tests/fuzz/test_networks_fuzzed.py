@@ -23,7 +23,7 @@ from tests.fuzz.strategies import JUNK, changed, flipped
 from tests.unit.importers.test_tfjs_files import DATA, MODEL, write
 
 TENSORS = (
-    lambda tensor: tensor.new_full(tensor.shape, torch.nan),
+    lambda tensor: torch.full(tensor.shape, torch.nan),
     lambda tensor: tensor.new_zeros(3, 5),
     lambda tensor: tensor.new_zeros(1).expand(10**9),
     lambda tensor: tensor.to_sparse(),
@@ -99,4 +99,4 @@ def test_shards_of_any_names(names: list[str], place: Path) -> None:
     put(model, ("weightsManifest", 0, "paths"), names)
     assert paths_of(model)
     read = outcome("TF.js", lambda: read_graph_model(write(place, model)))
-    assert (read is not None) == (names == ["first.bin", "second.bin"])
+    assert (read is not None) == (sorted(names) == ["first.bin", "second.bin"])

@@ -17,21 +17,30 @@ from bottomup.workflows.samples import training_set
 from tests.fuzz.outcomes import outcome
 from tests.fuzz.strategies import JUNK, changed
 
-KEYS = (
-    "input_size", "side", "scales", "head_scales", "flip", "views", "batch_size", "precision", "max_people", "limit", "seed", "workers",
-    "backbone", "backbone.name", "backbone.channels", "heads", "heads.heatmap", "heads.heatmap.sigma", "heads.tags.weight", "decoder",
-    "decoder.name", "decoder.window", "data", "data.split", "data.max_people", "engine.steps", "engine.batch_size", "engine.clip",
-    "engine.optimiser", "engine.optimiser.lr", "engine.average", "engine.schedule", "augment", "augment.rotate", "augment.scale",
-    "given", "freeze", "trained", "oracle", "output", "experiment", "method", "nonsense", "necks", "validation.limit", "judge.limit",
-)  # fmt: skip
-VALUES = st.one_of(
-    st.sampled_from(
-        ["", "null", "true", "-1", "0", "1", "[1]", "[1,2]", "{}", "{a: 1}", "[[[[[[[[1]]]]]]]]", "nan", "inf", "1e400", "10**9", "..", "a b", "'a,b'",
-         "${seed}", "${nothing}", "???", "1,2", "~", "@", "=", "{heatmap: {sigma: x}}", "99999999999999999999", "[" * 300, "é", "/etc/passwd"]
+KEYS = ["input_size", "side", "scales", "head_scales", "flip", "views", "batch_size", "precision", "max_people", "limit", "seed", "workers", "backbone", "backbone.name", "backbone.channels", "heads", "heads.heatmap", "heads.heatmap.sigma", "heads.tags.weight", "decoder", "decoder.name", "decoder.window", "data", "data.split", "data.max_people", "engine.steps", "engine.batch_size", "engine.clip", "engine.optimiser", "engine.optimiser.lr", "engine.average", "engine.schedule", "augment", "augment.rotate", "augment.scale", "given", "freeze", "trained", "oracle", "output", "experiment", "method", "nonsense", "necks", "validation.limit"]
+LITERALS = [
+    *(
+        "",
+        "null",
+        "true",
+        "-1",
+        "0",
+        "1",
+        "[1]",
+        "[1,2]",
+        "{}",
+        "{a: 1}",
+        "[[[[[[[[1]]]]]]]]",
+        "nan",
+        "inf",
+        "1e400",
+        "10**9",
+        "..",
     ),
-    st.text(max_size=10),
-    JUNK.map(str),
-)  # fmt: skip
+    *("a b", "'a,b'", "${seed}", "${nothing}", "???", "1,2", "~", "@", "=", "{heatmap: {sigma: x}}", "99999999999999999999"),
+    *("[" * 300, "é", "/etc/passwd"),
+]
+VALUES = st.one_of(st.sampled_from(LITERALS), st.text(max_size=10), JUNK.map(str))
 SIGNS = st.sampled_from(["", "", "", "+", "++", "~"])
 PLANS = {"train": train_plan, "evaluate": evaluate_plan, "predict": predict_plan}
 WHOLE = train_plan(["experiment=demo/associative_embedding"]).plain()
