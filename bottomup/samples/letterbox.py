@@ -37,16 +37,10 @@ def letterbox(
     nearer end. With "short" the long side has at most 8 times ``side_length``, as an image of one row would else have no end.
     DataError where the input would have more px a side than images are warped with.
     """
-    h, w = sample.shape
-    long, short = max(h, w), min(h, w)
-    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
-    scale = min(length / short, _LONGEST_SHORT * length / long) if side == "short" else length / long
-    inner = (max(1, round(h * scale)), max(1, round(w * scale)))
+    (h, w), inner = sample.shape, _resized(sample.shape, side_length, side, enlarged)
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
     if max(size) > _MOST:
-        raise DataError(
-            f"an image of {h} x {w} px would be an input of {size[0]} x {size[1]}, more than {_MOST} px a side; lower input_size"
-        )
+        raise DataError(f"an image of {h} x {w} px would be an input of {size[0]} x {size[1]}, over {_MOST} px; lower input_size")
     if sample.image is None:
         return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
     image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)
@@ -65,6 +59,14 @@ def letterbox(
         content=(0.0, 0.0, float(inner[1]), float(inner[0])),
     )
     return outside_marked(boxed)
+
+
+def _resized(shape: tuple[int, int], side_length: int, side: Side, enlarged: float) -> tuple[int, int]:
+    """The (height, width) to which an image of a shape is resized."""
+    long, short = max(shape), min(shape)
+    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
+    scale = min(length / short, _LONGEST_SHORT * length / long) if side == "short" else length / long
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def moved_labels(sample: Sample, matrix: NDArray[np.float64], size: tuple[int, int], flip_order: tuple[int, ...]) -> Sample:

@@ -17,7 +17,14 @@ from bottomup.workflows.samples import training_set
 from tests.fuzz.outcomes import outcome
 from tests.fuzz.strategies import JUNK, changed
 
-KEYS = ["input_size", "side", "scales", "head_scales", "flip", "views", "batch_size", "precision", "max_people", "limit", "seed", "workers", "backbone", "backbone.name", "backbone.channels", "heads", "heads.heatmap", "heads.heatmap.sigma", "heads.tags.weight", "decoder", "decoder.name", "decoder.window", "data", "data.split", "data.max_people", "engine.steps", "engine.batch_size", "engine.clip", "engine.optimiser", "engine.optimiser.lr", "engine.average", "engine.schedule", "augment", "augment.rotate", "augment.scale", "given", "freeze", "trained", "oracle", "output", "experiment", "method", "nonsense", "necks", "validation.limit"]
+KEYS = [
+    *("input_size", "side", "scales", "head_scales", "flip", "views", "batch_size", "precision", "max_people", "limit", "seed"),
+    *("workers", "backbone", "backbone.name", "backbone.channels", "heads", "heads.heatmap", "heads.heatmap.sigma"),
+    *("heads.tags.weight", "decoder", "decoder.name", "decoder.window", "data", "data.split", "data.max_people", "necks"),
+    *("engine.steps", "engine.batch_size", "engine.clip", "engine.optimiser", "engine.optimiser.lr", "engine.average"),
+    *("engine.schedule", "augment", "augment.rotate", "augment.scale", "given", "freeze", "trained", "oracle", "output"),
+    *("experiment", "method", "nonsense", "validation.limit"),
+]
 LITERALS = [
     *(
         "",
