@@ -78,6 +78,17 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
             partial.unlink()
 
 
+@contextmanager
+def writing(target: str | Path) -> Iterator[None]:
+    """Say which file it is that the system refuses to write inside: OutputError."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {of_system(error)}") from error
+
+
 def _short(name: str) -> str:
     """A file's name, or a hash of one to which nothing can be added: systems take 255 bytes."""
     return name if len(os.fsencode(name)) <= _LONG else hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
