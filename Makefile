@@ -4,6 +4,7 @@ VENV ?= .venv
 PYTHON ?= python3
 PIP_ARGS ?=
 WORKERS ?= 2
+CASES ?= 800
 
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet install $(PIP_ARGS)
@@ -11,7 +12,7 @@ INSTALLED := $(VENV)/.bottomup-installed
 DOCS_INSTALLED := $(VENV)/.bottomup-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test fuzz check bench docs clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +27,9 @@ demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was fou
 
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+fuzz: $(INSTALLED) ## ten thousand changed files and options: each is read, or refused in one sentence; minutes
+	BOTTOMUP_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz
 
 check: $(INSTALLED) ## lint, format, types and layering
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
+from torch import nn
+
 from bottomup import needs
 from bottomup.contracts import HEADS, Backbone, Decoder, FeatureSpec, Head, Neck, Source, Staged, requirements
 from bottomup.errors import ConfigError, unknown
@@ -69,6 +71,8 @@ def assemble(
     specs = {name: spec if isinstance(spec, HeadSpec) else HeadSpec(spec) for name, spec in heads.items()}
     if not specs:
         raise ConfigError("a model needs at least one head")
+    _check_names("head", specs)
+    _check_names("neck", necks or {})
     given = tuple(given)
     built_necks = _build_necks(backbone, necks or {}, specs, default_neck)
     stages = {name: neck.stages for name, neck in built_necks.items()}
@@ -85,6 +89,13 @@ def assemble(
     _check_frozen(model, freeze)
     model.freeze(freeze, model.keys_of(given))
     return model
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    """ConfigError for a name that cannot be one of a module, whose tensors are found by it."""
+    for name in names:
+        if not name.isidentifier() or hasattr(nn.ModuleDict, name):
+            raise ConfigError(f"a {kind} cannot be called {name!r}; give it a word of letters, digits and _, such as {kind}_2")
 
 
 def _build_necks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.contracts import DECODERS
-from bottomup.errors import CheckpointError, warn
+from bottomup.errors import CheckpointError, ConfigError, of_system, warn
+from bottomup.ops.archives import damage
 from bottomup.ops.finite import not_finite
+from bottomup.ops.plain import fault_of, is_plain_data, is_state_dict
 from bottomup.ops.unreadable import reading, unreadable
 from bottomup.options import moved
 from bottomup.paths import path_of, written_whole
@@ -63,39 +66,69 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint onto the CPU; CheckpointError says what is wrong with the file."""
     path = path_of(path)
-    if not path.is_file():
-        inside = next((f"; there is {file}" for name in ("best.pt", "last.pt") if (file := path / name).is_file()), "")
-        raise CheckpointError(f"{path}: no such checkpoint{inside}; give the .pt file of a training run (best.pt or last.pt)")
-    try:
-        with reading():
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen types for broken files
-        raise CheckpointError(
-            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)})"
-        ) from error
-    if isinstance(data, dict) and str(data.get("format")).startswith(_KIND) and not is_own(data):
-        raise CheckpointError(
-            f"{path}: a {data['format']}, of a later version of bottomup; this one ({__version__}) reads {_FORMAT!r}"
-        )
-    if not is_own(data):
-        raise CheckpointError(
-            f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
-            f"import-weights {path} output=DIR` makes a checkpoint of a published network"
-        )
+    data = _own_data(path)
     if broken := [name for name, kind in _PARTS.items() if name not in data or not isinstance(data[name], kind)]:
         raise CheckpointError(
             f"{path}: a checkpoint without its {', '.join(broken)}, as another program changed it; take another file"
         )
-    checkpoint = Checkpoint(
-        config=_current(data["config"]),
-        task=task_from_dict(data["task"]),
-        model=data["model"],
-        average=data["average"],
-        training=data["training"],
-        versions=data["versions"],
-    )
+    _check_parts(path, data)
+    try:
+        config, task = _current(data["config"]), task_from_dict(data["task"])
+    except (ConfigError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: what it says of its model cannot be ({error}); take another file") from error
+    checkpoint = Checkpoint(config, task, data["model"], data["average"], data["training"], data["versions"])
     _check_finite(str(path), checkpoint)
     return checkpoint
+
+
+def _own_data(path: Path) -> dict[str, Any]:
+    """What a file of ``save_checkpoint`` holds, read onto the CPU; CheckpointError for every other."""
+    if not path.is_file():
+        inside = next((f"; there is {file}" for name in ("best.pt", "last.pt") if (file := path / name).is_file()), "")
+        raise CheckpointError(f"{path}: no such checkpoint{inside}; give the .pt file of a training run (best.pt or last.pt)")
+    try:
+        if damaged := damage(path):
+            raise CheckpointError(f"{path}: not readable as a checkpoint: {damaged}; take another copy of it")
+        with reading():
+            data = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path}: not readable ({of_system(error)})") from error
+    except Exception as error:  # torch raises half a dozen types for broken files
+        raise CheckpointError(
+            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)})"
+        ) from error
+    if is_own(data):
+        return data
+    if isinstance(data, dict) and str(data.get("format")).startswith(_KIND):
+        raise CheckpointError(
+            f"{path}: a {data['format']}, of a later version of bottomup; this one ({__version__}) reads {_FORMAT!r}"
+        )
+    raise CheckpointError(
+        f"{path}: not a bottomup checkpoint; foreign weights of a backbone go to backbone.weights=FILE, and `bottomup "
+        f"import-weights {path} output=DIR` makes a checkpoint of a published network"
+    )
+
+
+def _check_parts(path: Path, data: dict[str, Any]) -> None:
+    """CheckpointError for a part that is not what ``save_checkpoint`` writes, before anything is made of it."""
+    held = path.stat().st_size
+    for name in ("config", "task", "versions"):
+        if not is_plain_data(data[name]):
+            raise CheckpointError(f"{path}: its {name} should be plain data, text and numbers by name; take another file")
+    for name in ("model", "average"):
+        weights = data[name]
+        if weights is None:
+            continue
+        if weights and not is_state_dict(weights):
+            raise CheckpointError(f"{path}: its {name} should be tensors by name; take another file")
+        if fault := fault_of(weights, held):
+            raise CheckpointError(f"{path}: {fault}; take another file")
+    if data["average"] is not None and {n: t.shape for n, t in data["average"].items()} != {
+        n: t.shape for n, t in data["model"].items()
+    }:
+        raise CheckpointError(f"{path}: its averaged weights are of another model than its weights; take another file")
 
 
 def is_own(data: object) -> TypeGuard[dict[str, Any]]:
@@ -106,7 +139,7 @@ def is_own(data: object) -> TypeGuard[dict[str, Any]]:
 def _current(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration with the decoder's options under the names that they have now, whichever version wrote it."""
     decoder = config.get("decoder")
-    if not decoder or "name" not in decoder:  # which the plan refuses
+    if not isinstance(decoder, dict) or not isinstance(decoder.get("name"), str):  # which the plan refuses
         return config
     return config | {"decoder": moved(DECODERS[decoder["name"]], decoder)}
 
@@ -140,6 +173,11 @@ def load_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) ->
         some = ", ".join(surplus[:3]) + (", …" if len(surplus) > 3 else "")
         warn(f"{len(surplus)} tensors of {source} are not used, as the model has no such: {some}")
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
+
+
+def check_needed(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """CheckpointError where ``load_needed`` would raise it; of a model of shapes alone, before a real one takes memory."""
+    _refuse(source, _unfit(model, weights))
 
 
 def _unfit(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
@@ -190,9 +228,13 @@ def task_to_dict(task: Task) -> SavedTask:
 
 
 def task_from_dict(data: SavedTask) -> Task:
-    """The inverse of ``task_to_dict``."""
-    skeleton = Skeleton.from_dict(data["skeleton"]) if data["skeleton"] else None
-    return Task(skeleton, tuple(data["categories"]))
+    """The inverse of ``task_to_dict``; ConfigError for what is none."""
+    skeleton, categories = data.get("skeleton"), data.get("categories")
+    if not isinstance(skeleton, dict | None) or not isinstance(categories, list):
+        raise ConfigError(f"a task should have a skeleton and a list of categories, got {reprlib.repr(data)}")
+    if not categories or not all(isinstance(name, str) for name in categories):
+        raise ConfigError(f"categories should be names, at least one, got {reprlib.repr(categories)}")
+    return Task(Skeleton.from_dict(skeleton) if skeleton else None, tuple(categories))
 
 
 def versions() -> dict[str, str]:

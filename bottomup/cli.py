@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import select
+import signal
 import sys
 import traceback
 import warnings
@@ -13,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from bottomup.errors import BottomupError, BottomupWarning, ConfigError, unknown
+from bottomup.ending import Asked, ending
+from bottomup.errors import BottomupError, BottomupWarning, ConfigError, InterruptedRunError, of_system, printable, unknown
 from bottomup.version import __version__
 
 # command -> (module of bottomup.commands, configuration)
@@ -34,7 +37,7 @@ COMMANDS = {
 
 _ASKS = ("-h", "--help")  # for help
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_INTERRUPTED, _TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells have it
 _UNREAD = 141  # 128 + SIGPIPE, likewise
 
 _HELP = """bottomup COMMAND [OVERRIDE ...]
@@ -60,11 +63,20 @@ Overrides are Hydra's: `bottomup train backbone=resnet50_fpn engine.optimiser.lr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 on success, 1 with one readable sentence on a user's error, 2 on a wrong command, 130 on Ctrl-C.
 
-    141 where nobody reads on: ``bottomup list | head`` ends as other programs do, without a word.
+    143 on SIGTERM. 141 where nobody reads on: ``bottomup list | head`` ends as other programs do, without a word. Without
+    ``arguments`` it is the program: names that are no text are printed as their escapes, and while Python ends signals end it.
     """
+    program = arguments is None
+    if program:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
     try:
-        code = _main(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()  # what is refused here would be told when Python ends
+        with ending(lasting=program) as asked:
+            code = _main(list(sys.argv[1:] if arguments is None else arguments), asked)
+            sys.stdout.flush()  # what is refused here would be told when Python ends
+    except KeyboardInterrupt:  # between the two
+        return _INTERRUPTED
     except BrokenPipeError:
         if not _silence_unread():
             raise  # another pipe, as a worker's
@@ -72,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _main(arguments: list[str]) -> int:
+def _main(arguments: list[str], asked: Asked) -> int:
     if not arguments or arguments[0] in _ASKS or arguments == ["help"]:
         print(_HELP)
         return 0 if arguments else 2
@@ -83,12 +95,41 @@ def _main(arguments: list[str]) -> int:
     try:
         with _warning_in_lines(command):
             return _run(command, overrides)
+    except InterruptedRunError as error:
+        _say(command, _sentence(error))
+        return _INTERRUPTED
     except BottomupError as error:
         _say(command, _sentence(error))
         return 2 if command not in COMMANDS else 1
-    except KeyboardInterrupt:
-        _say(command, "interrupted")
-        return _INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        if asked.number is not None or isinstance(error, KeyboardInterrupt):  # an import that is cut short raises what it likes
+            return _ended(command, asked)
+        sentence = _of_the_machine(error)
+        if sentence is None:
+            raise
+        _say(command, sentence)
+        return 1
+
+
+def _ended(command: str, asked: Asked) -> int:
+    """Say which signal ended a command; the code that shells give it."""
+    terminated = asked.number == signal.SIGTERM
+    _say(command, "terminated" if terminated else "interrupted")
+    return _TERMINATED if terminated else _INTERRUPTED
+
+
+def _of_the_machine(error: BaseException) -> str | None:
+    """A sentence for what the system or Python refuses anywhere; None for a fault of ours, which is told with its traceback."""
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return where + of_system(error)
+    if isinstance(error, MemoryError):
+        return "no memory left; give a smaller input_size= or batch_size=, or fewer workers="
+    if isinstance(error, RecursionError):
+        return "something that is given is nested too deeply; give it flat"
+    return None
 
 
 def _silence_unread() -> bool:
@@ -122,7 +163,7 @@ def _say(command: str, sentence: str) -> None:
     """One line about the exception that ended a command, below its traceback where BOTTOMUP_TRACEBACK asks for that."""
     if os.environ.get("BOTTOMUP_TRACEBACK"):
         traceback.print_exc()
-    print(f"bottomup {command}: {sentence}", file=sys.stderr)
+    print(printable(f"bottomup {command}: {sentence}"), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -132,7 +173,7 @@ def _warning_in_lines(command: str) -> Iterator[None]:
 
     def formatted(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
         if issubclass(category, BottomupWarning):
-            return f"bottomup {command}: {message}\n"
+            return printable(f"bottomup {command}: {message}\n")
         return written(message, category, filename, lineno, line)
 
     warnings.formatwarning = formatted

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import sys
 import warnings
 
+_REMEDIES = (  # what the system refuses for -> what to do
+    ({errno.ENOSPC, errno.EDQUOT}, "; make room, or give another folder"),
+    ({errno.EFBIG}, ", which has a limit here (ulimit -f); raise it"),
+    ({errno.EACCES, errno.EPERM}, "; give a file or folder that this user may use"),
+    ({errno.EROFS}, "; give another folder"),
+    ({errno.ENAMETOOLONG}, "; give a shorter one"),
+    ({errno.EMFILE, errno.ENFILE}, " (ulimit -n); raise the limit, or give workers=0"),
+)
 _MOST_LISTED = 40  # names in an error; of more, only the nearest
 
 
@@ -33,8 +42,34 @@ class InterruptedRunError(BottomupError):
     """A run that somebody ended, and that resume=true goes on with; no fault, so no TrainingError."""
 
 
+class OutputError(BottomupError, OSError):
+    """A file that cannot be written: a full disk, a limit, a folder that is not ours; what was there stays as it was."""
+
+
+class WorkerError(BottomupError, RuntimeError):
+    """A process that reads images and was ended from outside, as where memory runs out."""
+
+
 class BottomupWarning(UserWarning):
     """What works in another way than the user may have meant; the command line prints its message in one line."""
+
+
+def of_system(error: OSError) -> str:
+    """Why the system refused something, in its words, and what can be done about it; without the file's name."""
+    if isinstance(error, BottomupError):
+        return str(error)
+    remedy = next((remedy for numbers, remedy in _REMEDIES if error.errno in numbers), "")
+    return f"{(error.strerror or str(error)).lower()}{remedy}"
+
+
+def printable(text: str) -> str:
+    """Text that any terminal and file takes: halves of characters, as names have that are no text, are written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: "1 image", "2 images", "2 people" of "person" and "people"."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def unknown(kind: str, name: str, known: list[str], meant: str | None = None) -> str:

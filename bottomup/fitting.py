@@ -51,7 +51,10 @@ def finite(value: object) -> bool:
         return all(finite(entry) for entry in value.values())
     if isinstance(value, (list, tuple)):
         return all(finite(entry) for entry in value)
-    return not isinstance(value, Real) or math.isfinite(value)
+    try:
+        return not isinstance(value, Real) or math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def choices(expected: Any) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, of_system
 from bottomup.paths import path_of
 
 Orientation = Literal["stored", "upright"]
@@ -50,19 +50,29 @@ class ImageReader:
     def __call__(self, path: str | Path) -> NDArray[np.uint8]:
         """Read one file; DataError names one that is missing, broken, cut, too large, too deep or of a format that is not read."""
         path = path_of(path)
-        if not path.is_file():
-            raise DataError(f"{path}: {'a folder, no image' if path.is_dir() else 'no such file'}")
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-            refused = _kind_of(head, path)
-            if refused is not None:
-                raise DataError(f"{path}: {refused.said(path.name)}")
-            data = head + file.read()
+        data = _bytes(path)
         _check_whole(data, path)
         pixels = _eight_bits(_decoded(data, path), self.bit_depth, path)
         if self.orientation == "upright" and not _is_tiff(data):
             pixels = _turned(pixels, _orientation(data))
         return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def _bytes(path: Path) -> bytes:
+    """All of a file, which OpenCV never sees by its name: one that is not UTF-8 ends its process."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            refused = _kind_of(head, path)
+            if refused is not None:
+                raise DataError(f"{path}: {refused.said(path.name)}")
+            return head + file.read()
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder, no image") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:  # no right to read it, a link to itself, a name that is too long
+        raise DataError(f"{path}: not readable ({of_system(error)})") from None
 
 
 def exif_orientation(path: Path) -> int:
@@ -135,9 +145,12 @@ def _animated(head: bytes, path: Path) -> Refused | None:
     if not re.match(rb"GIF8|\x89PNG|RIFF....WEBP|....ftypavi|....ftypmif1", head, re.DOTALL):
         return None
     try:
-        count = cv2.imcount(str(path))
-    except cv2.error:
-        return None  # reading it says what is wrong
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large images: only their heads are read
+            with path.open("rb") as file, Image.open(file) as image:
+                count = getattr(image, "n_frames", 1)
+    except Exception:  # Pillow's half a dozen types for what is broken: reading it says what is wrong
+        return None
     return _ANIMATION._replace(what=_ANIMATION.what.format(count=count)) if count > 1 else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,9 @@ def save(path: str | Path, plan: ModelPlan, model: PoseModel) -> Path:
 
 def _file(file: str | Path, weights: str | Path | None) -> str | Path:
     """The checkpoint that is meant; ConfigError for a method by itself, or one that does not exist."""
+    for name, given in (("FILE", file), ("weights=FILE", weights)):
+        if not isinstance(given, str | PathLike | None) or given is file is None:
+            raise ConfigError(f"load({name}) takes a checkpoint's path, or the name of a network of the zoo; got {given!r}")
     methods = available()
     if weights is None:
         if file in methods and not path_of(file).exists():

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bottomup.errors import OutputError, of_system
+
+_PARTIAL = ".partial"  # how files end that are being written
+_LONG = 200  # bytes of a name, to which process and ending are added
 _HOME = re.compile(r"(?:(?<=[\[,])|^)~(?=[/,\]]|$)")
 
 
@@ -31,23 +37,71 @@ def with_home(override: str) -> str:
     return key + equals + _HOME.sub(lambda _: str(Path.home()), value) if equals else override
 
 
+class _Output(io.BufferedWriter):
+    """A file that remembers the first write that the system refused, and takes the rest for nothing.
+
+    PyTorch's writer ends its process, or says something else, where a write fails in the middle of an archive.
+    """
+
+    refused: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write, as long as that can be done."""
+        try:
+            return super().write(data) if self.refused is None else len(data)
+        except OSError as error:
+            self.refused = error
+            return len(data)
+
+
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write that gets its name, and takes the place of an older one, once all of it is on the disk; if not, it goes.
 
-    Folders that are missing are made.
+    Folders that are missing are made. OutputError where the system refuses to write.
     """
     target = path_of(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial = target.with_name(f".{_short(target.name)}.{os.getpid()}{_PARTIAL}")
     try:
-        with partial.open("wb") as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _Output(io.FileIO(partial, "wb")) as file:
             yield file
+            if file.refused is not None:
+                raise file.refused
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {of_system(error)}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
+def writing(target: str | Path) -> Iterator[None]:
+    """Say which file it is that the system refuses to write inside: OutputError."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {of_system(error)}") from error
+
+
+def _short(name: str) -> str:
+    """A file's name, or a hash of one to which nothing can be added: systems take 255 bytes."""
+    return name if len(os.fsencode(name)) <= _LONG else hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def clear_partials(folder: Path, name: str = "*") -> None:
+    """Remove what processes that were killed left half-written in a folder and below, of files called ``name``, a pattern.
+
+    For whoever knows that nobody writes there.
+    """
+    for partial in folder.rglob(f".{name}.*{_PARTIAL}"):
+        with suppress(OSError):
+            partial.unlink()
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
@@ -58,8 +112,11 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write text, as UTF-8, whole or not at all; returns its path."""
-    return write_bytes(path, text.encode())
+    """Write text, as UTF-8, whole or not at all; returns its path.
+
+    What UTF-8 does not have, as the halves of characters in names that are none, is written as its escape.
+    """
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, data: Any) -> Path:

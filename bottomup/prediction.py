@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bottomup.drawing.poses import draw_instances
 from bottomup.drawing.sheets import Picture
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, counted
 from bottomup.geometry import to_indices
 from bottomup.images import Image, pixels_of
 from bottomup.instances import Instances
@@ -44,7 +44,8 @@ class Prediction:
         masks = "" if self.instances.masks is None else ", masks"
         segmentation = "" if self.segmentation is None else ", segmentation"
         image = "" if self.image_id is None else f", image_id={self.image_id}"
-        return f"Prediction({len(self.instances)} instances in {self.size[0]} x {self.size[1]} px{masks}{segmentation}{image})"
+        found, size = counted(len(self.instances), "instance"), " x ".join(map(str, self.size))
+        return f"Prediction({found} in {size} px{masks}{segmentation}{image})"
 
     def numpy(self) -> dict[str, NDArray[Any]]:
         """The instances as named numpy arrays; masks, where there are any, as (P, H, W) bool."""

@@ -28,6 +28,7 @@ from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
 from bottomup.samples.letterbox import Side, letterbox, with_original
 from bottomup.samples.loader import buckets, collate, prepared_samples
+from bottomup.samples.skipping import OnError, Readable, attempted
 from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
@@ -72,6 +73,8 @@ class Predictor:
     "stored", as its pixels lie, which COCO's annotations refer to; an array or a Pillow image as its pixels lie. ``bit_depth``
     says how many of 16 bits a channel files use (``ImageReader``). Data sets have options of their own for both.
 
+    One image among several that cannot be read is an error; with ``on_error`` "skip" it is left out, and a warning counts those.
+
     Of images, files and folders those people are predicted who are worth showing: who score ``score_threshold`` or more, once each,
     in boxes around their mask or the keypoints above ``keypoint_threshold`` (None: what the decoder recommends, for methods score
     differently; a ``score_threshold`` of 0: everybody, as accuracy is measured). Of data sets, which are there to be measured
@@ -97,13 +100,14 @@ class Predictor:
         score_threshold: BelowOne | None = None,
         keypoint_threshold: BelowOne | None = None,
         refine: Refine | None = None,
+        on_error: OnError = "raise",
     ) -> None:
         self.decoder, self.device = decoder, device_of(device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
         self.input_size, self.side, self.batch_size = input_size, side, batch_size
         own = {name: tuple(several) for name, several in (head_scales or {}).items()}
         self.views = Views(model=self.model, scales=tuple(scales), head_scales=own, flip=flip, kind=views, precision=precision)
-        self.read = ImageReader(orientation, bit_depth)
+        self.read, self.on_error = ImageReader(orientation, bit_depth), on_error
         given = {"score": score_threshold, "keypoint": keypoint_threshold}
         said = {name: value for name, value in given.items() if value is not None}
         self.thresholds: Thresholds = replace(decoder.recommended, **said)
@@ -150,29 +154,41 @@ class Predictor:
         return self.predict(images)  # type: ignore[arg-type]
 
     def predict(self, images: str | Path | Iterable[Image]) -> list[Prediction]:
-        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing."""
-        samples = ((index, self._sample(image, index)) for index, image in enumerate(several(images)))
-        found = dict(self._run(samples, ()))
+        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing.
+
+        Of images that are skipped there is none; each ``image_id`` is the place of its image among those that were given.
+        """
+        readable = Readable()
+        every = enumerate(several(images))
+        samples = ((index, attempted(partial(self._sample, image, index), self.on_error)) for index, image in every)
+        found = dict(self._run(readable.of(samples), ()))
+        readable.tell("are left out")
         return [self.shown(found[index]) for index in sorted(found)]
 
     def shown(self, prediction: Prediction) -> Prediction:
         """What of a prediction with all instances is worth showing, ``ops.shown``."""
         return shown(prediction, self.thresholds, self._sigmas)
 
-    def predict_dataset(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Prediction]]:
+    def predict_dataset(
+        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
+    ) -> Iterator[tuple[int, Prediction]]:
         """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
 
-        ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions.
+        ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions. ``readable`` hears which images
+        are skipped.
         """
-        return self._run(self.samples(dataset, oracle, workers), oracle)
+        return self._run(self.samples(dataset, oracle, workers, readable), oracle)
 
-    def samples(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Sample]]:
+    def samples(
+        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
+    ) -> Iterator[tuple[int, Sample]]:
         """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
         maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
         looks = self.refine is not None or self.model.reads_images(self.model.decoded, self.model.keys_of(oracle))
         if not maps and not looks:
             dataset = Labels(dataset)
-        return prepared_samples(dataset, self._letterbox(), frozenset(maps), workers)
+        prepared = prepared_samples(dataset, self._letterbox(), frozenset(maps), workers, self.on_error)
+        return (readable or Readable()).of(prepared)
 
     def _sample(self, image: Image, index: int = 0) -> Sample:
         """An image, letterboxed."""

@@ -8,7 +8,7 @@ import pkgutil
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from bottomup.errors import ConfigError, unknown
+from bottomup.errors import ConfigError, unknown, warn
 from bottomup.options import checked
 
 T = TypeVar("T")
@@ -69,6 +69,10 @@ class Registry(Generic[T]):
 
 
 def load_plugins() -> None:
-    """Import every third-party module of the entry-point group ``bottomup.plugins``."""
+    """Import every third-party module of the entry-point group ``bottomup.plugins``; warns of one that cannot be."""
     for entry in entry_points(group="bottomup.plugins"):
-        entry.load()
+        try:
+            entry.load()
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does
+            reason = next(iter(str(error).splitlines()), "")
+            warn(f"plug-in {entry.name} ({entry.value}) is left out, it cannot be imported: {type(error).__name__}: {reason}")

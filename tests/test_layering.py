@@ -20,7 +20,7 @@ PACKAGE = "bottomup"
 
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
-    ("version",), ("errors", "paths"), ("shapes", "precision", "devices"),
+    ("version",), ("errors", "paths", "ending"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual"),
     ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),

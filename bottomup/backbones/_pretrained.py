@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.errors import CheckpointError
+from bottomup.ops.archives import damage
 from bottomup.ops.finite import not_finite
+from bottomup.ops.plain import fault_of, is_state_dict
 from bottomup.ops.unreadable import reading, unreadable
 from bottomup.paths import path_of
 
@@ -47,17 +49,21 @@ def load_file(network: nn.Module, path: str) -> list[str]:
 def _read(path: str) -> dict[str, Tensor]:
     if not path_of(path).is_file():
         raise CheckpointError(f"{path}: no such weights file (backbone.weights)")
+    if damaged := damage(path_of(path)):
+        raise CheckpointError(f"{path}: not readable as weights: {damaged}; take another copy of it")
     try:
         with reading():
             read = torch.load(path_of(path), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for broken files
         raise CheckpointError(f"{path}: not readable as weights ({unreadable(error)})") from error
     tensors = read.get("state_dict", read) if isinstance(read, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+    if not isinstance(tensors, dict) or not is_state_dict(tensors):
         raise CheckpointError(f"{path}: not a state dict; save model.state_dict(), names to tensors")
+    if fault := fault_of(tensors, path_of(path).stat().st_size):
+        raise CheckpointError(f"{path}: {fault}; take another file")
     if bad := not_finite(tensors):
         raise CheckpointError(f"{path}: weights are not finite ({bad}); take another file")
-    return tensors
+    return dict(tensors)
 
 
 def _by_name(own: Iterable[str], tensors: Mapping[str, Tensor]) -> dict[str, str]:

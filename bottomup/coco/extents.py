@@ -24,7 +24,7 @@ _LEAST_SHARE, _GREATEST_SHARE = 1 / 40, 2.0
 _AGREES = 4.0  # by which factor an area may differ from its mask's, as small ones do
 
 _NARROWEST = 1 / 4  # of a box around keypoints: its shorter side over its longer one
-_FARTHEST = 1e6  # px, of a box
+FARTHEST = 1e6  # px, of boxes and keypoints
 
 
 def read_box(given: Any, where: str) -> list[float] | None:
@@ -32,7 +32,7 @@ def read_box(given: Any, where: str) -> list[float] | None:
     if not given or (isinstance(given, list) and None in given):
         return None
     read = numbers(given) if isinstance(given, list) and len(given) == 4 else None
-    if read is None or min(read[2:]) < 0 or max(map(abs, read)) > _FARTHEST:
+    if read is None or min(read[2:]) < 0 or max(map(abs, read)) > FARTHEST:
         expected = "[x, y, width, height] in px, finite, sizes not negative"
         raise fault(where, "bbox", given, expected, "correct it, or delete the field to have it drawn around mask or keypoints")
     return read
@@ -64,8 +64,8 @@ def around_keypoints(keypoints: list[float], skeleton: Skeleton) -> list[float] 
 def read_area(given: Any, where: str) -> float | None:
     """A stated area in px²; None where none is stated, DataError for what is no area."""
     read = None if given is None else number(given)
-    if given is not None and (read is None or read < 0):
-        expected = "a finite number of px², not negative"
+    if given is not None and (read is None or not 0 <= read <= FARTHEST**2):
+        expected = "a number of px², neither negative nor beyond all images"
         raise fault(where, "area", given, expected, "correct it, or delete the field to have it derived")
     return read
 

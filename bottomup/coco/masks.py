@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from pycocotools import mask as coco_mask
 
 from bottomup.coco.records import fault, flattened, numbers
 from bottomup.dataset import Record
+
+_CODE = re.compile(r"(?:[P-o]{0,5}[0-O])*")  # numbers of at most 6 characters, of which all but the last have the bit that goes on
 
 
 def read_mask(given: Any, image: Record, where: str) -> Any:
@@ -66,8 +70,14 @@ def _read_runs(given: Record, image: Record, where: str) -> Record:
     return {**given, "size": size, "counts": counts if isinstance(counts, str) else [int(run) for run in runs]}
 
 
-def _runs(counts: str) -> list[float]:
-    """The runs of a compressed code: 5 bits a character, lowest first; from the fourth on, differences to the last but one."""
+def _runs(counts: str) -> list[float] | None:
+    """The runs of a compressed code: 5 bits a character, lowest first; from the fourth on, differences to the last but one.
+
+    None where pycocotools, in C, reads other runs or on behind the end: for other characters, for numbers of more bits than 30,
+    and where the last number has no end.
+    """
+    if not _CODE.fullmatch(counts):
+        return None
     runs: list[float] = []
     value = shift = 0
     for bits in (ord(character) - 48 for character in counts):
@@ -78,6 +88,13 @@ def _runs(counts: str) -> list[float]:
             runs.append(value + runs[-2] if len(runs) > 2 else value)
             value = shift = 0
     return runs
+
+
+def box_outline(box: Sequence[float], image: Record) -> list[list[float]]:
+    """A box xywh as a polygon, cut to its image: pycocotools takes memory for each px of an outline, however far off."""
+    x, y, width, height = box
+    low, high = np.clip(((x, y), (x + width, y + height)), 0, (image["width"], image["height"])).tolist()
+    return [[low[0], low[1], high[0], low[1], high[0], high[1], low[0], high[1]]]
 
 
 def has_pixels(mask: Any, image: Record) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bottomup.coco.extents import BOX_SHARE, around_keypoints, around_mask, can_be, derived_area, read_area, read_box
+from bottomup.coco.extents import BOX_SHARE, FARTHEST, around_keypoints, around_mask, can_be, derived_area, read_area, read_box
 from bottomup.coco.masks import has_pixels, read_mask
 from bottomup.coco.records import fault, flattened, number, numbers, whole
 from bottomup.dataset import Record
@@ -156,9 +156,9 @@ def _keypoints(given: Any, skeleton: Skeleton | None, where: str, said: Counter[
     read = numbers(values)
     if read is None:
         read = [value for start in range(0, count, 3) for value in _keypoint(values[start : start + 3], where, said)]
-    if not {*read[2::3]} <= {0, 1, 2}:
-        wrong = next(read[start : start + 3] for start in range(0, count, 3) if read[start + 2] not in (0, 1, 2))
-        raise _no_keypoint(wrong, where)
+    if not {*read[2::3]} <= {0, 1, 2} or max(read) > FARTHEST or min(read) < -FARTHEST:
+        triples = (read[start : start + 3] for start in range(0, count, 3))
+        raise _no_keypoint(next(one for one in triples if one[2] not in (0, 1, 2) or max(map(abs, one)) > FARTHEST), where)
     absent = [place for place in range(2, count, 3) if read[place] and read[place - 2] == read[place - 1] in (0, -1)]
     if absent:
         said["origin"] += len(absent)
@@ -179,9 +179,7 @@ def _keypoint(triple: list[Any], where: str, said: Counter[str]) -> list[float]:
 
 
 def _no_keypoint(triple: list[Any], where: str) -> Exception:
-    return fault(
-        where, "keypoints", triple, "x, y and visibility of each keypoint, finite and with visibility 0, 1 or 2", "correct them"
-    )
+    return fault(where, "keypoints", triple, "x, y in px and visibility 0, 1 or 2 of each keypoint, finite", "correct them")
 
 
 def _check_unit(records: Iterable[Record], path: Path) -> None:

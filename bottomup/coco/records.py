@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from bottomup.dataset import Record
-from bottomup.errors import DataError, unknown
+from bottomup.errors import DataError, of_system, unknown
 from bottomup.paths import path_of
+
+_WHOLE = 1 << 53  # up to here all whole numbers are floats, as pycocotools holds ids
+_LONGEST, _MOST_PIXELS = 1 << 20, 1 << 30  # of an image that OpenCV reads
 
 Ids = Sequence[int | float | str] | str | None  # of images: a list, a JSON file of one, none at all
 
@@ -31,6 +34,8 @@ def read_file(path: Path) -> Record:
         beside = sorted(file.name for file in path.parent.glob("*.json*"))
         there = f"its folder has {', '.join(beside)}" if beside else "its folder has no annotation file"
         raise DataError(f"{path}: no such file ({there}); set `root` and `split`, or `annotations`") from None
+    except PermissionError as error:
+        raise DataError(f"{path}: not readable ({of_system(error)})") from None
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise DataError(f"{path}: should be JSON, but {error}; was it copied or downloaded whole?") from None
     remedy = "give a COCO annotation file, which holds images, annotations and categories; results and other formats do not"
@@ -66,9 +71,9 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also where it is written as text or as a float; None for anything else."""
+    """A whole number, also where it is written as text or as a float; None for anything else, and for what no float holds."""
     read = number(value)
-    return int(read) if read is not None and read == int(read) else None
+    return int(read) if read is not None and abs(read) <= _WHOLE and read == int(read) else None
 
 
 def numbers(values: list[Any]) -> list[float] | None:
@@ -165,9 +170,17 @@ def read_images(data: Record, path: Path) -> dict[int, Record]:
         for side, length in sides.items():
             if length is None or length <= 0:
                 raise fault(where, side, image.get(side), "a positive integer", "write the size of the image file, in px")
+        _check_size(where, *sides.values())
         name = image["file_name"].replace("\\", "/")  # of Windows
         images[image_id] = {**image, "id": image_id, "file_name": name, **sides}
     return images
+
+
+def _check_size(where: str, height: Any, width: Any) -> None:
+    """DataError for a size that no image has which is read: masks would take memory for all of it."""
+    if max(height, width) > _LONGEST or height * width > _MOST_PIXELS:
+        expected = "at most 2^20 px a side and 2^30 px in all"
+        raise fault(where, "height` x `width", f"{height} x {width}", expected, "write the size of the image file, in px")
 
 
 def choose_images(images: dict[int, Record], image_ids: Ids, exclude_ids: Ids, path: Path) -> dict[int, Record]:

@@ -49,7 +49,7 @@ def read_skeleton(given: str | Mapping[str, object]) -> Skeleton:
         return skeleton_named(given)
     try:
         data = yaml.safe_load(path_of(given).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"skeleton {given}: should be a YAML file, but {error}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"skeleton {given}: should be a mapping with name and keypoints, got {type(data).__name__}")

@@ -9,11 +9,12 @@ from typing import Any
 
 from bottomup.benchmark.cells import Cell, cells_of
 from bottomup.benchmark.results import Result, Row, blank_row, circumstances, circumstances_of, file_hash, read_result, write_result
-from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError
+from bottomup.errors import BottomupError, CheckpointError, ConfigError, DataError, InterruptedRunError, OutputError
 from bottomup.plan.benchmarking import BenchmarkPlan, benchmark_plan
 from bottomup.plan.overrides import key_of, value_of
 from bottomup.plan.parts import Place
 from bottomup.samples.kept import sharing
+from bottomup.workflows.folders import alone
 from bottomup.workflows.measure import conditions, measure, reason_of, time_again, with_weights
 from bottomup.zoo.weights import present_file
 
@@ -35,6 +36,16 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     _check(cells, overrides)
     retime = _truth("retime", of_all.get("retime") or "false")
     folder = Place(output=of_all.get("output")).folder("benchmark")
+    with alone(folder):
+        rows = _rows(cells, folder, of_all.get("matrix"), retime)
+    print(f"{folder}/{TABLE}")
+    if all(row["status"] != "measured" for row in rows):
+        raise BottomupError(f"nothing could be measured; {folder}/{TABLE} has the reason of each combination")
+    return {"rows": rows}
+
+
+def _rows(cells: Sequence[Cell], folder: Path, matrix: str | None, retime: bool) -> list[Row]:
+    """The row of every cell, as it was measured before or is now; the table of all grows with each."""
     rows: list[Row] = []
     for number, cell in enumerate(cells, 1):
         place = folder / cell.slug
@@ -45,11 +56,8 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
         rows.append(row)
         print(f"{number}/{len(cells)} {cell.name}: {_told(row)}{' (was there)' if known else ''}", flush=True)
         latest = max(rows, key=lambda row: str(row["date"]))
-        write_result(folder / TABLE, "benchmark", {"matrix": of_all.get("matrix")}, rows, measured=circumstances_of(latest))
-    print(f"{folder}/{TABLE}")
-    if all(row["status"] != "measured" for row in rows):
-        raise BottomupError(f"nothing could be measured; {folder}/{TABLE} has the reason of each combination")
-    return {"rows": rows}
+        write_result(folder / TABLE, "benchmark", {"matrix": matrix}, rows, measured=circumstances_of(latest))
+    return rows
 
 
 def planned(overrides: Sequence[str]) -> list[BenchmarkPlan]:
@@ -147,7 +155,7 @@ def _measured(cell: Cell, place: Path, trainings: Path) -> Row:
         plan, checkpoint = with_weights(plan, cell.overrides)
         config = plan.plain()
         row |= measure(plan, checkpoint, place, trainings)
-    except InterruptedRunError:
+    except (InterruptedRunError, OutputError):  # nothing of this cell, or of the next ones, can be written
         raise
     except (ConfigError, DataError, CheckpointError) as error:
         row |= {"status": "refused", "reason": str(error)}

@@ -8,7 +8,7 @@ from typing import Any
 from bottomup.errors import ConfigError
 from bottomup.plan.training import train_plan
 from bottomup.workflows.combine import combine
-from bottomup.workflows.folders import BEST, write_config
+from bottomup.workflows.folders import BEST, alone, without_leftovers, write_config
 from bottomup.zoo.weights import checkpoint_file
 
 
@@ -24,7 +24,8 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     output = plan.place.folder("combine")
     if (output / BEST).exists() and not plan.overwrite:
         raise ConfigError(f"{output} holds a best.pt already; give another output=, or replace it by overwrite=true")
-    path = combine(plan.model, list(map(checkpoint_file, plan.init)), plan.model.carried(), output / BEST)
-    write_config(output, plan.plain())
+    with without_leftovers(output), alone(output):
+        path = combine(plan.model, list(map(checkpoint_file, plan.init)), plan.model.carried(), output / BEST)
+        write_config(output, plan.plain())
     print(path)
     return {"path": str(path)}

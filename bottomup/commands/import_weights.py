@@ -17,6 +17,7 @@ from bottomup.errors import ConfigError
 from bottomup.importers.kinds import KINDS, import_file
 from bottomup.paths import path_of
 from bottomup.plan.parts import Place
+from bottomup.workflows.folders import alone, without_leftovers
 
 _USAGE = f"bottomup import-weights [KIND] FILE output=DIR [OPTION=VALUE]; KIND is one of {', '.join(KINDS)}"
 _WRITTEN = "best.pt"
@@ -33,7 +34,9 @@ def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     _check_free(path_of(output) / _WRITTEN, options.pop(_OVERWRITE, "false"))
     numbered = {name: int(text) if text.isdigit() else text for name, text in options.items()}
     checkpoint, unused = import_file(plain[-1], plain[0] if len(plain) == 2 else None, **numbered)
-    path = save_checkpoint(Place(output=output).folder("import-weights") / _WRITTEN, checkpoint)
+    folder = Place(output=output).folder("import-weights")
+    with without_leftovers(folder), alone(folder):
+        path = save_checkpoint(folder / _WRITTEN, checkpoint)
     print(f"{len(checkpoint.model)} tensors; not used: {', '.join(unused) or 'none'}")
     print(path)
     return {"path": str(path), "unused": unused}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -15,6 +16,7 @@ from bottomup.coco.records import read_file, read_images
 from bottomup.errors import ConfigError, DataError, warn
 from bottomup.paths import path_of
 
+_LONG = 180  # bytes of a picture's name
 _COCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{1,12})")  # a stem: 000000123456, or COCO_val2014_000000123456 as in COCO's first year
 
 
@@ -96,7 +98,15 @@ def _ids(paths: Sequence[Path]) -> list[int]:
 def _pictures(paths: Sequence[Path]) -> list[str]:
     stems = {path.stem.casefold() for path in paths}  # some file systems take a.png and A.png for one
     numbered = len(stems) < len(paths)
-    return [f"{number}_{path.stem}" if numbered else path.stem for number, path in enumerate(paths)]
+    return [_short(f"{number}_{path.stem}" if numbered else path.stem) for number, path in enumerate(paths)]
+
+
+def _short(stem: str) -> str:
+    """A name to which kinds of maps can be added: systems take 255 bytes. What is cut off is told by a hash."""
+    if len(os.fsencode(stem)) <= _LONG:
+        return stem
+    told = hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]
+    return f"{os.fsencode(stem)[:_LONG].decode(errors='ignore')}_{told}"
 
 
 def _listed(paths: Sequence[Path], listing: Listing) -> list[Photo]:

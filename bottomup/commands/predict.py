@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from bottomup.checkpoint import Checkpoint
 from bottomup.commands.photos import Photo, photos_of, read_listing
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, counted, printable
 from bottomup.geometry import Grid
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import find_images
@@ -29,7 +29,7 @@ from bottomup.plan.predicting import PredictPlan, predict_plan
 from bottomup.predictor import Look, Predictor
 from bottomup.types import Instances, Prediction
 from bottomup.visualize import draw_grouping, draw_instances, draw_outputs, plot_tags, save_png
-from bottomup.workflows.folders import check_results_folder, write_config
+from bottomup.workflows.folders import alone, check_results_folder, write_config
 from bottomup.workflows.models import make_predictor, seen, with_checkpoint
 
 _CHUNK = 16  # images held at once; bounds the memory of a large folder
@@ -82,12 +82,13 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
     thresholds, output = predictor.thresholds, plan.place.folder("predict")
     check_results_folder(output, overwrite=plan.overwrite)
-    write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
     found = Found(listing.category_ids if listing else tuple(range(1, len(checkpoint.task.categories) + 1)))
-    try:
-        _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
-    finally:  # whatever ends it early, nothing found so far is lost
-        summary = _write(found, output, predictor)
+    with alone(output):
+        write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
+        try:
+            _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
+        finally:  # whatever ends it early, nothing found so far is lost
+            summary = _write(found, output, predictor)
     if found.unreadable:
         share = f"{len(found.unreadable)} of {len(photos)} images"
         raise DataError(
@@ -163,7 +164,7 @@ def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tupl
         try:
             image = read(photo.path)
         except DataError as error:
-            tqdm.write(f"passed over: {error}", file=sys.stderr)
+            tqdm.write(printable(f"passed over: {error}"), file=sys.stderr)
             found.unreadable.append(photo.file_name)
         else:
             readable.append((photo, image))
@@ -176,8 +177,8 @@ def _write(found: Found, output: Path, predictor: Predictor) -> dict[str, Any]:
     write_json(output / "metrics.json", summary)
     score = predictor.thresholds.score
     least = f" who score {score:g} or more (score_threshold=0: everybody)" if score else ""
-    who = "people" if predictor.decoder.posed else "instances"
-    told = f"{len(found.records)} {who}{least} in {found.images} images, {seen(predictor)}"
+    names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
+    told = f"{counted(len(found.records), *names)}{least} in {counted(found.images, 'image')}, {seen(predictor)}"
     print(f"{told}: {output}/predictions.json, {output}/pictures")
     return summary
 

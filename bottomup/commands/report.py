@@ -9,6 +9,7 @@ from bottomup.errors import ConfigError
 from bottomup.paths import path_of, write_text
 from bottomup.plan.parts import Place
 from bottomup.plan.reporting import report_plan
+from bottomup.report.markdown import plain
 from bottomup.report.page import page
 from bottomup.report.plots import plots
 from bottomup.report.rows import read_results
@@ -24,9 +25,9 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     results = read_results(paths)
     beside = paths[0].parent if paths[0].suffix == ".json" else paths[0]
     output = Place(output=plan.output or str(beside)).folder("report")
-    title, conditions = plan.title, "  \n".join(results.conditions)  # two spaces: a new line in Markdown
+    title, conditions = plan.title, "  \n".join(map(plain, results.conditions))  # two spaces: a new line in Markdown
     told = legend(table(results.measured)[0])
-    write_text(output / "report.md", f"# {title}\n\n{conditions}\n\n{markdown(results.measured)}\n\n{told}\n")
+    write_text(output / "report.md", f"# {plain(title)}\n\n{conditions}\n\n{markdown(results.measured)}\n\n{told}\n")
     for name, svg in plots(results):
         write_text(output / f"{name.replace(' ', '_').lower()}.svg", svg)
     path = write_text(output / "report.html", page(results, title))

@@ -12,8 +12,10 @@ from bottomup.commands import benchmark, evaluate, predict, train
 from bottomup.errors import ConfigError
 from bottomup.plan.imputing import impute_plan
 from bottomup.plan.judging import evaluate_plan
+from bottomup.plan.overrides import key_of, value_of
 from bottomup.plan.reporting import report_plan
 from bottomup.plan.training import train_plan
+from bottomup.zoo.weights import is_to_fetch
 
 Plain = dict[str, Any]
 
@@ -30,7 +32,15 @@ _PLANS: Mapping[str, Callable[[Sequence[str]], Plain]] = {
 
 
 def run(command: str, overrides: Sequence[str]) -> None:
-    """Print what the overrides come to; of a benchmark each combination. ConfigError for commands without a configuration."""
+    """Print what the overrides come to; of a benchmark each combination. ConfigError for commands without a configuration.
+
+    Nothing is fetched for it: ConfigError where a network of the zoo would have to be.
+    """
+    for override in overrides:
+        if key_of(override) == "weights" and (name := value_of(override)) and is_to_fetch(name):
+            raise ConfigError(
+                f"{name} is not here yet, and its checkpoint says the rest; bottomup zoo {name} fetch=true, then this"
+            )
     print("---\n".join(yaml.safe_dump(_bare(plain), sort_keys=False) for plain in _plans(command, overrides)), end="")
 
 

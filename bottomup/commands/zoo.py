@@ -40,6 +40,8 @@ def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
 def _asked(arguments: Sequence[str]) -> tuple[list[Entry], bool]:
     """The networks that are named, and whether they are to be fetched; ConfigError for anything else."""
     options = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    if _FETCH in arguments:
+        raise ConfigError(f"say {_FETCH}=true, as in `bottomup zoo NAME {_FETCH}=true`")
     named = [entry_named(argument) for argument in arguments if "=" not in argument]
     for option, value in options.items():
         if option != _FETCH:

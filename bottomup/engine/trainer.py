@@ -22,6 +22,7 @@ from bottomup.engine.interruption import Interruption, LossWatch, check_weights
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import resume_optimiser, resume_schedule, set_rates
+from bottomup.engine.resuming import check_random_state, random_state, restore_random_state, taking_over
 from bottomup.engine.settings import Settings, Validation
 from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError, unknown
 from bottomup.model import PoseModel
@@ -307,18 +308,26 @@ class Trainer:
         if state is None:
             raise CheckpointError(f"{path} holds weights alone; resume from last.pt, or start anew with init={path}")
         load_weights(self.model, checkpoint.model, str(path))
+        with taking_over(path):
+            self._go_on(state)
+        if self.average is not None:
+            self.average.n_averaged.fill_(state["average_count"])
+            load_weights(self.average.module, checkpoint.average or checkpoint.model, str(path))
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Take over the state of a training, all but its weights."""
         resume_optimiser(self.optimiser, state["optimiser"])
         resume_schedule(self.schedule, self.factor, state["schedule"])
         if state["scaler"]:  # without, the run was in another precision: gradients are scaled from here on
             self.scaler.load_state_dict(state["scaler"])
-        if self.average is not None:
-            self.average.n_averaged.fill_(state["average_count"])
-            load_weights(self.average.module, checkpoint.average or checkpoint.model, str(path))
         progress = state["progress"]
-        self.step, self.best, self.best_step = progress["step"], progress["best"], progress["best_step"]
-        self.last_metrics = progress["last_metrics"]
+        self.step, self.best, self.best_step = int(progress["step"]), progress["best"], int(progress["best_step"])
+        self.last_metrics = dict(progress["last_metrics"])
+        if self.step < 0 or not isinstance(self.best, int | float | None) or state["average_count"] < 0:
+            raise ValueError(f"step {self.step}, best {self.best!r}")
         if progress.get("best_of", self.settings.best) != self.settings.best:  # figures of two kinds do not compare
             self.best, self.best_step = None, 0
             self.factor.forget()
         if self.ranks.rank < len(state["random"]):  # a rank that was not there before goes on from its seed
             self._resumed_rng = state["random"][self.ranks.rank]
+            check_random_state(self._resumed_rng)

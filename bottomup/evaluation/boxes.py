@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pycocotools.cocoeval import COCOeval
-
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
+from bottomup.evaluation.backend import compared, silence
 from bottomup.evaluation.coco import MetricTable, read_metrics
-from bottomup.evaluation.oks import indexed, silence
 from bottomup.evaluation.records import CATEGORY, is_crowd
 from bottomup.types import Prediction
 
@@ -34,11 +32,11 @@ def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: GroundTruth,
     Of each image the ``max_people`` best boxes count. NaN where nobody is to be found. Raises DataError for a prediction of an
     image that is not listed.
     """
-    listed = [dict(image) for image in ground_truth["images"]]
+    listed = [image["id"] for image in ground_truth["images"]]
     people = [_person(annotation, number) for number, annotation in enumerate(ground_truth["annotations"], 1)]
-    found = _boxes(predictions, {image["id"] for image in listed})
+    found = _boxes(predictions, set(listed))
     with silence():
-        evaluation = COCOeval(indexed(listed, people), indexed(listed, found), "bbox")
+        evaluation = compared(listed, people, found, "bbox")
         evaluation.params.maxDets = [max_people]
         evaluation.evaluate()
     return read_metrics(evaluation, _METRICS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from pycocotools.cocoeval import COCOeval
 
 from bottomup.dataset import GroundTruth, Record
-from bottomup.evaluation.oks import match, silence
+from bottomup.evaluation.backend import silence
+from bottomup.evaluation.oks import match
 from bottomup.evaluation.records import Records, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
@@ -29,6 +30,8 @@ _METRICS: MetricTable = {
     "ARL": ("recall", None, "large"),
 }
 
+_KEPT = ("id", "image_id", "category_id", "area", "bbox", "iscrowd", "num_keypoints", "score")  # what is judged of a record
+
 
 def evaluate_keypoints(
     predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton, max_people: int = 20
@@ -41,16 +44,16 @@ def evaluate_keypoints(
     unmatched instance falls under them by the area of its box. A metric over a range without annotated people is NaN:
     undefined, not zero (null in JSON, see ``report.write_metrics``). Raises DataError as ``records.read_records`` does.
 
-    Source: COCO's keypoint evaluation, by pycocotools, but for its ``summarize``, which knows only 20 people per image.
+    Source: COCO's keypoint evaluation, by hotcoco or pycocotools, but for ``summarize``, which knows only 20 people per image.
     """
     return read_metrics(match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people), _METRICS)
 
 
-def read_metrics(evaluation: COCOeval, table: MetricTable) -> dict[str, float]:
+def read_metrics(evaluation: Any, table: MetricTable) -> dict[str, float]:
     """Accumulate an evaluated COCOeval of one category and one limit; the metrics of the area ranges that it has."""
     with silence():
         evaluation.accumulate()
-    known = evaluation.params.areaRngLbl
+    known = list(evaluation.params.areaRngLbl)
     return {
         name: _mean(evaluation, kind, threshold, known.index(area))
         for name, (kind, threshold, area) in table.items()
@@ -73,8 +76,8 @@ def keypoint_ap(
     }
 
 
-def _mean(evaluation: COCOeval, table: str, threshold: float | None, area: int) -> float:
-    values = evaluation.eval[table][..., 0, area, 0]  # (thresholds, recalls) or (thresholds,): one category, one limit
+def _mean(evaluation: Any, table: str, threshold: float | None, area: int) -> float:
+    values = np.asarray(evaluation.eval[table])[..., 0, area, 0]  # (thresholds, recalls) or (thresholds,): one category, one limit
     if threshold is not None:
         values = values[np.isclose(evaluation.params.iouThrs, threshold)]
     defined = values[values > -1]  # -1 stands for nobody to find
@@ -86,9 +89,10 @@ def _narrow(records: Records, index: int) -> Records:
     people = [_one(person, index) for person in records.people]
     for person in people:
         person["num_keypoints"] = int(person["num_keypoints"] > 0 and person["keypoints"][2] > 0)
-    instances = [_one(instance, index) for instance in records.instances]
-    return replace(records, people=people, instances=[instance for instance in instances if any(instance["keypoints"])])
+    instances = [_one(instance, index) for instance in records.instances if any(instance["keypoints"][3 * index : 3 * index + 3])]
+    return replace(records, people=people, instances=instances)
 
 
 def _one(record: Record, index: int) -> Record:
-    return {**record, "keypoints": record["keypoints"][3 * index : 3 * index + 3]}
+    kept = {name: record[name] for name in _KEPT if name in record}
+    return kept | {"keypoints": record["keypoints"][3 * index : 3 * index + 3]}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.cocoeval import COCOeval
 
 from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match
@@ -51,7 +51,7 @@ def breakdown(
     return fractions | _unmatched(evaluation)
 
 
-def _pairs(evaluation: COCOeval) -> dict[int, int]:
+def _pairs(evaluation: Any) -> dict[int, int]:
     """Instance id -> person id, of the matches that count."""
     return {
         instance: int(person)
@@ -62,11 +62,12 @@ def _pairs(evaluation: COCOeval) -> dict[int, int]:
     }
 
 
-def _unmatched(evaluation: COCOeval) -> dict[str, float]:
+def _unmatched(evaluation: Any) -> dict[str, float]:
     images = [image for image in evaluation.evalImgs if image is not None]
     fractions = {}
     for name, side in (("false_positives", "dt"), ("false_negatives", "gt")):
-        alone = [(image[f"{side}Matches"] == 0).ravel()[image[f"{side}Ignore"].ravel() == 0] for image in images]
+        both = [[np.ravel(image[f"{side}{what}"]) for what in ("Matches", "Ignore")] for image in images]
+        alone = [(matches == 0)[left_out == 0] for matches, left_out in both]
         flags = np.concatenate(alone) if alone else np.zeros(0, dtype=bool)
         fractions[name] = _ratio(flags.sum(), flags.size)
     return fractions

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
-from pycocotools.cocoeval import COCOeval
 
-from bottomup.coco.masks import mask_rle
+from bottomup.coco.masks import box_outline, mask_rle
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
+from bottomup.evaluation.backend import compared_by_pycocotools, silence
 from bottomup.evaluation.coco import MetricTable, read_metrics
-from bottomup.evaluation.oks import indexed, mean_assigned, silence
+from bottomup.evaluation.oks import mean_assigned
 from bottomup.evaluation.records import CATEGORY, by_image, is_crowd
 from bottomup.types import Prediction
 
@@ -106,16 +107,16 @@ def _of_category(predictions: Sequence[Prediction], truth: GroundTruth, label: i
     return own, {**truth, "annotations": annotations}
 
 
-def _match(images: list[Record], people: list[Record], found: list[Record], max_people: int) -> COCOeval:
+def _match(images: list[Record], people: list[Record], found: list[Record], max_people: int) -> Any:
     """The ``max_people`` best instances of each image matched to its people, to be read at that limit or at a lower one."""
     with silence():
-        evaluation = COCOeval(indexed(images, people), indexed(images, found), "segm")
+        evaluation = compared_by_pycocotools(images, people, found, "segm")
         evaluation.params.maxDets = sorted({max_people, *(min(limit, max_people) for limit in _LIMITS.values())})
         evaluation.evaluate()
     return evaluation
 
 
-def _read(evaluation: COCOeval, limit: int) -> dict[str, float]:
+def _read(evaluation: Any, limit: int) -> dict[str, float]:
     """The metrics of the ``limit`` best instances of each image."""
     evaluation.params.maxDets = [limit]
     return read_metrics(evaluation, _METRICS)
@@ -123,8 +124,8 @@ def _read(evaluation: COCOeval, limit: int) -> dict[str, float]:
 
 def _person(annotation: Record, number: int, image: Record) -> Record:
     """An annotation as its run-length code; without a mask its box stands for it, to be ignored as a crowd."""
-    segmentation, (x, y, width, height) = annotation.get("segmentation"), annotation["bbox"]
-    outline = segmentation or [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    segmentation = annotation.get("segmentation")
+    outline = segmentation or box_outline(annotation["bbox"], image)
     return {
         "id": number,
         "image_id": annotation["image_id"],

@@ -1,19 +1,17 @@
-"""Matching instances to people by OKS, through pycocotools."""
+"""Matching instances to people by OKS."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from scipy.optimize import linear_sum_assignment
 
 from bottomup.dataset import GroundTruth, Record
-from bottomup.evaluation.records import CATEGORY, Records, by_image, ignored, read_records
+from bottomup.evaluation.backend import compared, silence
+from bottomup.evaluation.records import Records, by_image, ignored, read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -26,17 +24,16 @@ def match(
     max_people: int,
     thresholds: Sequence[float] | None = None,
     areas: Sequence[str] = AREAS,
-) -> COCOeval:
+) -> Any:
     """Match instances to people, greedily by score, at OKS ``thresholds`` (default COCO's ten, 0.5 to 0.95).
 
     Of each image the ``max_people`` best instances count. Crowds and people without keypoints are ignored: who matches one
     is neither right nor wrong. The result is evaluated, not yet accumulated.
     """
     with silence():
-        images = [{"id": image_id} for image_id in records.image_ids]
-        evaluation = COCOeval(indexed(images, records.people), indexed(images, records.instances), "keypoints")
+        evaluation = compared(records.image_ids, records.people, records.instances, "keypoints")
         params = evaluation.params
-        chosen = [params.areaRngLbl.index(area) for area in areas]
+        chosen = [list(params.areaRngLbl).index(area) for area in areas]
         params.areaRng, params.areaRngLbl = [params.areaRng[index] for index in chosen], list(areas)
         params.kpt_oks_sigmas = np.asarray(sigmas, dtype=np.float64)
         params.maxDets = [max_people]
@@ -54,18 +51,28 @@ def per_image_oks(
     An instance serves one person: the assignment is the best of the whole image. Images without annotated people are absent.
     """
     records = read_records(predictions, ground_truth, skeleton)
-    similarity = match(records, skeleton.sigmas, max_people, thresholds=(0.5,), areas=("all",)).ious  # whatever the threshold
+    found, sigmas = by_image(records.instances), np.array(skeleton.sigmas)
     means = {}
-    for image_id, people in by_image(records.people).items():
-        counted = np.array([not ignored(person) for person in people])
-        if counted.any():
-            means[image_id] = mean_assigned(np.asarray(similarity[image_id, CATEGORY]), counted)
+    for image_id, everybody in by_image(records.people).items():
+        people = [person for person in everybody if not ignored(person)]
+        if people:
+            best = sorted(found.get(image_id, []), key=lambda instance: -instance["score"])[:max_people]
+            means[image_id] = mean_assigned(_oks(best, people, sigmas), np.ones(len(people), bool))
     return means
 
 
-def silence() -> contextlib.redirect_stdout[io.StringIO]:
-    """Swallow what pycocotools prints."""
-    return contextlib.redirect_stdout(io.StringIO())
+def _oks(instances: list[Record], people: list[Record], sigmas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """COCO's similarity (P, N) of instances and people with labelled keypoints."""
+    if not instances:
+        return np.zeros((0, len(people)))
+    found, truth = (
+        np.array([one["keypoints"] for one in several], float).reshape(len(several), -1, 3) for several in (instances, people)
+    )
+    areas = np.array([person["area"] for person in people], float) + np.spacing(1)
+    far = np.square(found[:, None, :, :2] - truth[None, :, :, :2]).sum(-1)
+    alike = np.exp(-far / (2 * np.square(2 * sigmas)) / areas[None, :, None])
+    labelled = truth[None, :, :, 2] > 0
+    return np.asarray((alike * labelled).sum(-1) / labelled.sum(-1))
 
 
 def mean_assigned(similarity: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
@@ -75,15 +82,3 @@ def mean_assigned(similarity: NDArray[np.float64], counted: NDArray[np.bool_]) -
     similarity = similarity[:, counted]  # (P, people that count)
     rows, columns = linear_sum_assignment(similarity, maximize=True)
     return float(similarity[rows, columns].sum() / similarity.shape[1])
-
-
-def indexed(images: Iterable[Record], annotations: Iterable[Record]) -> COCO:
-    """Index copies of records: pycocotools writes into what it is given, and its loadRes fails on no results."""
-    coco = COCO()
-    coco.dataset = {
-        "images": [dict(image) for image in images],
-        "annotations": [dict(annotation) for annotation in annotations],
-        "categories": [{"id": CATEGORY}],
-    }
-    coco.createIndex()
-    return coco

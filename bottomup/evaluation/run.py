@@ -12,8 +12,9 @@ from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import ConfigError
 from bottomup.evaluation.measure import MEASURES, Measure, measures_of
 from bottomup.predictor import Predictor
+from bottomup.samples.skipping import Readable
 from bottomup.skeletons import Skeleton
-from bottomup.types import Prediction
+from bottomup.types import Instances, Prediction
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Evaluation:
     predictions: list[Prediction]
     ground_truth: GroundTruth
     metrics: dict[str, float]
+    unread: tuple[int, ...] = ()  # ids of images that were skipped, in which nobody counts as found
 
     @property
     def headline(self) -> dict[str, float]:
@@ -47,15 +49,27 @@ def evaluate_dataset(
     ground_truth = dataset.ground_truth()
     _check_common(predictor, dataset, ground_truth)
     measures = measures_for(predictor.decoder, dataset.task.skeleton, ground_truth, max_people)
-    stream = predictor.predict_dataset(dataset, oracle, workers)
+    readable = Readable()
+    stream = predictor.predict_dataset(dataset, oracle, workers, readable)
     for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
         for measure in measures:
             measure.add(prediction)
         found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
+    readable.tell("count as without people that were found")
+    for index in readable.unread:
+        found[index] = _nobody(dataset, index)
+        for measure in measures:
+            measure.add(found[index])
     metrics: dict[str, float] = {}
     for measure in measures:
         metrics |= measure.metrics
-    return Evaluation([found[index] for index in range(len(dataset))], ground_truth, metrics)
+    predictions = [found[index] for index in range(len(dataset))]
+    return Evaluation(predictions, ground_truth, metrics, tuple(dataset.image_ids[index] for index in sorted(readable.unread)))
+
+
+def _nobody(dataset: Dataset, index: int) -> Prediction:
+    """The prediction of an image that was skipped: whoever is annotated there counts as missed."""
+    return Prediction(Instances.empty(dataset.task.keypoints), dataset.image_size(index), image_id=dataset.image_ids[index])
 
 
 def measures_for(decoder: Decoder, skeleton: Skeleton | None, ground_truth: GroundTruth, max_people: int) -> list[Measure]:

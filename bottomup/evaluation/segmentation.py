@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from bottomup.coco.masks import mask_rle
+from bottomup.coco.masks import box_outline, mask_rle
 from bottomup.dataset import Record
 from bottomup.evaluation.records import is_crowd
 from bottomup.types import Prediction
@@ -51,6 +51,6 @@ class SegmentationOverlap:
 
 def _pixels(annotation: Record, size: tuple[int, int]) -> NDArray[np.bool_]:
     """An annotation's mask (H, W), or its box where it has none."""
-    x, y, width, height = annotation["bbox"]
-    outline = annotation.get("segmentation") or [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    return np.asarray(coco_mask.decode(mask_rle(outline, {"height": size[0], "width": size[1]})), bool)
+    image = {"height": size[0], "width": size[1]}
+    outline = annotation.get("segmentation") or box_outline(annotation["bbox"], image)
+    return np.asarray(coco_mask.decode(mask_rle(outline, image)), bool)

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor
 
 from bottomup.checkpoint import is_own
 from bottomup.errors import CheckpointError
+from bottomup.ops.archives import damage
 from bottomup.ops.finite import not_finite
+from bottomup.ops.plain import fault_of, is_state_dict
 from bottomup.ops.unreadable import reading, unreadable
 from bottomup.paths import path_of
 
@@ -79,12 +81,10 @@ def read_published(path: str | Path) -> Published:
     if is_own(read):
         raise CheckpointError(f"{path}: a checkpoint of bottomup's already; use it as weights={path}")
     tensors = read.get("state_dict", read) if isinstance(read, Mapping) else None
-    if not _is_state_dict(tensors):
+    if not is_state_dict(tensors):
         raise CheckpointError(f"{path}: holds no state dict; expected names with tensors, or such under the name state_dict")
-    if strange := next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None):
-        raise CheckpointError(
-            f"{path}: {strange}: expected real numbers, each in the file, found {_said(tensors[strange])}; take another file"
-        )
+    if fault := fault_of(tensors, path_of(path).stat().st_size):
+        raise CheckpointError(f"{path}: {fault}; take another file")
     tensors = {name: _full(tensor) for name, tensor in tensors.items()}
     if bad := not_finite(tensors):
         raise CheckpointError(f"{path}: weights are not finite ({bad}); take another file")
@@ -92,30 +92,13 @@ def read_published(path: str | Path) -> Published:
     return Published(str(path), {name.removeprefix(wrapping): tensor for name, tensor in tensors.items()}, wrapping)
 
 
-def _is_state_dict(read: object) -> TypeGuard[Mapping[str, Tensor]]:
-    """Whether names with tensors were read, and one at least."""
-    if not isinstance(read, Mapping) or not read:
-        return False
-    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in read.items())
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor holds all its real numbers: it is neither sparse, quantised or complex, nor a shape alone."""
-    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_complex():
-        return False
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()  # one that repeats itself can be of any size
-
-
-def _said(tensor: Tensor) -> str:
-    """What a tensor is that is not plain."""
-    return f"{tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}, on {tensor.device}"
-
-
 def _load(path: str | Path) -> object:
     """What a file holds; nothing in it but tensors, plain data and NumPy's numbers is made."""
     file = path_of(path)
     if not file.is_file():
         raise CheckpointError(f"{file}: no such file of published weights")
+    if damaged := damage(file):
+        raise CheckpointError(f"{file}: not readable as PyTorch weights: {damaged}; take another copy of it")
     mapped = zipfile.is_zipfile(file)  # so that an optimiser's tensors beside the weights are never read
     try:
         with reading(), torch.serialization.safe_globals(_NUMBERS):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from bottomup.errors import ConfigError
 from bottomup.options import check_values, resolved
 from bottomup.paths import with_home
@@ -95,6 +97,10 @@ def _composed(command: str | None, overrides: Sequence[str]) -> Any:
         raise ConfigError(quoted(error.override)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
         raise ConfigError(message(error, overrides)) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError("something in the configuration is nested too deeply; write it flat") from error
     OmegaConf.set_struct(composed, False)
     return composed
 

@@ -14,7 +14,7 @@ _MOST_LISTED = 10  # choices beside the one that was meant
 
 def quoted(override: str) -> str:
     """What to type instead of an override that Hydra's grammar cannot read: most often a value with brackets, commas or blanks."""
-    said = override.removeprefix("++")  # which options of components get before Hydra sees them
+    said = " ".join(override.removeprefix("++").splitlines())  # which options of components get before Hydra sees them
     key, equals, value = said.partition("=")
     if not equals:
         return f"{said!r} is no override; expected KEY=VALUE"
@@ -29,7 +29,7 @@ def message(error: BaseException, overrides: Sequence[str] = ()) -> str:
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(_HELP)]
-    own = _no_choice(" ".join(kept), overrides) or _several_values(" ".join(kept))
+    own = _no_choice(" ".join(kept), overrides) or _several_values(" ".join(kept)) or _other_shape(" ".join(kept))
     if own:
         return own
     cause = str(error.__cause__).splitlines()[:1] if error.__cause__ is not None else []
@@ -60,3 +60,14 @@ def _several_values(text: str) -> str:
         f"{key}={values} has several values, which only bottomup benchmark tries one by one; "
         f'a list is written "{key}=[{values}]", a text with commas "{key}=\'{values}\'"'
     )
+
+
+def _other_shape(text: str) -> str:
+    """That a list stands where a mapping should, or the other way round."""
+    found = re.search(r"Error merging override \+*([^=]+)=([\[{].*)", text)
+    if not found:
+        return ""
+    key, value = found.groups()
+    if value.startswith("["):
+        return f'{key} should be a mapping, as "{key}={{NAME: VALUE}}", got the list {value}'
+    return f'{key} should be a list, as "{key}=[VALUE]", got the mapping {value}'

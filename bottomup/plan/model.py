@@ -15,9 +15,13 @@ from bottomup.plan.component import Component
 from bottomup.plan.composing import with_typed
 from bottomup.plan.keys import WIRING, check_typed, without_leftovers
 from bottomup.plan.overrides import key_of, parts_of
+from bottomup.plan.schema import Configuration
 from bottomup.samples.letterbox import Side
 from bottomup.types import Task
 
+_OWN = (  # keys of a configuration that are a model's
+    "method", "backbone", "necks", "heads", "decoder", "trained", "given", "freeze", "input_size", "side", "head_scales",
+)  # fmt: skip
 _OWN_NECK = "preset"  # what a backbone's own neck is called among the model's
 
 
@@ -66,6 +70,8 @@ class ModelPlan:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The model's part of a configuration, or what a checkpoint says; ConfigError for what it cannot be."""
+        kinds = resolved(Configuration)
+        check_values("", {key: config[key] for key in _OWN if config.get(key) is not None}, {key: kinds[key] for key in _OWN})
         backbone = dict(config.get("backbone") or {})
         own_neck = backbone.pop("neck", None)
         check_value("backbone.neck", own_neck, Mapping[str, Any] | None)

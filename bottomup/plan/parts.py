@@ -17,6 +17,7 @@ from bottomup.image_files import Orientation
 from bottomup.paths import path_of
 from bottomup.plan.groups import Refining
 from bottomup.precision import Precision
+from bottomup.samples.skipping import OnError
 
 
 def said(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +78,7 @@ class Viewing:
     score_threshold: float | None = None  # from which score on people are kept; None: as the decoder recommends
     keypoint_threshold: float | None = None  # above which keypoints are drawn; None: as the decoder recommends
     refine: Refining = field(default_factory=Refining)  # the second look at each person, if there is one
+    on_error: OnError = "raise"  # for one image among several that cannot be read
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:

@@ -35,6 +35,7 @@ class Configuration(TypedDict, total=False):
     image_info: str | None
     score_threshold: BelowOne | None
     keypoint_threshold: BelowOne | None
+    on_error: Literal["raise", "skip"]
     results: str | Sequence[str] | None
     title: str | int
     input_size: Count

@@ -86,7 +86,7 @@ def saved_run(folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
         return None
     try:
         saved = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}; give the options of the run again") from error
     if not isinstance(saved, dict) or "engine" not in saved:
         raise ConfigError(f"resume=true, but {file} is of no training run; give the output= folder of the interrupted run")

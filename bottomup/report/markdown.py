@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable, Sequence
 
@@ -21,6 +22,11 @@ def share(value: float | None) -> str:
 def number(value: float | None, form: str) -> str:
     """A figure in the given format, a dash where there is none."""
     return NOTHING if value is None or math.isnan(value) else format(value, form)
+
+
+def plain(text: str) -> str:
+    """Text as Markdown shows it: on one line, no tag and no link in it."""
+    return html.escape(" ".join(text.split()), quote=False).replace("](", "]\\(")
 
 
 def _line(cells: Sequence[str]) -> str:

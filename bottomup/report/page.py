@@ -13,6 +13,7 @@ from typing import Any
 
 from bottomup.benchmark.exhibits import EXHIBITS
 from bottomup.errors import ConfigError
+from bottomup.report.checks import all_printable, check_exhibits, check_picture, plain_name
 from bottomup.report.plots import plots
 from bottomup.report.rows import Measured, Results
 from bottomup.report.tables import left_out, meanings, table
@@ -56,14 +57,19 @@ def _data(measured: Sequence[Measured]) -> dict[str, Any]:
 
 def _exhibits(one: Measured, images: dict[str, dict[str, str]]) -> dict[str, Any]:
     """A combination's people and maps on each of its images, which join ``images``."""
-    found = json.loads((one.folder / EXHIBITS).read_text(), parse_constant=lambda _: None)  # browsers read no NaN
+    file = one.folder / EXHIBITS
+    try:
+        found = all_printable(json.loads(file.read_bytes(), parse_constant=lambda _: None))  # browsers read no NaN
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: should be JSON, but {error}; remove it to have a page without its images") from error
+    check_exhibits(found, str(file))
     shown = []
     for entry in found["images"]:
-        source = _embedded(one.folder / entry["file"])
+        source = _embedded(one.folder, entry["file"])
         key = hashlib.sha256(source.encode()).hexdigest()[:16]
         if key not in images:
             images[key] = {"label": _label(str(entry["image_id"]), images), "source": source}
-        maps = {name: _embedded(one.folder / file) for name, file in entry["maps"].items()}
+        maps = {name: _embedded(one.folder, file) for name, file in entry["maps"].items()}
         shown.append({"image": key, "size": entry["size"], "people": entry["people"], "maps": maps})
     return {"name": one.name, "edges": found["edges"], "thresholds": found.get("thresholds", {}), "shown": shown}
 
@@ -78,11 +84,14 @@ def _label(image_id: str, images: dict[str, dict[str, str]]) -> str:
     return label
 
 
-def _embedded(path: Path) -> str:
+def _embedded(folder: Path, name: str) -> str:
+    """A picture of a folder as part of the page; ConfigError for what lies elsewhere or is none."""
+    path = folder / plain_name(name, f"{folder / EXHIBITS}: file")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: a picture that {path.parent / EXHIBITS} names, not readable ({error.strerror})") from error
+    check_picture(content, path)
     return "data:image/jpeg;base64," + base64.b64encode(content).decode()
 
 

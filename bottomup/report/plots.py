@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,17 +67,23 @@ def _room(named: Sequence[Measured], line: float) -> tuple[float, float]:
 
 
 def _svg(draw: Callable[[Axes], None], size: tuple[float, float] = _SIZE) -> str:
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    draw(axes)
-    axes.spines[["top", "right"]].set_visible(False)
-    return svg_of(figure)
+    with _plain_text():
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        return svg_of(figure)
+
+
+def _plain_text() -> contextlib.AbstractContextManager[None]:
+    """Equal figures, equal files; and a name with $ in it is a name."""
+    return mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bottomup", "text.parse_math": False})
 
 
 def svg_of(figure: Figure) -> str:
     """A figure as SVG whose text is text; of equal figures equal."""
     text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bottomup"}):  # equal figures, equal files
+    with _plain_text():
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]

@@ -26,7 +26,7 @@ def provenance(result: Result, row: Row) -> Provenance:
     own = row if "commit" in row else result  # older rows have a device, too, but only as torch calls it
     machine, threads = own["device"], own.get("threads")
     machine += f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
-    machine += f", torch {result['versions']['torch']}" if own["device"] == result["device"] else ""
+    machine += f", torch {result['versions'].get('torch', '?')}" if own["device"] == result["device"] else ""
     commit, dash, state = own["commit"].partition("-")
     return Provenance(machine, commit[:_SHORT] + dash + state, own["date"][:_DAY])
 

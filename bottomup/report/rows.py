@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottomup.benchmark.results import Result, Row, read_result
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, of_system
+from bottomup.report.checks import all_printable, check_people, check_row
 from bottomup.report.provenance import Provenance, lines_of, provenance
 
 _COMBINATIONS, _PEOPLE = "benchmark", "people"  # the names of the benchmarks that a report shows
@@ -88,13 +89,21 @@ def _read(path: Path, file: Path) -> Result:
     if not file.is_file():
         raise ConfigError(f"results={path}: {'no such file' if path == file else 'no benchmark.json there'}; {_WANTED}")
     try:
-        result = read_result(file)
-    except ValueError as error:
+        result: Result = all_printable(read_result(file))
+    except OSError as error:
+        raise ConfigError(f"results={path}: not readable ({of_system(error)})") from error
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"results={path}: not a benchmark's result: {error}") from error
     if result["name"] == _COMBINATIONS and (lacking := _KEYS - result["rows"][0].keys()):
         raise ConfigError(f"results={path}: rows without {', '.join(sorted(lacking))}; {_WANTED}")
     if result["name"] not in (_COMBINATIONS, _PEOPLE):
         raise ConfigError(f"results={path}: a benchmark named {result['name']!r}, which no report shows; {_WANTED}")
+    check = check_row if result["name"] == _COMBINATIONS else check_people
+    for row in result["rows"]:
+        try:
+            check(row)
+        except ConfigError as error:
+            raise ConfigError(f"results={path}: {error}") from error
     return result
 
 

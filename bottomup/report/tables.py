@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from math import isnan
 from typing import NamedTuple
 
-from bottomup.report.markdown import NOTHING, markdown_table, number, share
+from bottomup.report.markdown import NOTHING, markdown_table, number, plain, share
 from bottomup.report.rows import Measured, defined
 
 
@@ -22,7 +22,8 @@ class Column(NamedTuple):
 def markdown(measured: Sequence[Measured], columns: Sequence[str] | None = None) -> str:
     """A row a combination, with ``table``'s columns, then a line for each reason why some have no figures."""
     names, rows = table(measured, columns)
-    reasons = [f"- {'; '.join(combinations)}: {reason}" for reason, combinations in left_out(measured)]
+    rows = [list(map(plain, row)) for row in rows]
+    reasons = [plain(f"- {'; '.join(combinations)}: {reason}") for reason, combinations in left_out(measured)]
     return "\n".join([markdown_table(names, rows) if rows else "", "", *reasons]).strip()
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.errors import DataError
 from bottomup.geometry import transform_points
 from bottomup.samples.content import outside_marked
 from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_image, warp_map
@@ -16,6 +17,7 @@ from bottomup.types import Sample
 
 Side = Literal["long", "short", "square", "native"]
 
+_MOST = 1 << 14  # px of an input's side
 _LONGEST = 2  # times side_length, of an image that is left as it is
 _SLIM = 5 / 3  # the long side, in short ones that are asked for: detectors' 1333 px where they ask for 800
 
@@ -34,6 +36,7 @@ def letterbox(
     as of a panorama. "square" resizes the long side and pads to a square; "native" only enlarges an
     image by the factor ``enlarged``, where its long side then is between ``side_length`` and twice that; others come to the
     nearer end. Of a sample with a focus that is what is resized, into the middle of a square.
+    DataError where the input would have more px a side than images are warped with.
     """
     if sample.focus is not None:
         return _focused(sample, sample.focus, side_length, accept(side_length), fill)
@@ -43,6 +46,8 @@ def letterbox(
     scale = fit(long, short, length, side)
     inner = (max(1, round(h * scale)), max(1, round(w * scale)))
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
+    if max(size) > _MOST:
+        raise DataError(f"an image of {h} x {w} px would be an input of {size[0]} x {size[1]}, over {_MOST} px; lower input_size")
     if sample.image is None:
         return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
     image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,9 +18,9 @@ from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.samples.content import select_people
 from bottomup.samples.padding import padded_alike
+from bottomup.samples.skipping import OnError, Unread, attempted
+from bottomup.samples.workers import deaf, start_worker
 from bottomup.types import Batch, People, Sample
-
-_LAST_IN_LINE = 19  # niceness
 
 
 class Position(NamedTuple):
@@ -216,29 +213,6 @@ class _Batches(torch.utils.data.Sampler[list[Position]]):
         return self.order.positions(*self.args)
 
 
-def start_worker(_: int) -> None:
-    """Give a worker one thread, as there are others, and leave signals to the main process, which still needs its batches.
-
-    Ctrl-C and what ends a job go to all processes of a group.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setpgrp"):  # not on Windows
-        os.setpgrp()
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-
-
-def start_yielding_worker(number: int) -> None:
-    """As ``start_worker``, of a worker that gets a core only while nobody else wants it.
-
-    Where training computes on the CPU, a worker that takes one of its cores has all its threads wait: on two cores a step of the
-    demo took 151 ms beside ordinary workers, 122 ms beside these, which run while the step waits for them.
-    """
-    start_worker(number)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(_LAST_IN_LINE)
-
-
 def training_batches(
     samples: TrainingSet,
     order: Order,
@@ -266,33 +240,39 @@ def training_batches(
         persistent_workers=workers > 0,
         worker_init_fn=start,
     )
-    return iter(loader)
+    with deaf():
+        return iter(loader)
 
 
-class _Prepared(TorchDataset[tuple[int, Sample]]):
-    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str]) -> None:
-        self.dataset, self.prepare, self.maps = dataset, prepare, maps - {"padding"}
+class _Prepared(TorchDataset[tuple[int, Sample | Unread]]):
+    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], on_error: OnError) -> None:
+        self.dataset, self.prepare, self.maps, self.on_error = dataset, prepare, maps - {"padding"}, on_error
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> tuple[int, Sample]:
-        return index, self.prepare(self.dataset.sample(index, self.maps))
+    def __getitem__(self, index: int) -> tuple[int, Sample | Unread]:
+        return index, attempted(lambda: self.prepare(self.dataset.sample(index, self.maps)), self.on_error)
 
 
-def first(items: list[tuple[int, Sample]]) -> tuple[int, Sample]:
+def first(items: list[tuple[int, Sample | Unread]]) -> tuple[int, Sample | Unread]:
     """The only item of a batch of one."""
     return items[0]
 
 
 def prepared_samples(
-    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int
-) -> Iterator[tuple[int, Sample]]:
-    """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
-    loader: DataLoader[tuple[int, Sample]] = DataLoader(
-        _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=start_worker
+    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int, on_error: OnError = "raise"
+) -> Iterator[tuple[int, Any]]:
+    """Every sample of a data set once, in order, prepared (letterboxed) in workers; or ``Unread``, where those are skipped."""
+    loader: DataLoader[tuple[int, Sample | Unread]] = DataLoader(
+        _Prepared(dataset, prepare, maps, on_error),
+        batch_size=1,
+        collate_fn=first,
+        num_workers=workers,
+        worker_init_fn=start_worker,
     )
-    return iter(loader)
+    with deaf():
+        return iter(loader)
 
 
 def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[tuple[list[int], Batch]]:

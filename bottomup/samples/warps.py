@@ -13,6 +13,7 @@ from bottomup.geometry import area_scale, chain, invert, pixel_matrix
 from bottomup.types import IGNORE_MAPS, Sample
 
 PADDING = 1 << IGNORE_MAPS.index("padding")  # among the bits of ``pack_flags``
+_MOST = (1 << 15) - 2  # px a side that OpenCV warps
 _MIN_SCALE = 0.6  # below, the image is first shrunk by areas, as a linear warp alone would skip pixels
 
 
@@ -20,8 +21,8 @@ def warp_image(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int], fill: Sequence[int]
 ) -> NDArray[np.uint8]:
     """Move an image (H, W, 3) by an affine matrix (2, 3) of continuous px onto a canvas of ``size`` (H, W)."""
-    shrink = area_scale(matrix) ** 0.5
-    if shrink < _MIN_SCALE:
+    shrink = min(area_scale(matrix) ** 0.5, (_MOST / max(image.shape)))
+    if shrink < _MIN_SCALE or max(image.shape) > _MOST:
         image, scaling = shrink_image(image, (round(image.shape[0] * shrink), round(image.shape[1] * shrink)))
         matrix = chain(invert(scaling), matrix)
     warped = cv2.warpAffine(
@@ -37,6 +38,11 @@ def warp_image(
 
 def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int], outside: int) -> NDArray[Any]:
     """As ``warp_image`` for a map (H, W) of flags or labels: nearest pixels."""
+    step = -(-max(pixels.shape) // _MOST)
+    if step > 1:
+        pixels = np.ascontiguousarray(pixels[::step, ::step])
+        first = 0.5 - step / 2  # pixel r lies where pixel r * step did
+        matrix = chain(np.array([[step, 0.0, first], [0.0, step, first]]), matrix)
     return cv2.warpAffine(
         pixels,
         pixel_matrix(matrix),

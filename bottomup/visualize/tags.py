@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bottomup.drawing.poses import person_colour
 from bottomup.drawing.sheets import Picture
+from bottomup.errors import counted
 from bottomup.skeletons import Skeleton
 
 
@@ -32,7 +33,7 @@ def plot_tags(tags: NDArray[np.float32], skeleton: Skeleton) -> Picture:
     else:
         axes.set(xlabel="tag", ylim=(len(skeleton) - 0.5, -0.5))
         axes.set_yticks(range(len(skeleton)), skeleton.keypoints)
-    axes.set_title(f"{len(tags)} people")
+    axes.set_title(counted(len(tags), "person", "people"))
     axes.grid(alpha=0.3)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ import torch
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import ConfigError, DataError, counted
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
 from bottomup.evaluation.limits import limits_of, warn_of_limits
@@ -29,16 +29,18 @@ from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.report.curves import draw_precision_recall
 from bottomup.samples.labels import Labels
+from bottomup.samples.workers import workers_alive
 from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
-from bottomup.workflows.folders import check_no_training, write_config
+from bottomup.workflows.folders import alone, check_no_training, write_config
 from bottomup.workflows.models import check_oracle, make_predictor, seen
 from bottomup.zoo.weights import checkpoint_file
 
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
 
+@workers_alive()
 def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds.
 
@@ -54,7 +56,13 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     _check_weights(predictor.model, plan.oracle, checkpoint)
     output = plan.place.folder("evaluate")  # not before all of this was accepted
     check_no_training(output, "evaluate")
-    judged = f"{len(dataset)} images of {plan.data.called('val')}, {seen(predictor)}"
+    with alone(output):
+        return _judged(plan, predictor, dataset, output)
+
+
+def _judged(plan: EvaluatePlan, predictor: Predictor, dataset: Dataset, output: Path) -> dict[str, Any]:
+    """Judge a predictor, tell the figures, and write them with predictions and pictures."""
+    judged = f"{counted(len(dataset), 'image')} of {plan.data.called('val')}, {seen(predictor)}"
     limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
     warn_of_limits(dataset, limits, "are found and counted")
     evaluation = evaluate_dataset(
@@ -62,17 +70,18 @@ def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[s
     )
     posed, most = predictor.decoder.posed, plan.max_people
     summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
-    metrics = {"judged": judged} | summary
+    metrics = {"judged": judged} | summary | ({"unreadable": list(evaluation.unread)} if evaluation.unread else {})
+    print(judged)  # before anything is written, which a full disk may prevent
+    print(format_table(evaluation.headline))
+    if "errors" in metrics:
+        print(format_table(metrics["errors"]))
     write_config(output, plan.plain())
     write_metrics(output, metrics)
     write_json(output / "predictions.json", _records(evaluation, dataset.task.skeleton if posed else None))
     if dataset.task.skeleton is not None or not posed:
         draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
-    print(judged)
-    print(format_table(evaluation.headline))
     if "errors" in metrics:
         _write_curves(evaluation, dataset, most, output)
-        print(format_table(metrics["errors"]))
     print(f"{output}/metrics.json")
     return metrics
 

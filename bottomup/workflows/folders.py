@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bottomup.errors import CheckpointError, ConfigError
-from bottomup.paths import write_text
+from bottomup.errors import CheckpointError, ConfigError, OutputError, of_system
+from bottomup.paths import clear_partials, write_text
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 LAST = "last.pt"  # of a training run: what resume=true goes on from
 BEST = "best.pt"
@@ -47,6 +53,41 @@ def remove_earlier(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let no other run write into a folder at the same time, and clear what killed ones left half-written.
+
+    ConfigError where another run does, OutputError where nobody may. The system frees the lock of a process that ends, however it
+    ends, and there is no file of it.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder} cannot be written; give another output=")
+    with _locked(folder) if fcntl is not None else contextlib.nullcontext():
+        clear_partials(folder)
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be used: {of_system(error)}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(f"another run is writing into {folder}; let it end, or give another output=") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for workers that share it, too
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def without_leftovers(folder: Path) -> Iterator[None]:
     """Remove a folder again, where what was to fill it fails before its first file."""
     try:
@@ -73,14 +114,15 @@ def check_no_training(folder: Path, command: str) -> None:
 
 def holds_training(folder: Path) -> bool:
     """Whether a training run wrote into a folder, be it no more than its configuration."""
-    return any((folder / name).is_file() for name in _OF_TRAINING) or "engine" in _config(folder)
+    return any((folder / name).is_file() for name in _OF_TRAINING) or "engine" in saved_config(folder)
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def saved_config(folder: Path) -> dict[str, Any]:
+    """What a run's ``config.yaml`` says; nothing where there is none that can be read."""
     file = folder / "config.yaml"
     try:
         config = yaml.safe_load(file.read_text()) if file.is_file() else None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, OSError):
         return {}
     return config if isinstance(config, dict) else {}
 

@@ -38,6 +38,7 @@ from bottomup.plan.benchmarking import BenchmarkPlan
 from bottomup.plan.training import TrainPlan
 from bottomup.predictor import Predictor
 from bottomup.samples.loader import collate
+from bottomup.samples.workers import workers_alive
 from bottomup.workflows.models import check_oracle, make_predictor, with_checkpoint
 from bottomup.workflows.train import make_trainer
 from bottomup.workflows.trials import Trial, trained_predictor, trials
@@ -67,6 +68,7 @@ def with_weights(plan: BenchmarkPlan, overrides: Sequence[str]) -> tuple[Benchma
     return plan.with_model(model), checkpoint
 
 
+@workers_alive()
 def measure(plan: BenchmarkPlan, checkpoint: Checkpoint | None, place: Path, trainings: Path) -> Row:
     """What a row says of a combination that composes; its pictures go to ``place``, trainings are or will be in ``trainings``."""
     dataset = judged_dataset(plan)

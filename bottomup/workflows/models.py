@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
-from bottomup.checkpoint import Checkpoint, load_checkpoint, load_needed
-from bottomup.errors import ConfigError, unknown
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from bottomup.checkpoint import Checkpoint, check_needed, load_checkpoint, load_needed
+from bottomup.contracts import Decoder
+from bottomup.errors import BottomupError, CheckpointError, ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.options import made
 from bottomup.plan.groups import Refining
@@ -18,6 +24,7 @@ from bottomup.types import Task
 from bottomup.zoo.weights import checkpoint_file
 
 _CROPS = 32  # at once, which bounds the memory that people of an image take
+_SLACK, _MOST_UNUSED = 4, 1000  # parameters that a model may have for a moment, beside those of its file: a classifier's
 
 
 def with_checkpoint(model: ModelPlan, weights: str | None, overrides: Sequence[str]) -> tuple[ModelPlan, Checkpoint | None]:
@@ -38,7 +45,7 @@ def make_predictor(
     if checkpoint is None:
         built, decoder = model.compose(task)
     else:
-        built, decoder = model.without_pretraining().compose(checkpoint.task)
+        built, decoder = fitting(model.without_pretraining(), checkpoint, str(weights))
         load_needed(built, checkpoint.weights, str(weights))
     return Predictor(
         built,
@@ -57,6 +64,7 @@ def make_predictor(
         score_threshold=viewing.score_threshold,
         keypoint_threshold=viewing.keypoint_threshold,
         refine=make_refiner(viewing.refine, viewing, device),
+        on_error=viewing.on_error,
     )
 
 
@@ -80,6 +88,40 @@ def make_network(weights: str, sizes: Sequence[float], precision: Precision, dev
         raise ConfigError(f"{weights} finds several people in an image; give a checkpoint of method=single_person")
     of_crops = Viewing(scales=tuple(sizes), batch_size=_CROPS, precision=precision)
     return make_predictor(model, of_crops, device, checkpoint, checkpoint.task, weights)
+
+
+def fitting(model: ModelPlan, checkpoint: Checkpoint, source: str) -> tuple[PoseModel, Decoder]:
+    """The model and the decoder of a plan for a checkpoint's weights, built only where all that it needs is among them.
+
+    CheckpointError where it is not: shapes are compared before a real model takes memory, which a changed file may ask for without
+    end, and before it has many more parameters than the file.
+    """
+    try:
+        with torch.device("meta"), _counted(_SLACK * len(checkpoint.weights) + _MOST_UNUSED):
+            shapes, _ = model.compose(checkpoint.task)
+    except BottomupError:
+        raise
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:  # sizes that no tensor can have
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{source}: no network has the sizes that it says ({reason}); take another file") from error
+    check_needed(shapes, checkpoint.weights, source)
+    return model.compose(checkpoint.task)
+
+
+@contextlib.contextmanager
+def _counted(most: int) -> Iterator[None]:
+    """CheckpointError as soon as what is built inside has more parameters than that."""
+    left = iter(range(most))
+
+    def count(_: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if next(left, None) is None:
+            raise CheckpointError(f"a network of more than {most} parameters is asked for, which is none of the file's")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def seen(predictor: Predictor) -> str:

@@ -21,27 +21,40 @@ from bottomup.evaluation.limits import warn_of_limits
 from bottomup.model import PoseModel
 from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
+from bottomup.plan.resuming import changes
 from bottomup.plan.training import TrainPlan
 from bottomup.samples.labels import Persons
-from bottomup.samples.loader import Order, start_worker, start_yielding_worker, training_batches
+from bottomup.samples.loader import Order, training_batches
 from bottomup.samples.subset import warn_of_shared_images
+from bottomup.samples.workers import start_worker, start_yielding_worker, workers_alive
 from bottomup.types import Batch
-from bottomup.workflows.folders import LAST, check_training_folder, remove_earlier, without_leftovers, write_config
+from bottomup.workflows.folders import (
+    LAST,
+    alone,
+    check_training_folder,
+    remove_earlier,
+    saved_config,
+    without_leftovers,
+    write_config,
+)
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
 from bottomup.zoo.weights import checkpoint_file
 
 
+@workers_alive()
 def train(plan: TrainPlan) -> dict[str, float]:
     """Train as planned; returns the last validation's figures."""
     output = plan.place.folder("train")
-    with without_leftovers(output), ranks(plan.place.chosen_device()) as place, _tuned(place):
+    with without_leftovers(output), ranks(plan.place.chosen_device()) as place, _tuned(place), _alone(output, place):
         if place.first:  # of several ranks, others come when it has written already
             check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(plan, output, place)
         if plan.resume:
             trainer.resume(output / LAST)
+            if place.first:
+                warn_of_changes(output, plan)
         if place.first:
             if plan.overwrite:
                 remove_earlier(output)
@@ -55,6 +68,10 @@ def train(plan: TrainPlan) -> dict[str, float]:
             written = [path for name in ("best.pt", LAST) if (path := output / name).is_file()]
             print(*written, sep=", ", file=sys.stderr)
         return metrics
+
+
+def _alone(output: Path, place: Ranks) -> contextlib.AbstractContextManager[None]:
+    return alone(output) if place.first else contextlib.nullcontext()
 
 
 def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:
@@ -117,6 +134,13 @@ def _initialise(model: PoseModel, paths: Sequence[str], place: Ranks) -> list[st
         taken = f"{count - len(rest)} of {count} tensors taken over"
         print(f"init={','.join(paths)}: {taken}; the rest start anew: {', '.join(rest) or 'none'}", file=sys.stderr)
     return rest
+
+
+def warn_of_changes(folder: Path, plan: TrainPlan) -> None:
+    """Say which options of the run in a folder are others now, where it is then not as if it had not stopped."""
+    before = saved_config(folder)
+    if before and (said := changes(before, plan.plain())):
+        warn(f"the run goes on otherwise than it began: {said}")
 
 
 def warn_of_unmeasured_norms(model: PoseModel, given: Sequence[str] = ()) -> None:

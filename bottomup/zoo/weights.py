@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bottomup.checkpoint import Checkpoint, save_checkpoint
-from bottomup.errors import CheckpointError, ConfigError
+from bottomup.errors import CheckpointError, OutputError, of_system
 from bottomup.importers.kinds import import_file
-from bottomup.paths import path_of
+from bottomup.paths import clear_partials, path_of
 from bottomup.plan.predicting import predict_plan
 from bottomup.zoo.downloading import fetched, forget
 from bottomup.zoo.entries import Entry, entries, unknown_name
@@ -51,6 +51,11 @@ def present_file(given: str | Path | None) -> Path | None:
     return path if path.is_file() else None
 
 
+def is_to_fetch(given: str) -> bool:
+    """Whether ``checkpoint_file`` would download or import something first."""
+    return not path_of(given).is_file() and _entry(given) is not None and present_file(given) is None
+
+
 def _entry(name: str) -> Entry | None:
     return next((entry for entry in entries() if name in entry.names), None)
 
@@ -67,18 +72,20 @@ def imported(entry: Entry) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(entry, target.parent / f".{entry.name}.lock"):
             if not _is_whole(target):
+                clear_partials(target.parent, target.name)
                 save_checkpoint(target, _made(entry))
                 _remove_others(target, entry)
     except OSError as error:
-        raise ConfigError(
-            f"{target.parent} cannot be written ({error.strerror or error}); give another folder by {VARIABLE}="
-        ) from error
+        raise OutputError(f"{target.parent} cannot be written ({of_system(error)}); or name another by {VARIABLE}=") from error
     return target
 
 
 def _is_whole(file: Path) -> bool:
     """Whether a checkpoint is there to its last byte, where an archive has its table of contents."""
-    return file.is_file() and zipfile.is_zipfile(file)
+    try:
+        return file.is_file() and zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:
+        return False
 
 
 @contextlib.contextmanager

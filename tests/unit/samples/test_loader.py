@@ -20,10 +20,9 @@ from bottomup.samples.loader import (
     TrainingSet,
     buckets,
     collate,
-    start_worker,
-    start_yielding_worker,
     training_batches,
 )
+from bottomup.samples.workers import start_worker, start_yielding_worker
 from bottomup.skeletons import COCO
 from tests.scenes import Scenes, make_sample
 
