@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
-from bottomup.engine.chance import random_state, restore_random_state
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.figures import FigureWatch
 from bottomup.engine.gradients import features_of, gradient_shares
