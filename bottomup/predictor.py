@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple, overload
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL.Image import Image as PillowImage
 from torch import Tensor
 
+from bottomup.base_predictor import BasePredictor
+from bottomup.base_predictor import Look as Look
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset
 from bottomup.devices import device_of
 from bottomup.geometry import invert
 from bottomup.image_files import ImageReader, Orientation
-from bottomup.images import Image, is_one, pixels_of, several
+from bottomup.images import Image
 from bottomup.model import PoseModel
-from bottomup.ops.shown import shown
 from bottomup.options import BelowOne, Count, Positive, checked
 from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
 from bottomup.samples.letterbox import Side, letterbox
 from bottomup.samples.loader import buckets, collate, prepared_samples
-from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
-from bottomup.views import Kind, Seen, Views, join_predictions
-
-
-class Look(NamedTuple):
-    """One image as the network saw it, and what it made of it; of several views that are decoded apart the first."""
-
-    prediction: Prediction  # image px
-    image: NDArray[np.uint8]  # (3, H, W) input px
-    outputs: Outputs  # of a batch of one
-    frame: Frame
-    to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
+from bottomup.views import Found, Kind, Seen, Views, join_predictions
 
 
 @checked("predictor")
-class Predictor:
+class Predictor(BasePredictor):
     """Runs a model and its decoder on images.
 
     ``input_size`` is the length in px to which the ``side`` ("long", "short" or "square": padded to a square) of an image is
@@ -53,8 +41,9 @@ class Predictor:
     nearer end, so that a photo of any size fits into memory. ``scales`` are factors of it, and ``flip`` adds the mirrored view of
     each. With ``views`` "maps" the maps of all are merged onto the first scale's, so the finest first keeps most, and what is
     coarser than the first blurs people who are close together; with "instances" each scale is decoded by itself, only its mirrored
-    view merged as maps, and people are joined (``views.join_views``). Heads that ``head_scales`` names are run at scales of
-    their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and merged onto each frame that is decoded.
+    view merged as maps, and people are joined (``views.join_views``), or with "oks_nms" gathered, the best of those alike left.
+    Heads that ``head_scales`` names are run at scales of their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and
+    merged onto each frame that is decoded.
 
     Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it, or, with ``orientation``
     "stored", as its pixels lie, which COCO's annotations refer to; an array or a Pillow image as its pixels lie. ``bit_depth``
@@ -101,13 +90,9 @@ class Predictor:
         return f"Predictor({parts}; {self.side} side {self.input_size} px, {self.views}, on {self.device})"
 
     @property
-    def skeleton(self) -> Skeleton | None:
-        """Of the instances that are found; None where they have no keypoints."""
-        return self.model.task.skeleton if self.decoder.posed else None
-
-    @property
-    def _sigmas(self) -> Sequence[float]:
-        return self.skeleton.sigmas if self.skeleton is not None else ()
+    def models(self) -> Sequence[PoseModel]:
+        """The model."""
+        return (self.model,)
 
     @property
     def scales(self) -> Sequence[float]:
@@ -119,29 +104,9 @@ class Predictor:
         """Whether the mirrored view of each scale is seen, too."""
         return self.views.flip
 
-    @overload  # a text is a sequence of texts, too, but one path here
-    def __call__(self, images: str | Path | NDArray[np.uint8] | PillowImage) -> Prediction: ...  # type: ignore[overload-overlap]
-    @overload
-    def __call__(self, images: Iterable[Image]) -> list[Prediction]: ...
-    def __call__(self, images: Image | Iterable[Image]) -> Any:
-        """One Prediction for one image; a list, in order, for a list or a generator, a folder or a glob (``**``: any depth).
-
-        An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none. Type checkers take a
-        path for one image; ``predict`` gives a list whatever is there.
-        """
-        if is_one(images):
-            return self.predict([images])[0]  # type: ignore[list-item]
-        return self.predict(images)  # type: ignore[arg-type]
-
-    def predict(self, images: str | Path | Iterable[Image]) -> list[Prediction]:
-        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing."""
-        samples = ((index, self._sample(image, index)) for index, image in enumerate(several(images)))
-        found = dict(self._run(samples, ()))
-        return [self.shown(found[index]) for index in sorted(found)]
-
-    def shown(self, prediction: Prediction) -> Prediction:
-        """What of a prediction with all instances is worth showing, ``ops.shown``."""
-        return shown(prediction, self.thresholds, self._sigmas)
+    def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
+        """Predict on samples in px of their images, with their indices, as batches fill: all instances, however they score."""
+        return self._run(((index, self.boxed(sample)) for index, sample in samples), ())
 
     def predict_dataset(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Prediction]]:
         """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
@@ -152,17 +117,12 @@ class Predictor:
 
     def samples(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Sample]]:
         """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
-        maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
-        if not maps and not self.model.reads_images(self.model.decoded, self.model.keys_of(oracle)):
-            dataset = Labels(dataset)
-        return prepared_samples(dataset, self._letterbox(), frozenset(maps), workers)
+        read, maps = needed(dataset, self.models, oracle)
+        return prepared_samples(read, self.boxed, maps, workers)
 
-    def _sample(self, image: Image, index: int = 0) -> Sample:
-        """An image, letterboxed."""
-        prepared: Sample = self._letterbox()(Sample.of_pixels(pixels_of(image, self.read), index, self.model.task.keypoints))
-        return prepared
-
-    def _letterbox(self) -> Any:
+    @property
+    def boxed(self) -> Callable[[Sample], Sample]:
+        """What letterboxes a sample as the model wants it; may be sent to other processes."""
         fill = self.model.fill.tolist()
         return partial(
             letterbox,
@@ -185,19 +145,21 @@ class Predictor:
     @torch.inference_mode()
     def decode(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
         """The predictions, in image px, that hold together what was seen of a letterboxed batch."""
-        found = [self._decode(batch, *one) for one in seen]
-        if len(found) == 1:
-            return found[0]
-        matrices = [self.views.to_frame(batch, frame) for _, frame in seen]
-        images = zip(zip(*found, strict=True), zip(*matrices, strict=True), strict=True)
-        return [join_predictions(views, to_views, self._sigmas, self.decoder.suppress) for views, to_views in images]
+        nms = self.views.kind == "oks_nms"
+        return [join_predictions(found, self.sigmas, self.decoder.suppress, nms) for found in self.found(batch, seen)]
 
-    def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
+    @torch.inference_mode()
+    def found(self, batch: Batch, seen: Sequence[Seen]) -> list[list[Found]]:
+        """Of each image of a letterboxed batch what each view that is decoded by itself shows, in image px."""
+        views = [self._decode(batch, *one) for one in seen]
+        return [list(own) for own in zip(*views, strict=True)]
+
+    def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Found]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
         found = self.decoder(outputs, frame)
         per_image = zip(found, self.views.to_frame(batch, frame), batch.file_sizes, batch.image_ids, strict=True)
         return [
-            self._named(to_image(prediction, to_view, size, image_id, frame, row))
+            Found(self._named(to_image(prediction, to_view, size, image_id, frame, row)), to_view)
             for row, (prediction, to_view, size, image_id) in enumerate(per_image)
         ]
 
@@ -209,14 +171,9 @@ class Predictor:
         """What is decoded by itself of a letterboxed batch: the merged outputs of all views, or of the views of each scale."""
         return self.views.seen(batch, oracle)
 
-    def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
-        """One image as the network sees it, (3, H, W) in input px, with the outputs that are decoded and where they lie."""
-        look = self.look(image)
-        return look.image, look.outputs, look.frame
-
     def look(self, image: Image) -> Look:
         """The prediction of one image, as ``predict`` gives it, with the maps that it was decoded from, of one run."""
-        look = self.look_at(self._sample(image))
+        look = self.look_at(self.boxed(self.sample(image)))
         return look._replace(prediction=self.shown(look.prediction))
 
     @torch.inference_mode()
@@ -230,6 +187,15 @@ class Predictor:
         outputs, frame = seen[0]
         (prediction,) = self.decode(batch, seen)
         return Look(prediction, image[0].cpu().numpy(), outputs, frame, self.views.to_frame(batch, frame)[0])
+
+
+def needed(dataset: Dataset, models: Sequence[PoseModel], oracle: Sequence[str]) -> tuple[Dataset, frozenset[str]]:
+    """What of a data set models read where heads ``oracle`` are ideal: its images or its labels alone, and masks for an oracle."""
+    given = [(model, [name for name in oracle if name in model.heads]) for model in models]
+    if any(model.stack(name).last.reads_instances for model, own in given for name in own):
+        return dataset, frozenset({"instances"})
+    looking = any(model.reads_images(model.decoded, model.keys_of(own)) for model, own in given)
+    return dataset if looking else Labels(dataset), frozenset()
 
 
 def to_image(

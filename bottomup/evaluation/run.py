@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
+from bottomup.base_predictor import BasePredictor
 from bottomup.dataset import Dataset, GroundTruth, Record
 from bottomup.errors import ConfigError
 from bottomup.evaluation.boxes import BOXES, evaluate_boxes
@@ -15,7 +16,6 @@ from bottomup.evaluation.masks import evaluate_categories, evaluate_masks, mean_
 from bottomup.evaluation.measure import measures_of
 from bottomup.evaluation.records import by_image, category_ids
 from bottomup.evaluation.segmentation import SegmentationOverlap
-from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -35,7 +35,7 @@ class Evaluation:
 
 
 def evaluate_dataset(
-    predictor: Predictor,
+    predictor: BasePredictor,
     dataset: Dataset,
     *,
     oracle: Sequence[str] = (),
@@ -97,7 +97,7 @@ def _regions(ground_truth: GroundTruth) -> dict[int, list[Record]]:
     return by_image([*ground_truth["annotations"], *void])
 
 
-def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
+def _check_categories(predictor: BasePredictor, dataset: Dataset) -> None:
     """ConfigError where objects are judged by categories that are not the model's, in their order."""
     own, theirs = predictor.model.task.categories, dataset.task.categories
     if own != theirs:
@@ -107,7 +107,7 @@ def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
         )
 
 
-def _common_skeleton(predictor: Predictor, dataset: Dataset) -> Skeleton:
+def _common_skeleton(predictor: BasePredictor, dataset: Dataset) -> Skeleton:
     """The skeleton of both; ConfigError where the data set has none or the model another."""
     skeleton = dataset.task.skeleton
     if skeleton is None:

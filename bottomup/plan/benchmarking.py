@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from bottomup.errors import ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
 from bottomup.plan.groups import Judging, Measuring
@@ -33,6 +34,12 @@ class BenchmarkPlan:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The plan that a configuration makes; ConfigError for what does not fit."""
+        weights = config.get("weights")
+        if weights is not None and not isinstance(weights, str):
+            raise ConfigError(
+                f"weights should be one checkpoint of each combination, got {list(weights)}; give weights=A,B for one of each, and "
+                "bottomup evaluate for networks that are joined"
+            )
         return cls(
             training=TrainPlan.of(config),
             viewing=Viewing.of(config),
@@ -42,7 +49,7 @@ class BenchmarkPlan:
             seeds=config["seeds"],
             learning_rates=tuple(float(rate) for rate in config["learning_rates"] or ()),
             learning_rate_steps=config["learning_rate_steps"],
-            weights=config.get("weights"),
+            weights=weights,
             oracle=tuple(config["oracle"]),
             max_people=config["max_people"],
         )

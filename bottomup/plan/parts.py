@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import torch
 
+from bottomup.crops import Crops
 from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
@@ -67,7 +68,8 @@ class Viewing:
 
     scales: Sequence[float] = (1.0,)  # of input_size, the finest first
     flip: bool = False
-    views: Literal["maps", "instances"] = "maps"
+    views: Literal["maps", "instances", "oks_nms"] = "maps"
+    crops: Crops | None = None  # seen beside the whole image
     batch_size: int = 8
     precision: Precision = "fp32"
     orientation: Orientation | None = None  # of files that EXIF turns; None: upright
@@ -78,8 +80,19 @@ class Viewing:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The views that a configuration says."""
-        return cls(**said(cls, config))
+        own, crops = said(cls, config), config.get("crops")
+        return cls(**own | {"crops": crops if crops is None or isinstance(crops, Crops) else Crops(**crops)})
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self) | {"scales": list(self.scales)}
+
+
+def names_of(weights: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The checkpoints, by file or name, that ``weights`` says: none, one or several."""
+    return () if not weights else (weights,) if isinstance(weights, str) else tuple(weights)
+
+
+def plain_names(weights: str | Sequence[str] | None) -> str | list[str] | None:
+    """The same as plain data."""
+    return weights if weights is None or isinstance(weights, str) else list(weights)

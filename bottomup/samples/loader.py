@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,9 @@ from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.samples.content import select_people
 from bottomup.types import Batch, People, Sample
+
+T = TypeVar("T")
+P = TypeVar("P")  # what a sample is prepared to
 
 _LAST_IN_LINE = 19  # niceness
 
@@ -258,27 +261,27 @@ def training_batches(
     return iter(loader)
 
 
-class _Prepared(TorchDataset[tuple[int, Sample]]):
-    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str]) -> None:
+class _Prepared(TorchDataset[tuple[int, P]]):
+    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str]) -> None:
         self.dataset, self.prepare, self.maps = dataset, prepare, maps - {"padding"}
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> tuple[int, Sample]:
+    def __getitem__(self, index: int) -> tuple[int, P]:
         return index, self.prepare(self.dataset.sample(index, self.maps))
 
 
-def first(items: list[tuple[int, Sample]]) -> tuple[int, Sample]:
+def first(items: list[T]) -> T:
     """The only item of a batch of one."""
     return items[0]
 
 
 def prepared_samples(
-    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int
-) -> Iterator[tuple[int, Sample]]:
+    dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str], workers: int
+) -> Iterator[tuple[int, P]]:
     """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
-    loader: DataLoader[tuple[int, Sample]] = DataLoader(
+    loader: DataLoader[tuple[int, P]] = DataLoader(
         _Prepared(dataset, prepare, maps), batch_size=1, collate_fn=first, num_workers=workers, worker_init_fn=start_worker
     )
     return iter(loader)
@@ -286,15 +289,16 @@ def prepared_samples(
 
 def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[tuple[list[int], Batch]]:
     """Batches of equal shapes, with the indices of their samples; batched = single, as shapes depend on the image alone."""
-    waiting: dict[tuple[int, ...], list[tuple[int, Sample]]] = {}
-    for index, sample in samples:
-        bucket = waiting.setdefault(sample.shape, [])
-        bucket.append((index, sample))
-        if len(bucket) == batch_size:
-            yield _release(waiting.pop(sample.shape))
-    for bucket in waiting.values():
-        yield _release(bucket)
+    for bucket in alike(samples, batch_size, lambda item: item[1].shape):
+        yield [index for index, _ in bucket], collate([sample for _, sample in bucket])
 
 
-def _release(bucket: list[tuple[int, Sample]]) -> tuple[list[int], Batch]:
-    return [index for index, _ in bucket], collate([sample for _, sample in bucket])
+def alike(items: Iterable[T], count: int, key: Callable[[T], Hashable]) -> Iterator[list[T]]:
+    """``count`` items of one key, as soon as they are there; at the end those that are left."""
+    waiting: dict[Hashable, list[T]] = {}
+    for item in items:
+        bucket = waiting.setdefault(key(item), [])
+        bucket.append(item)
+        if len(bucket) == count:
+            yield waiting.pop(key(item))
+    yield from waiting.values()
