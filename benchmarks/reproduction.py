@@ -42,7 +42,7 @@ A row that the library cannot measure says why. What is not there yet:
   Associative Embedding's tables and MultiPoseNet's Table 1; imputed keypoints are read where somebody else made them;
 - figures of COCO test-dev, whose annotations only COCO's server has: all rows on it. `bottomup evaluate data=coco data.root=COCO
   data.split=test-dev2017 data.images=COCO/test2017 weights=…` writes the `predictions.json` that the server judges;
-- part affinity fields, and several crops and joined networks: in MultiPoseNet's Tables 4 and 1.
+- part affinity fields: in MultiPoseNet's Table 4.
 
 The commands under a table fill it: they train what it needs on COCO, whose folder is written `COCO`
 (`annotations/person_keypoints_<split>.json`, `<split>/*.jpg`), then evaluate every row into `outputs/tables`, where rows that are

@@ -15,6 +15,7 @@ from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.images import Image
 from bottomup.model import PoseModel
+from bottomup.options import FromZero
 from bottomup.predictor import Predictor, needed
 from bottomup.samples.cropping import cropped
 from bottomup.samples.loader import alike, collate, prepared_samples
@@ -47,13 +48,19 @@ class Ensemble(BasePredictor):
     (``views.join_predictions``): groups by OKS are averaged, and what the first member's decoder suppresses in its own views is
     suppressed; or with "oks_nms" all are gathered and the best of those alike is left.
 
+    ``votes`` say how much each member's word counts, None all alike; those of unequal votes are not merged as maps. A member
+    without a vote, 0, only adds people whom no other finds, behind them, so that a weak one takes nothing from a strong one.
+
     Thresholds are the mean of the members', as scores are. ConfigError where members do not fit together.
     """
 
-    def __init__(self, members: Sequence[Predictor], *, crops: Crops | None = None) -> None:
+    def __init__(
+        self, members: Sequence[Predictor], *, crops: Crops | None = None, votes: Sequence[FromZero] | None = None
+    ) -> None:
         _check(members)
         first = members[0]
         self.members, self.crops = tuple(members), crops
+        self.votes = _checked_votes(votes, len(members))
         self.model, self.decoder, self.read = first.model, first.decoder, first.read
         self.batch_size = min(member.batch_size for member in members)
         self.thresholds = Thresholds(
@@ -61,7 +68,7 @@ class Ensemble(BasePredictor):
             keypoint=fmean(member.thresholds.keypoint for member in members),
             alike=fmean(member.thresholds.alike for member in members),
         )
-        self.teams = _teams(members)
+        self.teams = _teams(members, self.votes)
 
     def __repr__(self) -> str:
         crops = f", {self.crops}" if self.crops else ""
@@ -151,7 +158,12 @@ class Ensemble(BasePredictor):
         decoded = [self.members[team[0]].found(batches[team[0]], views) for team, views in zip(self.teams, seen, strict=True)]
         rows = zip(*decoded, strict=True)
         return [
-            [found._replace(window=part.window) for views in row for found in views] for part, row in zip(parts, rows, strict=True)
+            [
+                found._replace(window=part.window, vote=self.votes[team[0]])
+                for team, views in zip(self.teams, row, strict=True)
+                for found in views
+            ]
+            for part, row in zip(parts, rows, strict=True)
         ]
 
     def _joined(self, found: Sequence[Found]) -> Prediction:
@@ -176,11 +188,12 @@ def _known(model: PoseModel, oracle: Sequence[str]) -> list[str]:
     return [name for name in oracle if name in model.heads]
 
 
-def _teams(members: Sequence[Predictor]) -> list[list[int]]:
+def _teams(members: Sequence[Predictor], votes: Sequence[float]) -> list[list[int]]:
     """The numbers of members that are merged as maps, in their order; who agrees with nobody is alone."""
     teams: list[list[int]] = []
     for number, member in enumerate(members):
-        same = [team for team in teams if member.views.kind == "maps" and _agree(members[team[0]], member)]
+        equal = [team for team in teams if votes[team[0]] == votes[number] and member.views.kind == "maps"]
+        same = [team for team in equal if _agree(members[team[0]], member)]
         if same:
             same[0].append(number)
         else:
@@ -197,6 +210,15 @@ def _described(model: PoseModel) -> dict[str, tuple[str, object]]:
     """The axes and the grid of each key that is merged over views."""
     heads = [model.stack(name).last for name in model.looking()]
     return {key: (axes, head.grids.get(key)) for head in heads for key, axes in head.provides.items()}
+
+
+def _checked_votes(votes: Sequence[float] | None, count: int) -> tuple[float, ...]:
+    """A vote for each of ``count`` members; ConfigError where there are not as many, or none is above 0."""
+    if votes is None:
+        return (1.0,) * count
+    if len(votes) != count or min(votes) < 0 or max(votes) <= 0:
+        raise ConfigError(f"votes should be {count} numbers from 0 on, one of each network and one above 0, got {list(votes)}")
+    return tuple(map(float, votes))
 
 
 def _check(members: Sequence[Predictor]) -> None:

@@ -41,6 +41,7 @@ def load(
     *,
     weights: str | Path | None = None,
     crops: Crops | dict[str, Any] | None = None,
+    votes: Sequence[float] | None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
     **options: Any,
@@ -50,6 +51,7 @@ def load(
     *,
     weights: str | Path | None = None,
     crops: Crops | dict[str, Any] | None = None,
+    votes: Sequence[float] | None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
     **options: Any,
@@ -59,19 +61,19 @@ def load(
     ``file`` is a checkpoint of a training run or of ``save``, or the name of a published network, as `bottomup zoo` lists them,
     which is downloaded and imported at its first use; with ``weights`` that is the file or the name, and ``file`` the name of the
     method that it is to hold. A list of such files and names, or ``crops``, as {"size": 640, "overlap": 0.25} in px of the image,
-    makes an ``Ensemble``, whose options and overrides are those of each member. ``overrides`` are Hydra overrides of its
-    configuration; other options go to the Predictor (flip,
-    scales, batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
+    makes an ``Ensemble``, with its ``votes``, whose other options and overrides are those of each member. ``overrides`` are Hydra
+    overrides of its configuration; other options go to the Predictor (flip, scales, batch_size, score_threshold, …), which predicts
+    who scores as much as the decoder recommends.
     Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
     if "decoder" in options or isinstance(overrides, str):
         raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
-    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops"))
+    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes"))
     files = [file] if isinstance(file, (str, Path)) else list(file)
     members = [_member(each, weights, overrides, device, options) for each in files]
     if crops is None and isinstance(file, (str, Path)):
         return members[0]
-    return Ensemble(members, crops=crops if crops is None or isinstance(crops, Crops) else Crops(**crops))
+    return Ensemble(members, crops=crops if crops is None or isinstance(crops, Crops) else Crops(**crops), votes=votes)
 
 
 def _member(

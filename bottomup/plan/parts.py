@@ -70,6 +70,7 @@ class Viewing:
     flip: bool = False
     views: Literal["maps", "instances", "oks_nms"] = "maps"
     crops: Crops | None = None  # seen beside the whole image
+    votes: Sequence[float] | None = None  # of several networks, in their order
     batch_size: int = 8
     precision: Precision = "fp32"
     orientation: Orientation | None = None  # of files that EXIF turns; None: upright
@@ -85,7 +86,8 @@ class Viewing:
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self) | {"scales": list(self.scales)}
+        votes = None if self.votes is None else list(self.votes)
+        return asdict(self) | {"scales": list(self.scales), "votes": votes}
 
 
 def names_of(weights: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from bottomup.crops import Crops
-from bottomup.options import BelowOne, Count, Interval, Natural, Positive
+from bottomup.options import BelowOne, Count, FromZero, Interval, Natural, Positive
 from bottomup.plan.groups import Judging, Measuring, Validating
 
 _Options = Mapping[str, Any]
@@ -45,6 +45,7 @@ class Configuration(TypedDict, total=False):
     flip: bool
     views: Literal["maps", "instances", "oks_nms"]
     crops: Crops | None
+    votes: Sequence[FromZero] | None
     batch_size: Count
     precision: Literal["fp32", "bf16", "fp16"]
     max_people: Count

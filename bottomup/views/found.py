@@ -25,6 +25,7 @@ class Found(NamedTuple):
     prediction: Prediction
     to_view: NDArray[np.float64]  # (2, 3) affine, from there to the view's px
     window: Window | None = None  # image px; None: the whole image
+    vote: float = 1.0  # how far the network is trusted whose view it is
 
     @property
     def instances(self) -> Instances:

@@ -21,7 +21,20 @@ from bottomup.views.found import Found, seen_whole, without_cut
 _ALIKE = 0.5  # OKS above which instances of two views are one person
 _BEST_SEEN = 250.0  # px of a view: a person's size there at which it is trusted most; networks are trained on such people
 _LEAST_TRUST = 1e-3  # so that whom one view finds stays, at any size
+_LEAST_VOTE = 1e-9  # of those without a vote, so that whom they alone find stays, behind all others
 _LEAST_SIZE = 1.0  # px, of a person of whom one keypoint is there
+
+
+class _Shown(NamedTuple):
+    """How each of V views shows the image, and how much its word counts."""
+
+    scales: Tensor  # (V,) px of the view per px of the image
+    regions: Tensor  # (V, 4) xyxy px of the image
+    votes: Tensor  # (V,)
+
+    def trust(self, sizes: Tensor, view: Tensor | slice = slice(None)) -> Tensor:
+        """How far views are trusted in people of ``sizes``, px of the image; of the same shape, the last axis is that of views."""
+        return _trust(sizes * self.scales[view]) * self.votes[view]
 
 
 class _Groups(NamedTuple):
@@ -38,8 +51,9 @@ def join_predictions(
     """One image's prediction, in its px, of what its views find, the first of which shows it whole.
 
     Whom the border of a crop cuts is left out where a view shows somebody whole in that place. The others are joined by
-    ``join_views``, then suppressed in px of the first view; or, with ``nms``, they are gathered, and whose OKS to a better one is
-    above .5 is left out, as MultiPoseNet joins networks and crops (§4.2). Segmentations are averaged where they are shown.
+    ``join_views``, then suppressed in px of the first view; or, with ``nms``, they are gathered by score times vote, and whose OKS
+    to a better one is above .5 is left out, as MultiPoseNet joins networks and crops (§4.2). Segmentations are averaged where they
+    are shown.
     """
     first = found[0].prediction
     if len(found) == 1:
@@ -47,22 +61,29 @@ def join_predictions(
     views, regions = [own.instances for own in found], torch.tensor([own.region(first.size) for own in found])
     if any(own.window is not None for own in found):
         views = without_cut(views, regions)
+    votes = torch.tensor([own.vote for own in found]).clamp(min=_LEAST_VOTE)
     if nms and sigmas:
-        gathered = _best_first(_concatenated(views))
+        heard = [replace(view, scores=view.scores * vote) for view, vote in zip(views, votes, strict=True)]
+        gathered = _best_first(_concatenated(heard))
         left = gathered[oks_nms(gathered, sigmas, _ALIKE)]
     else:
         to_view, scales = found[0].to_view, [area_scale(own.to_view) ** 0.5 for own in found]
-        joined = join_views(views, scales, sigmas, regions)
+        joined = join_views(views, scales, sigmas, regions, votes)
         left = suppress(joined.transform(to_view)).transform(invert(to_view))
     return replace(first, instances=left, segmentation=_mean_segmentation(found))
 
 
 def join_views(
-    views: Sequence[Instances], scales: Sequence[float], sigmas: Sequence[float], regions: Tensor | None = None
+    views: Sequence[Instances],
+    scales: Sequence[float],
+    sigmas: Sequence[float],
+    regions: Tensor | None = None,
+    votes: Tensor | None = None,
 ) -> Instances:
     """The instances of one image that its views find together, best first; all are in px of one frame.
 
-    ``scales`` are px of each view per px of that frame, ``regions`` (V, 4) the parts xyxy of it that views show, None all of it.
+    ``scales`` are px of each view per px of that frame, ``regions`` (V, 4) the parts xyxy of it that views show, None all of it;
+    ``votes`` (V,), above 0, by which each view's trust is multiplied, None all alike.
     Instances of two views are one person where their OKS is above .5: the best is taken first, with the most alike of every other
     view. A view is trusted by the size at which it shows a person, the square root of the box: most at 250 px, by e^-½ of that at
     e times or an e-th of it. So small people come from the finest view and large ones from the coarsest. Keypoints and boxes are
@@ -79,7 +100,8 @@ def join_views(
         return _best_first(whole)
     view = torch.cat([torch.full((len(own),), number) for number, own in enumerate(views)])
     shown = torch.tensor([[-math.inf, -math.inf, math.inf, math.inf]] * len(views)) if regions is None else regions
-    groups = _groups(whole, view, torch.tensor(scales), shown, sigmas)
+    heard = torch.ones(len(views)) if votes is None else votes
+    groups = _groups(whole, view, _Shown(torch.tensor(scales), shown, heard), sigmas)
     boxed = torch.tensor([own.box_scores is not None for own in views])
     return _best_first(_averaged(whole, groups, boxed))
 
@@ -129,19 +151,19 @@ def _trust(sizes: Tensor) -> Tensor:
     return torch.exp(-(sizes / _BEST_SEEN).log().square() / 2).clamp(min=_LEAST_TRUST)
 
 
-def _groups(whole: Instances, view: Tensor, scales: Tensor, regions: Tensor, sigmas: Sequence[float]) -> _Groups:
+def _groups(whole: Instances, view: Tensor, shown: _Shown, sigmas: Sequence[float]) -> _Groups:
     """Who is one person, and how far each view is trusted in that."""
     sizes = whole.areas.sqrt().clamp(min=_LEAST_SIZE)
-    trust = _trust(sizes * scales[view])
+    trust = shown.trust(sizes, view)
     alike = oks(whole.keypoints, whole.keypoints, whole.areas, whole.areas, sigmas)
     alike = alike * (whole.labels[:, None] == whole.labels)
     best_first = (whole.scores * trust).argsort(descending=True, stable=True)
-    members = torch.from_numpy(_greedy(alike.numpy(), view.numpy(), best_first.numpy(), len(scales)))
+    members = torch.from_numpy(_greedy(alike.numpy(), view.numpy(), best_first.numpy(), len(shown.scales)))
     there, members = members >= 0, members.clamp(min=0)
     own = trust[members] * there
     share = own / own.sum(1, keepdim=True)
     size, box = (share * sizes[members]).sum(1, keepdim=True), (share[..., None] * whole.boxes[members]).sum(1, keepdim=True)
-    others = _trust(size * scales) * seen_whole(box, regions)
+    others = shown.trust(size) * seen_whole(box, shown.regions)
     return _Groups(members, own, torch.where(there, own, others))
 
 

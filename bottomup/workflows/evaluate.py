@@ -48,7 +48,8 @@ def evaluate(plan: EvaluatePlan, checkpoints: Sequence[Checkpoint] = ()) -> dict
     dataset = plan.data.dataset("val", plan.limit)
     predictor = make_ensemble(loaded, plan.viewing, plan.place.chosen_device(), dataset.task)
     check_oracle(predictor.models, plan.oracle)
-    _check_weights(predictor.model, plan.oracle, loaded[0].checkpoint)
+    if loaded[0].checkpoint is None:
+        _check_weights(predictor.model, plan.oracle)
     output = plan.place.folder("evaluate")  # not before all of this was accepted
     check_no_training(output, "evaluate")
     judged = f"{len(dataset)} images of {plan.data.called('val')}, {seen(predictor)}"
@@ -87,11 +88,11 @@ def _loaded(plan: EvaluatePlan, checkpoints: Sequence[Checkpoint]) -> tuple[Eval
     return replace(plan, model=models[0], others=tuple(models[1:])), loaded
 
 
-def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:
+def _check_weights(model: PoseModel, oracle: Sequence[str]) -> None:
     """Raise ConfigError where what must run has weights, and nobody gave any."""
     given = model.keys_of(oracle)
     running = [model.stack(name) for name in model.running(model.decoded, given)]
-    if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
+    if any(stack.reads or list(stack.parameters()) for stack in running):
         lacking = ", ".join(sorted(model.decoded - given))
         raise ConfigError(
             f"weights= is missing: give a checkpoint (best.pt or last.pt of a training run); no oracle gives {lacking}"

@@ -48,7 +48,9 @@ def with_checkpoints(model: ModelPlan, weights: str | Sequence[str] | None, over
 def make_ensemble(loaded: Sequence[Loaded], viewing: Viewing, device: str, task: Task) -> BasePredictor:
     """The predictor of one checkpoint; of several, or where crops are seen, the ensemble."""
     members = [make_predictor(one.model, viewing, device, one.checkpoint, task, one.weights) for one in loaded]
-    return members[0] if len(members) == 1 and viewing.crops is None else Ensemble(members, crops=viewing.crops)
+    if len(members) == 1 and viewing.crops is None:
+        return members[0]
+    return Ensemble(members, crops=viewing.crops, votes=viewing.votes)
 
 
 def make_predictor(
@@ -93,7 +95,8 @@ def _seen_together(ensemble: Ensemble) -> str:
     """How each member sees images, once where all do alike, and how they are joined."""
     own = list(dict.fromkeys(map(seen, ensemble.members)))
     networks = f"{len(ensemble.members)} networks " if len(ensemble.members) > 1 else ""
-    joined = f"joined as {'maps' if ensemble.merged else 'people'}, " if networks else ""
+    votes = "" if len(set(ensemble.votes)) == 1 else f" by votes of {' and '.join(f'{vote:g}' for vote in ensemble.votes)}"
+    joined = f"joined as {'maps' if ensemble.merged else 'people'}{votes}, " if networks else ""
     crops = f", crops of {ensemble.crops.size} px" if ensemble.crops else ""
     return f"{networks}{joined}{' and '.join(own)}{crops}"
 

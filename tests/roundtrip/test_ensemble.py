@@ -135,7 +135,10 @@ def test_masks_stay_whose_members_find_them(drawn: Dataset) -> None:
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        (lambda: member("tags", skeleton=replace(COCO, keypoints=COCO.keypoints[::-1])), "same keypoints.*number 2 has 17 .right_ankle"),
+        (
+            lambda: member("tags", skeleton=replace(COCO, keypoints=COCO.keypoints[::-1])),
+            "same keypoints.*number 2 has 17 .right_ankle",
+        ),
         (lambda: member("offsets", views="instances"), "same views; the first has 1 .maps.*number 2 has 1 .instances"),
     ],
     ids=["keypoints", "views"],
