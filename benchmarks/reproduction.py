@@ -39,7 +39,7 @@ A row says what measures it, or why nothing does. What is not there yet:
 
 - figures of the test splits of MPII and PASCAL VOC, whose annotations only servers have: Associative Embedding's Table 1 and the
   pixels of people in MultiPoseNet's Table 5, which are measured on images whose annotations are public;
-- part affinity fields, and several crops and joined networks: in MultiPoseNet's Tables 4 and 1.
+- part affinity fields: in MultiPoseNet's Table 4.
 
 Of COCO's test-dev (`annotations/image_info_test-dev2017.json`, `test2017/*.jpg`) only COCO's server has the annotations: the
 command under such a table writes, of each row, `outputs/tables/TABLE/ROW/predictions.json`, which that server judges.

@@ -2,8 +2,8 @@
 
 ``python benchmarks/tables.py benchmarks/tables/personlab_5.yaml weights=best.pt data.root=coco [OVERRIDE …]`` evaluates every
 row of one table, or of several, and writes ``outputs/tables/personlab_5.json``. A row that is there already is not run again; one
-that needs a training of its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it.
-``docs/reproduction.md`` shows all tables.
+that needs a training of its own is run where its checkpoint is given, as ``weights.raw=raw.pt``, and else says how to train it;
+one of several networks, a list, joins them. ``docs/reproduction.md`` shows all tables.
 
 A row is of one kind: what ``bottomup evaluate`` judges has ``overrides``, or those ``common`` to the table; with a ``server``, the
 split's annotations are that server's alone, and the row's ``predictions.json`` is written for it. What other programs measure has
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
     rows: list[Row] = []
     for entry in described["rows"]:
         own = [*described["common"], *entry.get("overrides", []), *given]
-        checkpoint = weights.get(f".{entry['weights']}" if "weights" in entry else "")
+        checkpoint = _checkpoint(entry, weights)
         own += [f"weights={checkpoint}"] if checkpoint else []
         done = known.get((entry["name"], tuple(own)))
         kept = done is not None and (done["measured"] or done["note"] == _written(entry, result))
@@ -61,6 +61,16 @@ def fill(table: Path, overrides: Sequence[str], result: Path) -> list[Row]:
         later = [row for (name, _), row in known.items() if name in names[len(rows) :]]
         write_result(result, table.stem, {"table": table.name}, [*rows, *later])
     return rows
+
+
+def _checkpoint(entry: dict[str, Any], given: Mapping[str, str]) -> str | None:
+    """The weights of a row, of several networks as a list; None where one of them is not given."""
+    names = entry.get("weights", [])
+    names = [names] if isinstance(names, str) else names
+    own = [given.get(f".{name}", "") for name in names] if names else [given.get("", "")]
+    if not all(own):
+        return None
+    return own[0] if len(own) == 1 else f"[{','.join(own)}]"
 
 
 def _is_weights(override: str) -> bool:

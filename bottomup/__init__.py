@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from bottomup.version import __version__
 
 if TYPE_CHECKING:
+    from bottomup.crops import Crops
     from bottomup.engine.optim import Average, Optimiser, Schedule
     from bottomup.engine.settings import Settings
+    from bottomup.ensemble import Ensemble
     from bottomup.loading import load, save
     from bottomup.model import PoseModel
     from bottomup.plan.component import Component
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 _MODULES = {
     "Average": "engine.optim",
     "Component": "plan.component",
+    "Crops": "crops",
     "DataPlan": "plan.data",
+    "Ensemble": "ensemble",
     "EvaluatePlan": "plan.judging",
     "HeadPlan": "plan.model",
     "Instances": "types",
@@ -60,7 +64,9 @@ _MODULES = {
 __all__ = [
     "Average",
     "Component",
+    "Crops",
     "DataPlan",
+    "Ensemble",
     "EvaluatePlan",
     "HeadPlan",
     "Instances",

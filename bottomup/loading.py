@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
+from bottomup.crops import Crops
+from bottomup.ensemble import Ensemble
 from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.options import check_options
@@ -24,31 +26,67 @@ from bottomup.zoo.weights import checkpoint_file
 _ENTERING = ("input_size", "side", "head_scales")  # what a checkpoint says of how images enter, unless it is given
 
 
+@overload
 def load(
     file: str | Path,
     *,
     weights: str | Path | None = None,
+    crops: None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
     **options: Any,
-) -> Predictor:
+) -> Predictor: ...
+@overload
+def load(
+    file: str | Path | Sequence[str | Path],
+    *,
+    weights: str | Path | None = None,
+    crops: Crops | dict[str, Any] | None = None,
+    votes: Sequence[float] | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+    **options: Any,
+) -> Ensemble: ...
+def load(
+    file: str | Path | Sequence[str | Path],
+    *,
+    weights: str | Path | None = None,
+    crops: Crops | dict[str, Any] | None = None,
+    votes: Sequence[float] | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+    **options: Any,
+) -> Predictor | Ensemble:
     """A ready predictor: ``load("best.pt")("photo.jpg").instances.keypoints``.
 
     ``file`` is a checkpoint of a training run or of ``save``, or the name of a published network, as `bottomup zoo` lists them,
     which is downloaded and imported at its first use; with ``weights`` that is the file or the name, and ``file`` the name of the
-    method that it is to hold. ``overrides`` are Hydra overrides of its configuration; other options go to the Predictor (flip,
-    scales, batch_size, score_threshold, …; ``refine`` is a single-person network's file, or a mapping of ``Refining``'s options),
-    which predicts who scores as much as the decoder recommends.
+    method that it is to hold. A list of such files and names, or ``crops``, as {"size": 640, "overlap": 0.25} in px of the image,
+    makes an ``Ensemble``, with its ``votes``, whose other options and overrides are those of each member; ``refine``, a
+    single-person network's file or a mapping of ``Refining``'s options, makes it ``Refined``. ``overrides`` are Hydra
+    overrides of its configuration; other options go to the Predictor (flip, scales, batch_size, score_threshold, …), which predicts
+    who scores as much as the decoder recommends.
     Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
     if "decoder" in options or isinstance(overrides, str):
         raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
-    check_options("load", Predictor, options, ("weights", "overrides", "device"))
+    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes"))
+    files = [file] if isinstance(file, (str, Path)) else list(file)
+    members = [_member(each, weights, overrides, device, options) for each in files]
+    if crops is None and isinstance(file, (str, Path)):
+        return members[0]
+    return Ensemble(members, crops=crops if crops is None or isinstance(crops, Crops) else Crops(**crops), votes=votes)
+
+
+def _member(
+    file: str | Path, weights: str | Path | None, overrides: Sequence[str], device: str, options: dict[str, Any]
+) -> Predictor:
     path = _file(file, weights)
     checkpoint = load_checkpoint(checkpoint_file(path))
     model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
-    model = replace(model, **{name: options.pop(name) for name in _ENTERING if name in options})
-    return make_predictor(model, Viewing.of(options), device, checkpoint, checkpoint.task, str(path))
+    model = replace(model, **{name: options[name] for name in _ENTERING if name in options})
+    viewing = Viewing(**{name: value for name, value in options.items() if name not in _ENTERING})
+    return make_predictor(model, viewing, device, checkpoint, checkpoint.task, str(path))
 
 
 def save(path: str | Path, plan: ModelPlan, model: PoseModel) -> Path:

@@ -47,6 +47,11 @@ class Masks:
         touched = zip(inside.any(2).numpy(), inside.any(1).numpy(), strict=True)
         return cls(tuple(_crop(level, *own) for level, own in zip(levels.to(torch.float16), touched, strict=True)), to_input)
 
+    @classmethod
+    def none(cls, count: int, to_frame: NDArray[np.float64]) -> Masks:
+        """Masks of ``count`` instances that hold nothing, on cells that ``to_frame`` (2, 3) takes to px."""
+        return cls((Crop(torch.zeros(0, 0, dtype=torch.float16), (0, 0)),) * count, to_frame)
+
     def __len__(self) -> int:
         return len(self.crops)
 

@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol, overload
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL.Image import Image as PillowImage
 from torch import Tensor
 
+from bottomup.base_predictor import BasePredictor
+from bottomup.base_predictor import Look as Look
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset
 from bottomup.devices import device_of
 from bottomup.geometry import invert
 from bottomup.image_files import ImageReader, Orientation
-from bottomup.images import Image, is_one, pixels_of, several
+from bottomup.images import Image
 from bottomup.model import PoseModel
-from bottomup.ops.shown import shown
 from bottomup.options import BelowOne, Count, Positive, checked
 from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
-from bottomup.samples.letterbox import Side, letterbox, with_original
+from bottomup.samples.letterbox import Side, letterbox
 from bottomup.samples.loader import buckets, collate, prepared_samples
-from bottomup.samples.skipping import OnError, Readable, attempted
-from bottomup.skeletons import Skeleton
+from bottomup.samples.skipping import OnError, Readable
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
-from bottomup.views import Kind, Seen, Views, join_predictions
-
-_SEEN_AGAIN = 4  # times input_size, the long side of an image whose people are looked at again: who is smaller was not found
-
-
-class Refine(Protocol):
-    """What corrects found poses by another look at their image; ``bottomup.refine.Refiner`` is one."""
-
-    def check_skeleton(self, skeleton: Skeleton | None) -> None:
-        """Raise ConfigError where it cannot correct poses of this skeleton."""
-
-    def refined(self, images: Sequence[Tensor], predictions: Sequence[Prediction]) -> list[Prediction]:
-        """The predictions of images (3, H, W) uint8 RGB, each in px of its ``size``, which the image may be smaller than."""
-
-
-class Look(NamedTuple):
-    """One image as the network saw it, and what it made of it; of several views that are decoded apart the first."""
-
-    prediction: Prediction  # image px
-    image: NDArray[np.uint8]  # (3, H, W) input px
-    outputs: Outputs  # of a batch of one
-    frame: Frame
-    to_frame: NDArray[np.float64]  # (2, 3) affine, image px -> the frame's px
+from bottomup.views import Found, Kind, Seen, Views, join_predictions
 
 
 @checked("predictor")
-class Predictor:
+class Predictor(BasePredictor):
     """Runs a model and its decoder on images.
 
     ``input_size`` is the length in px to which the ``side`` ("long", "short" or "square": padded to a square) of an image is
@@ -66,8 +42,9 @@ class Predictor:
     nearer end, so that a photo of any size fits into memory. ``scales`` are factors of it, and ``flip`` adds the mirrored view of
     each. With ``views`` "maps" the maps of all are merged onto the first scale's, so the finest first keeps most, and what is
     coarser than the first blurs people who are close together; with "instances" each scale is decoded by itself, only its mirrored
-    view merged as maps, and people are joined (``views.join_views``). Heads that ``head_scales`` names are run at scales of
-    their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and merged onto each frame that is decoded.
+    view merged as maps, and people are joined (``views.join_views``), or with "oks_nms" gathered, the best of those alike left.
+    Heads that ``head_scales`` names are run at scales of their own instead, as MultiPoseNet's boxes, {"retinanet": [1.667]}, and
+    merged onto each frame that is decoded.
 
     Predictions are in px of the image as given: a file turned upright by its EXIF, as viewers show it, or, with ``orientation``
     "stored", as its pixels lie, which COCO's annotations refer to; an array or a Pillow image as its pixels lie. ``bit_depth``
@@ -78,7 +55,7 @@ class Predictor:
     Of images, files and folders those people are predicted who are worth showing: who score ``score_threshold`` or more, once each,
     in boxes around their mask or the keypoints above ``keypoint_threshold`` (None: what the decoder recommends, for methods score
     differently; a ``score_threshold`` of 0: everybody, as accuracy is measured). Of data sets, which are there to be measured
-    on, everybody is predicted. ``refine`` corrects the poses that were found, a ``bottomup.refine.Refiner``.
+    on, everybody is predicted.
     """
 
     def __init__(
@@ -99,7 +76,6 @@ class Predictor:
         bit_depth: int | None = None,
         score_threshold: BelowOne | None = None,
         keypoint_threshold: BelowOne | None = None,
-        refine: Refine | None = None,
         on_error: OnError = "raise",
     ) -> None:
         self.decoder, self.device = decoder, device_of(device)
@@ -111,9 +87,6 @@ class Predictor:
         given = {"score": score_threshold, "keypoint": keypoint_threshold}
         said = {name: value for name, value in given.items() if value is not None}
         self.thresholds: Thresholds = replace(decoder.recommended, **said)
-        self.refine = refine
-        if refine is not None:
-            refine.check_skeleton(self.skeleton)
 
     def __repr__(self) -> str:
         backbone = type(self.model.backbone).__name__ if self.model.backbone is not None else "no backbone"
@@ -121,13 +94,9 @@ class Predictor:
         return f"Predictor({parts}; {self.side} side {self.input_size} px, {self.views}, on {self.device})"
 
     @property
-    def skeleton(self) -> Skeleton | None:
-        """Of the instances that are found; None where they have no keypoints."""
-        return self.model.task.skeleton if self.decoder.posed else None
-
-    @property
-    def _sigmas(self) -> Sequence[float]:
-        return self.skeleton.sigmas if self.skeleton is not None else ()
+    def models(self) -> Sequence[PoseModel]:
+        """The model."""
+        return (self.model,)
 
     @property
     def scales(self) -> Sequence[float]:
@@ -139,35 +108,9 @@ class Predictor:
         """Whether the mirrored view of each scale is seen, too."""
         return self.views.flip
 
-    @overload  # a text is a sequence of texts, too, but one path here
-    def __call__(self, images: str | Path | NDArray[np.uint8] | PillowImage) -> Prediction: ...  # type: ignore[overload-overlap]
-    @overload
-    def __call__(self, images: Iterable[Image]) -> list[Prediction]: ...
-    def __call__(self, images: Image | Iterable[Image]) -> Any:
-        """One Prediction for one image; a list, in order, for a list or a generator, a folder or a glob (``**``: any depth).
-
-        An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none. Type checkers take a
-        path for one image; ``predict`` gives a list whatever is there.
-        """
-        if is_one(images):
-            return self.predict([images])[0]  # type: ignore[list-item]
-        return self.predict(images)  # type: ignore[arg-type]
-
-    def predict(self, images: str | Path | Iterable[Image]) -> list[Prediction]:
-        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing.
-
-        Of images that are skipped there is none; each ``image_id`` is the place of its image among those that were given.
-        """
-        readable = Readable()
-        every = enumerate(several(images))
-        samples = ((index, attempted(partial(self._sample, image, index), self.on_error)) for index, image in every)
-        found = dict(self._run(readable.of(samples), ()))
-        readable.tell("are left out")
-        return [self.shown(found[index]) for index in sorted(found)]
-
-    def shown(self, prediction: Prediction) -> Prediction:
-        """What of a prediction with all instances is worth showing, ``ops.shown``."""
-        return shown(prediction, self.thresholds, self._sigmas)
+    def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
+        """Predict on samples in px of their images, with their indices, as batches fill: all instances, however they score."""
+        return self._run(((index, self.boxed(sample)) for index, sample in samples), ())
 
     def predict_dataset(
         self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
@@ -183,21 +126,14 @@ class Predictor:
         self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
     ) -> Iterator[tuple[int, Sample]]:
         """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
-        maps = {"instances"} if any(self.model.stack(name).last.reads_instances for name in oracle) else set[str]()
-        looks = self.refine is not None or self.model.reads_images(self.model.decoded, self.model.keys_of(oracle))
-        if not maps and not looks:
-            dataset = Labels(dataset)
-        prepared = prepared_samples(dataset, self._letterbox(), frozenset(maps), workers, self.on_error)
-        return (readable or Readable()).of(prepared)
+        read, maps = needed(dataset, self.models, oracle)
+        return (readable or Readable()).of(prepared_samples(read, self.boxed, maps, workers, self.on_error))
 
-    def _sample(self, image: Image, index: int = 0) -> Sample:
-        """An image, letterboxed."""
-        prepared: Sample = self._letterbox()(Sample.of_pixels(pixels_of(image, self.read), index, self.model.task.keypoints))
-        return prepared
-
-    def _letterbox(self) -> Any:
+    @property
+    def boxed(self) -> Callable[[Sample], Sample]:
+        """What letterboxes a sample as the model wants it; may be sent to other processes."""
         fill = self.model.fill.tolist()
-        prepare = partial(
+        return partial(
             letterbox,
             side_length=round(self.input_size * self.views.largest),
             accept=self.model.side,
@@ -205,8 +141,6 @@ class Predictor:
             side=self.side,
             enlarged=self.views.largest,
         )
-        longest = round(_SEEN_AGAIN * self.input_size)
-        return prepare if self.refine is None else partial(with_original, prepare=prepare, longest=longest)
 
     def _run(self, samples: Iterable[tuple[int, Sample]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
         for indices, batch in buckets(samples, self.batch_size):
@@ -219,25 +153,22 @@ class Predictor:
 
     @torch.inference_mode()
     def decode(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
-        """The predictions, in image px, that hold together what was seen of a letterboxed batch, refined if that is asked for."""
-        found = self._found(batch, seen)
-        return found if self.refine is None or batch.originals is None else self.refine.refined(batch.originals, found)
+        """The predictions, in image px, that hold together what was seen of a letterboxed batch."""
+        nms = self.views.kind == "oks_nms"
+        return [join_predictions(found, self.sigmas, self.decoder.suppress, nms) for found in self.found(batch, seen)]
 
-    def _found(self, batch: Batch, seen: Sequence[Seen]) -> list[Prediction]:
-        """The predictions, in image px, of all that was seen of a letterboxed batch."""
-        found = [self._decode(batch, *one) for one in seen]
-        if len(found) == 1:
-            return found[0]
-        matrices = [self.views.to_frame(batch, frame) for _, frame in seen]
-        images = zip(zip(*found, strict=True), zip(*matrices, strict=True), strict=True)
-        return [join_predictions(views, to_views, self._sigmas, self.decoder.suppress) for views, to_views in images]
+    @torch.inference_mode()
+    def found(self, batch: Batch, seen: Sequence[Seen]) -> list[list[Found]]:
+        """Of each image of a letterboxed batch what each view that is decoded by itself shows, in image px."""
+        views = [self._decode(batch, *one) for one in seen]
+        return [list(own) for own in zip(*views, strict=True)]
 
-    def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Prediction]:
+    def _decode(self, batch: Batch, outputs: Outputs, frame: Frame) -> list[Found]:
         """The predictions, in image px, that merged outputs of a letterboxed batch hold."""
         found = self.decoder(outputs, frame)
         per_image = zip(found, self.views.to_frame(batch, frame), batch.file_sizes, batch.image_ids, strict=True)
         return [
-            self._named(to_image(prediction, to_view, size, image_id, frame, row))
+            Found(self._named(to_image(prediction, to_view, size, image_id, frame, row)), to_view)
             for row, (prediction, to_view, size, image_id) in enumerate(per_image)
         ]
 
@@ -249,14 +180,9 @@ class Predictor:
         """What is decoded by itself of a letterboxed batch: the merged outputs of all views, or of the views of each scale."""
         return self.views.seen(batch, oracle)
 
-    def maps(self, image: Image) -> tuple[NDArray[np.uint8], Outputs, Frame]:
-        """One image as the network sees it, (3, H, W) in input px, with the outputs that are decoded and where they lie."""
-        look = self.look(image)
-        return look.image, look.outputs, look.frame
-
     def look(self, image: Image) -> Look:
         """The prediction of one image, as ``predict`` gives it, with the maps that it was decoded from, of one run."""
-        look = self.look_at(self._sample(image))
+        look = self.look_at(self.boxed(self.sample(image)))
         return look._replace(prediction=self.shown(look.prediction))
 
     @torch.inference_mode()
@@ -270,6 +196,15 @@ class Predictor:
         outputs, frame = seen[0]
         (prediction,) = self.decode(batch, seen)
         return Look(prediction, image[0].cpu().numpy(), outputs, frame, self.views.to_frame(batch, frame)[0])
+
+
+def needed(dataset: Dataset, models: Sequence[PoseModel], oracle: Sequence[str]) -> tuple[Dataset, frozenset[str]]:
+    """What of a data set models read where heads ``oracle`` are ideal: its images or its labels alone, and masks for an oracle."""
+    given = [(model, [name for name in oracle if name in model.heads]) for model in models]
+    if any(model.stack(name).last.reads_instances for model, own in given for name in own):
+        return dataset, frozenset({"instances"})
+    looking = any(model.reads_images(model.decoded, model.keys_of(own)) for model, own in given)
+    return dataset if looking else Labels(dataset), frozenset()
 
 
 def to_image(

@@ -5,23 +5,31 @@ Associative Embedding §4.1 refines its poses so; PersonLab §3.3 imputes with s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from bottomup.base_predictor import BasePredictor, Look
+from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.geometry import boxes_around, square_around
 from bottomup.images import Image, pixels_of
+from bottomup.model import PoseModel
 from bottomup.ops.crops import images_in
 from bottomup.options import BelowOne, Fraction, Positive, checked
 from bottomup.predictor import Predictor
 from bottomup.samples.person_crops import MARGIN
+from bottomup.samples.skipping import Readable
 from bottomup.skeletons import Skeleton
-from bottomup.types import Batch, Instances, Prediction
+from bottomup.types import Batch, Instances, Prediction, Sample
+
+_IMAGES = 8  # whose people go through the network together
 
 Rule = Literal["surer", "threshold"]
 
@@ -67,19 +75,14 @@ class Refiner:
     def __repr__(self) -> str:
         return f"Refiner({self.network!r})"
 
-    def check_skeleton(self, skeleton: Skeleton | None) -> None:
-        """Raise ConfigError where poses of this skeleton have other keypoints than the network finds."""
-        check_same_keypoints(self.network, skeleton)
-
     def __call__(self, image: Image, prediction: Prediction) -> Prediction:
         """The prediction of one image, in its px, refined; an image is a path, an (H, W, 3) uint8 RGB array or a Pillow image."""
-        pixels = torch.from_numpy(np.ascontiguousarray(pixels_of(image, self.network.read).transpose(2, 0, 1)))
-        return self.refined([pixels], [prediction])[0]
+        return self.refined([pixels_of(image, self.network.read).transpose(2, 0, 1)], [prediction])[0]
 
-    def refined(self, images: Sequence[Tensor], predictions: Sequence[Prediction]) -> list[Prediction]:
-        """The predictions of images (3, H, W) uint8 RGB, each in px of its ``size``, which the image may be smaller than."""
+    def refined(self, images: Sequence[NDArray[np.uint8]], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions of several images (3, H, W) RGB, in their px, refined: their people go through the network together."""
         boxes = [prediction.instances.boxes for prediction in predictions]
-        poses = poses_in(self.network, images, [prediction.size for prediction in predictions], boxes, self.scale)
+        poses = poses_in(self.network, [torch.from_numpy(np.ascontiguousarray(image)) for image in images], boxes, self.scale)
         return [replace(one, instances=self.joined(one.instances, own)) for one, own in zip(predictions, poses, strict=True)]
 
     def joined(self, found: Instances, seen: Poses) -> Instances:
@@ -102,6 +105,62 @@ class Refiner:
         )
 
 
+class Refined(BasePredictor):
+    """A predictor, of one network or of several, whose poses a ``refiner`` corrects.
+
+    Of images, files and folders only those people are looked at again who are worth showing. ConfigError where the refiner's
+    network finds other keypoints.
+    """
+
+    def __init__(self, predictor: BasePredictor, refiner: Refiner) -> None:
+        check_same_keypoints(refiner.network, predictor.skeleton)
+        self.predictor, self.refiner = predictor, refiner
+        self.model, self.decoder, self.thresholds = predictor.model, predictor.decoder, predictor.thresholds
+        self.read, self.on_error = predictor.read, predictor.on_error
+
+    def __repr__(self) -> str:
+        return f"Refined({self.predictor!r}, {self.refiner!r})"
+
+    @property
+    def models(self) -> Sequence[PoseModel]:
+        """Those of the predictor."""
+        return self.predictor.models
+
+    def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
+        """Predict on samples in px of their images, with their indices, as batches fill: the instances worth showing."""
+        waiting: dict[int, NDArray[np.uint8]] = {}
+
+        def seen() -> Iterator[tuple[int, Sample]]:
+            for index, sample in samples:
+                waiting[index] = sample.pixels
+                yield index, sample
+
+        found = self.predictor.predict_samples(seen())
+        yield from self._refined((index, waiting.pop(index), self.shown(prediction)) for index, prediction in found)
+
+    def predict_dataset(
+        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
+
+        ``oracle`` and ``readable`` are the predictor's. An image is read again to look at its people.
+        """
+        found = self.predictor.predict_dataset(dataset, oracle, workers, readable)
+        yield from self._refined((index, dataset.sample(index, frozenset()).pixels, prediction) for index, prediction in found)
+
+    def _refined(self, found: Iterator[tuple[int, NDArray[np.uint8], Prediction]]) -> Iterator[tuple[int, Prediction]]:
+        """The predictions with their indices, a few images at a time."""
+        while some := list(islice(found, _IMAGES)):
+            indices, images, predictions = zip(*some, strict=True)
+            yield from zip(indices, self.refiner.refined(images, predictions), strict=True)
+
+    def look(self, image: Image) -> Look:
+        """The prediction of one image, as ``predict`` gives it, with the maps that it was decoded from before it was refined."""
+        look = self.predictor.look(image)
+        pixels = pixels_of(image, self.read).transpose(2, 0, 1)
+        return look._replace(prediction=self.shown(self.refiner.refined([pixels], [look.prediction])[0]))
+
+
 def check_same_keypoints(network: Predictor, skeleton: Skeleton | None) -> None:
     """Raise ConfigError where a single-person network finds other keypoints than a skeleton has."""
     own = network.skeleton
@@ -112,13 +171,10 @@ def check_same_keypoints(network: Predictor, skeleton: Skeleton | None) -> None:
         )
 
 
-def poses_in(
-    network: Predictor, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]], boxes: Sequence[Tensor], scale: float
-) -> list[Poses]:
-    """The pose that a single-person network finds around each of the boxes (P, 4) xyxy of several images, in their px.
+def poses_in(network: Predictor, images: Sequence[Tensor], boxes: Sequence[Tensor], scale: float) -> list[Poses]:
+    """The pose that a single-person network finds around each of the boxes (P, 4) xyxy px of several images (3, H, W) uint8 RGB.
 
-    ``images`` are (3, H, W) uint8 RGB, and may be smaller than the ``sizes`` (H, W) that the boxes are in px of. Crops of all go
-    through the network as many at once as it takes images; a box without extent holds nobody.
+    Crops of all go through the network as many at once as it takes images; a box without extent holds nobody.
     """
     whole = torch.cat([own.float() for own in boxes])
     image = torch.cat([torch.full((len(own),), number) for number, own in enumerate(boxes)])
@@ -126,7 +182,7 @@ def poses_in(
     found = Poses(torch.full((len(whole), keypoints, 2), torch.nan), torch.zeros(len(whole), keypoints), torch.ones(len(whole)))
     there = ((whole[:, 2:] - whole[:, :2]).amax(1) > 0) & whole.isfinite().all(1)
     for rows in there.nonzero()[:, 0].split(network.batch_size):
-        batch = _crops(network, images, sizes, whole[rows], image[rows], scale)
+        batch = _crops(network, images, whole[rows], image[rows], scale)
         for row, prediction in zip(rows.tolist(), network.predict_batch(batch), strict=True):
             if len(prediction.instances):
                 found.points[row] = prediction.instances.keypoints[0]
@@ -137,24 +193,20 @@ def poses_in(
     return [Poses(*own) for own in zip(*parts, strict=True)]
 
 
-def _crops(
-    network: Predictor, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]], boxes: Tensor, image: Tensor, scale: float
-) -> Batch:
-    """The surroundings of boxes (N, 4) as a batch, as samples with a focus are; ``image`` (N,) says of which image each is."""
+def _crops(network: Predictor, images: Sequence[Tensor], boxes: Tensor, image: Tensor, scale: float) -> Batch:
+    """The surroundings of boxes (N, 4) as a batch, each of the image with the number ``image`` (N,), as samples with a focus are."""
     length = round(network.input_size * network.views.largest)
     side = network.model.side(length)
     squares = square_around(boxes, scale * side / length)
     growth = side / (squares[:, 2] - squares[:, 0])
     pixels = boxes.new_zeros((len(boxes), 3, side, side), device=network.device)
-    content = boxes.new_zeros((len(boxes), 4))
     for number in image.unique().tolist():
-        own, size = image == number, sizes[number]
-        shrunk = images[number].shape[-1] / size[1], images[number].shape[-2] / size[0]
-        there = squares[own] * squares.new_tensor((*shrunk, *shrunk))
-        pixels[own.to(pixels.device)] = images_in(images[number].to(network.device), there, side, network.model.fill)
-        whole = squares.new_tensor((0, 0, size[1], size[0]))
-        content[own] = ((whole - squares[own][:, (0, 1, 0, 1)]) * growth[own][:, None]).clamp(0, side)
-    return _batch(pixels, content, _to_input(squares, growth), [sizes[number] for number in image.tolist()], network)
+        own = image == number
+        pixels[own.to(pixels.device)] = images_in(images[number].to(network.device), squares[own], side, network.model.fill)
+    sizes = [(images[number].shape[-2], images[number].shape[-1]) for number in image.tolist()]
+    whole = squares.new_tensor([(0, 0, w, h) for h, w in sizes])
+    content = ((whole - squares[:, (0, 1, 0, 1)]) * growth[:, None]).clamp(0, side)
+    return _batch(pixels, content, _to_input(squares, growth), sizes, network)
 
 
 def _to_input(squares: Tensor, growth: Tensor) -> Tensor:

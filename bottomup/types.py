@@ -105,7 +105,6 @@ class Sample:
     annotated: NDArray[np.bool_] | None = None  # (K,) keypoints that its data set annotates at all; None: every one
     beside: People | None = None  # people just out of the picture: the disks of their keypoints may reach in
     focus: NDArray[np.float64] | None = None  # (4,) xyxy of what of it a network is to see, as a person with a margin; None: all
-    original: NDArray[np.uint8] | None = None  # (3, h, w) RGB, the file's pixels or fewer, for who looks at people again
 
     @classmethod
     def of_pixels(cls, pixels: NDArray[np.uint8], image_id: int, keypoints: int) -> Sample:
@@ -164,7 +163,6 @@ class Batch:
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
     instances: Tensor | None = None  # (B, H, W) int16
     annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one
-    originals: tuple[Tensor, ...] | None = None  # (3, h, w) uint8 RGB each, on the host: the whole file in px of it or larger ones
 
     def __len__(self) -> int:
         return len(self.image_ids)

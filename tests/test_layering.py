@@ -21,14 +21,14 @@ PACKAGE = "bottomup"
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
     ("version",), ("errors", "paths", "ending"), ("shapes", "precision", "devices"),
-    ("fitting",), ("options",), ("registry", "thresholds", "manual"),
+    ("fitting",), ("options",), ("registry", "thresholds", "manual", "crops"),
     ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("needs",), ("model",), ("assembly", "views"),
     ("checkpoint",),
-    ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
+    ("base_predictor", "predictor", "ensemble", "refine", "visualize", "export", "engine", "evaluation"),
     ("plan",), ("importers",), ("zoo",), ("benchmark",), ("report",), ("workflows",), ("loading",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),

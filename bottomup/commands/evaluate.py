@@ -12,7 +12,7 @@ from typing import Any
 from bottomup.checkpoint import Checkpoint
 from bottomup.plan.judging import EvaluatePlan, evaluate_plan
 from bottomup.workflows.evaluate import evaluate
-from bottomup.workflows.models import with_checkpoint
+from bottomup.workflows.models import with_checkpoints
 
 
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -20,9 +20,11 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return evaluate(*planned(overrides))
 
 
-def planned(overrides: Sequence[str]) -> tuple[EvaluatePlan, Checkpoint | None]:
-    """The plan of what is typed, with the checkpoint's model and data where there is one."""
+def planned(overrides: Sequence[str]) -> tuple[EvaluatePlan, list[Checkpoint]]:
+    """The plan of what is typed, with the checkpoints' models, and the data of the first, where there are any."""
     plan = evaluate_plan(overrides)
-    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
-    data = plan.data.of_checkpoint(checkpoint.config.get("data"), overrides) if checkpoint else plan.data
-    return replace(plan, model=model, data=data), checkpoint
+    loaded = with_checkpoints(plan.model, plan.weights, overrides)
+    checkpoints = [one.checkpoint for one in loaded if one.checkpoint is not None]
+    data = plan.data.of_checkpoint(checkpoints[0].config.get("data"), overrides) if checkpoints else plan.data
+    models = [one.model for one in loaded]
+    return replace(plan, model=models[0], others=tuple(models[1:]), data=data), checkpoints

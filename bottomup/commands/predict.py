@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from bottomup.checkpoint import Checkpoint
+from bottomup.base_predictor import BasePredictor, Look
 from bottomup.commands.photos import Photo, photos_of, read_listing
 from bottomup.errors import ConfigError, DataError, counted, printable
 from bottomup.geometry import Grid
@@ -26,11 +26,10 @@ from bottomup.images import find_images
 from bottomup.ops.sampling import gather_maps
 from bottomup.paths import write_json
 from bottomup.plan.predicting import PredictPlan, predict_plan
-from bottomup.predictor import Look, Predictor
-from bottomup.types import Instances, Prediction
+from bottomup.types import Instances, Prediction, Task
 from bottomup.visualize import draw_grouping, draw_instances, draw_outputs, plot_tags, save_png
 from bottomup.workflows.folders import alone, check_results_folder, write_config
-from bottomup.workflows.models import make_predictor, seen, with_checkpoint
+from bottomup.workflows.models import Loaded, make_ensemble, seen, with_checkpoints
 
 _CHUNK = 16  # images held at once; bounds the memory of a large folder
 
@@ -52,7 +51,7 @@ class Drawing:
     """What is drawn, and where to."""
 
     folder: Path
-    predictor: Predictor
+    predictor: BasePredictor
     keypoint_threshold: float
     people: bool
     maps: bool
@@ -74,15 +73,16 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """
     plan = _asked(overrides)
     files = find_images(str(plan.images))  # before a network is fetched for images that are not there
-    plan, checkpoint = _with_model(plan, overrides)
-    listing = read_listing(plan.annotations, plan.image_info, checkpoint.task.categories)
+    plan, loaded = _with_models(plan, overrides)
+    task = _task_of(loaded)
+    listing = read_listing(plan.annotations, plan.image_info, task.categories)
     photos = photos_of(files, listing)[: plan.limit]
     as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
     plan = replace(plan, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
-    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, checkpoint.task, plan.weights)
+    predictor = make_ensemble(loaded, plan.viewing, plan.place.chosen_device(), task)
     thresholds, output = predictor.thresholds, plan.place.folder("predict")
     check_results_folder(output, overwrite=plan.overwrite)
-    found = Found(listing.category_ids if listing else tuple(range(1, len(checkpoint.task.categories) + 1)))
+    found = Found(listing.category_ids if listing else tuple(range(1, len(task.categories) + 1)))
     with alone(output):
         write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
         try:
@@ -98,9 +98,9 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return summary
 
 
-def planned(overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
-    """The plan of what is typed, with the checkpoint's model, and images read as its data were."""
-    return _with_model(_asked(overrides), overrides)
+def planned(overrides: Sequence[str]) -> tuple[PredictPlan, list[Loaded]]:
+    """The plan of what is typed, with the checkpoints' models, and images read as the first one's data were."""
+    return _with_models(_asked(overrides), overrides)
 
 
 def _asked(overrides: Sequence[str]) -> PredictPlan:
@@ -115,19 +115,28 @@ def _asked(overrides: Sequence[str]) -> PredictPlan:
     return plan
 
 
-def _with_model(plan: PredictPlan, overrides: Sequence[str]) -> tuple[PredictPlan, Checkpoint]:
-    """The same with the model of the checkpoint, which is fetched where it is a network of the zoo."""
-    model, checkpoint = with_checkpoint(plan.model, plan.weights, overrides)
-    assert checkpoint is not None  # of weights, which are there
-    bit_depth = plan.viewing.bit_depth or checkpoint.config.get("data", {}).get("bit_depth")
-    return replace(plan, model=model, viewing=replace(plan.viewing, bit_depth=bit_depth)), checkpoint
+def _with_models(plan: PredictPlan, overrides: Sequence[str]) -> tuple[PredictPlan, list[Loaded]]:
+    """The same with the models of the checkpoints, which are fetched where they are networks of the zoo."""
+    loaded = with_checkpoints(plan.model, plan.weights, overrides)
+    first = loaded[0].checkpoint
+    assert first is not None  # of weights, which are there
+    viewing = replace(plan.viewing, bit_depth=plan.viewing.bit_depth or first.config.get("data", {}).get("bit_depth"))
+    models = [one.model for one in loaded]
+    return replace(plan, model=models[0], others=tuple(models[1:]), viewing=viewing), loaded
 
 
-def _drawing(plan: PredictPlan, predictor: Predictor, output: Path) -> Drawing:
+def _task_of(loaded: Sequence[Loaded]) -> Task:
+    """What the first network finds."""
+    checkpoint = loaded[0].checkpoint
+    assert checkpoint is not None
+    return checkpoint.task
+
+
+def _drawing(plan: PredictPlan, predictor: BasePredictor, output: Path) -> Drawing:
     return Drawing(output / "pictures", predictor, predictor.thresholds.keypoint, plan.draw, plan.maps)
 
 
-def _predict_all(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
+def _predict_all(predictor: BasePredictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
     """Predict on all images, some at a time, with a bar where there is a terminal."""
     with tqdm(total=len(photos), unit="image", dynamic_ncols=True, disable=None, file=sys.stderr) as bar:
         for start in range(0, len(photos), _CHUNK):
@@ -136,7 +145,7 @@ def _predict_all(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing
             bar.update(len(chunk))
 
 
-def _predict(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
+def _predict(predictor: BasePredictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
     """Predict on a few images, draw them and add them to what was ``found``."""
     readable = _read(photos, predictor.read, found)
     looked = _looked(predictor, [image for _, image in readable], drawing.maps)
@@ -147,7 +156,7 @@ def _predict(predictor: Predictor, photos: Sequence[Photo], drawing: Drawing, fo
         found.images += 1
 
 
-def _looked(predictor: Predictor, images: Sequence[Pixels], maps: bool) -> Iterator[tuple[Prediction, Look | None]]:
+def _looked(predictor: BasePredictor, images: Sequence[Pixels], maps: bool) -> Iterator[tuple[Prediction, Look | None]]:
     """The predictions, and where maps are wanted what they were decoded from, image by image; the network runs once."""
     if not maps:
         yield from ((prediction, None) for prediction in predictor.predict(images))
@@ -171,7 +180,7 @@ def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tupl
     return readable
 
 
-def _write(found: Found, output: Path, predictor: Predictor) -> dict[str, Any]:
+def _write(found: Found, output: Path, predictor: BasePredictor) -> dict[str, Any]:
     write_json(output / "predictions.json", found.records)
     summary = {"images": found.images, "instances": len(found.records), "unreadable": found.unreadable}
     write_json(output / "metrics.json", summary)
@@ -183,7 +192,7 @@ def _write(found: Found, output: Path, predictor: Predictor) -> dict[str, Any]:
     return summary
 
 
-def draw_maps(look: Look, predictor: Predictor, stem: Path) -> None:
+def draw_maps(look: Look, predictor: BasePredictor, stem: Path) -> None:
     """What the network says of an image, and the tags of who was found (Associative Embedding Figs 4, 5 and 7).
 
     Each picture's name begins with ``stem``.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
+from bottomup.base_predictor import BasePredictor
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset, GroundTruth
 from bottomup.errors import ConfigError
 from bottomup.evaluation.measure import MEASURES, Measure, measures_of
-from bottomup.predictor import Predictor
 from bottomup.samples.skipping import Readable
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, Prediction
@@ -33,7 +33,7 @@ class Evaluation:
 
 
 def evaluate_dataset(
-    predictor: Predictor,
+    predictor: BasePredictor,
     dataset: Dataset,
     *,
     oracle: Sequence[str] = (),
@@ -89,7 +89,7 @@ def _of_coco(decoder: Decoder, skeleton: Skeleton | None) -> tuple[str, ...]:
     return ("keypoints", "masks", "boxes") if skeleton is not None else ()
 
 
-def _check_common(predictor: Predictor, dataset: Dataset, ground_truth: GroundTruth) -> None:
+def _check_common(predictor: BasePredictor, dataset: Dataset, ground_truth: GroundTruth) -> None:
     """ConfigError unless poses are of the same keypoints, and objects of the same categories, where they are judged by such."""
     if predictor.decoder.posed and not (dataset.task.skeleton is None and ground_truth.get("measures")):
         _check_skeletons(predictor, dataset)
@@ -97,7 +97,7 @@ def _check_common(predictor: Predictor, dataset: Dataset, ground_truth: GroundTr
         _check_categories(predictor, dataset)
 
 
-def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
+def _check_categories(predictor: BasePredictor, dataset: Dataset) -> None:
     """ConfigError where objects are judged by categories that are not the model's, in their order."""
     own, theirs = predictor.model.task.categories, dataset.task.categories
     if own != theirs:
@@ -107,7 +107,7 @@ def _check_categories(predictor: Predictor, dataset: Dataset) -> None:
         )
 
 
-def _check_skeletons(predictor: Predictor, dataset: Dataset) -> None:
+def _check_skeletons(predictor: BasePredictor, dataset: Dataset) -> None:
     """ConfigError where the data set has no skeleton, or the model another."""
     skeleton = dataset.task.skeleton
     if skeleton is None:

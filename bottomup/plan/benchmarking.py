@@ -36,6 +36,12 @@ class BenchmarkPlan:
         """The plan that a configuration makes; ConfigError for what does not fit."""
         if config["train"] and config.get("stages"):
             raise ConfigError("train=true trains at once what this experiment trains in stages; train it first, and give weights=")
+        weights = config.get("weights")
+        if weights is not None and not isinstance(weights, str):
+            raise ConfigError(
+                f"weights should be one checkpoint of each combination, got {list(weights)}; give weights=A,B for one of each, and "
+                "bottomup evaluate for networks that are joined"
+            )
         return cls(
             training=TrainPlan.of(config),
             viewing=Viewing.of(config),
@@ -45,7 +51,7 @@ class BenchmarkPlan:
             seeds=config["seeds"],
             learning_rates=tuple(float(rate) for rate in config["learning_rates"] or ()),
             learning_rate_steps=config["learning_rate_steps"],
-            weights=config.get("weights"),
+            weights=weights,
             oracle=tuple(config["oracle"]),
             max_people=config["max_people"],
         )

@@ -9,7 +9,7 @@ from typing import Any, Self
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
 from bottomup.plan.model import ModelPlan
-from bottomup.plan.parts import Place, Viewing
+from bottomup.plan.parts import Place, Viewing, plain_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,8 @@ class EvaluatePlan:
     model: ModelPlan = field(default_factory=ModelPlan)
     viewing: Viewing = field(default_factory=Viewing)
     place: Place = field(default_factory=Place)
-    weights: str | None = None
+    weights: str | Sequence[str] | None = None  # one, or several that are joined
+    others: tuple[ModelPlan, ...] = ()  # of the weights after the first; none: as their checkpoints say
     oracle: tuple[str, ...] = ()  # heads whose ideal outputs, from the annotations, replace their predictions
     limit: int | None = None  # images
     max_people: int = 20  # instances an image that count
@@ -35,6 +36,7 @@ class EvaluatePlan:
             viewing=Viewing.of(config),
             place=Place.of(config),
             weights=config.get("weights"),
+            others=tuple(map(ModelPlan.of, config.get("others") or ())),
             oracle=tuple(config["oracle"]),
             limit=config.get("limit"),
             max_people=config["max_people"],
@@ -43,8 +45,9 @@ class EvaluatePlan:
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        own: dict[str, Any] = {"weights": self.weights, "oracle": list(self.oracle), "limit": self.limit}
+        own: dict[str, Any] = {"weights": plain_names(self.weights), "oracle": list(self.oracle), "limit": self.limit}
         own |= {"max_people": self.max_people, "pictures": self.pictures, "data": self.data.plain()}
+        own |= {"others": [other.plain() for other in self.others]} if self.others else {}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 import torch
 
+from bottomup.crops import Crops
 from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
@@ -70,7 +71,9 @@ class Viewing:
 
     scales: Sequence[float] = (1.0,)  # of input_size, the finest first
     flip: bool = False
-    views: Literal["maps", "instances"] = "maps"
+    views: Literal["maps", "instances", "oks_nms"] = "maps"
+    crops: Crops | None = None  # seen beside the whole image
+    votes: Sequence[float] | None = None  # of several networks, in their order
     batch_size: int = 8
     precision: Precision = "fp32"
     orientation: Orientation | None = None  # of files that EXIF turns; None: upright
@@ -83,10 +86,24 @@ class Viewing:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The views that a configuration says."""
-        refine = config.get("refine")
-        second = Refining(weights=str(refine)) if isinstance(refine, (str, PathLike)) else Refining.of(refine)
-        return cls(**said(cls, config) | {"refine": second})
+        crops, refine = config.get("crops"), config.get("refine")
+        own = {
+            "crops": crops if crops is None or isinstance(crops, Crops) else Crops(**crops),
+            "refine": Refining(weights=str(refine)) if isinstance(refine, (str, PathLike)) else Refining.of(refine),
+        }
+        return cls(**said(cls, config) | own)
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self) | {"scales": list(self.scales), "refine": self.refine.plain()}
+        votes = None if self.votes is None else list(self.votes)
+        return asdict(self) | {"scales": list(self.scales), "votes": votes, "refine": self.refine.plain()}
+
+
+def names_of(weights: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The checkpoints, by file or name, that ``weights`` says: none, one or several."""
+    return () if not weights else (weights,) if isinstance(weights, str) else tuple(weights)
+
+
+def plain_names(weights: str | Sequence[str] | None) -> str | list[str] | None:
+    """The same as plain data."""
+    return weights if weights is None or isinstance(weights, str) else list(weights)

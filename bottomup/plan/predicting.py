@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan
-from bottomup.plan.parts import Place, Viewing
+from bottomup.plan.parts import Place, Viewing, plain_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class PredictPlan:
     model: ModelPlan
     viewing: Viewing = field(default_factory=Viewing)
     place: Place = field(default_factory=Place)
-    weights: str | None = None
+    weights: str | Sequence[str] | None = None  # one, or several that are joined
+    others: tuple[ModelPlan, ...] = ()  # of the weights after the first; none: as their checkpoints say
     images: str | None = None  # an image, a folder or a glob
     limit: int | None = None  # images, the first by name
     annotations: str | None = None  # a COCO file of which images are predicted, with its image ids
@@ -35,6 +36,7 @@ class PredictPlan:
             viewing=Viewing.of(config),
             place=Place.of(config),
             weights=config.get("weights"),
+            others=tuple(map(ModelPlan.of, config.get("others") or ())),
             images=config.get("images"),
             limit=config.get("limit"),
             annotations=config.get("annotations"),
@@ -46,8 +48,9 @@ class PredictPlan:
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        names = ("weights", "images", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
-        own = {name: getattr(self, name) for name in names}
+        names = ("images", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
+        own = {"weights": plain_names(self.weights)} | {name: getattr(self, name) for name in names}
+        own |= {"others": [other.plain() for other in self.others]} if self.others else {}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
-from bottomup.options import BelowOne, Count, Interval, Natural, Positive
+from bottomup.crops import Crops
+from bottomup.options import BelowOne, Count, FromZero, Interval, Natural, Positive
 from bottomup.plan.groups import Imputing, Judging, Measuring, Refining, Validating
 
 _Options = Mapping[str, Any]
@@ -27,7 +28,7 @@ class Configuration(TypedDict, total=False):
     overwrite: bool
     train: bool
     init: str | Sequence[str] | None
-    weights: str | None
+    weights: str | Sequence[str] | None
     images: str | None
     orientation: Literal["stored", "upright"] | None
     bit_depth: Annotated[int, Interval(8, 16)] | None
@@ -43,7 +44,9 @@ class Configuration(TypedDict, total=False):
     scales: Sequence[Positive]
     head_scales: Mapping[str, Sequence[Positive]]
     flip: bool
-    views: Literal["maps", "instances"]
+    views: Literal["maps", "instances", "oks_nms"]
+    crops: Crops | None
+    votes: Sequence[FromZero] | None
     batch_size: Count
     precision: Literal["fp32", "bf16", "fp16"]
     max_people: Count

@@ -73,18 +73,6 @@ def fit(long: float, short: float, length: float, side: Side) -> float:
     return min(length / short, _SLIM * length / long) if side == "short" else length / long
 
 
-def with_original(sample: Sample, prepare: Callable[[Sample], Sample], longest: int) -> Sample:
-    """What ``prepare`` makes of a sample, with the image as it was, or shrunk to a long side of ``longest`` px."""
-    if sample.image is None:
-        return prepare(sample)
-    size, share = sample.shape, min(1.0, longest / max(sample.shape))
-    original = sample.image
-    if share < 1:
-        shrunk, _ = shrink_image(original.transpose(1, 2, 0), (round(size[0] * share), round(size[1] * share)))
-        original = np.ascontiguousarray(shrunk.transpose(2, 0, 1))
-    return replace(prepare(sample), original=original)
-
-
 def _focused(sample: Sample, focus: NDArray[np.float64], side_length: int, side: int, fill: Sequence[int]) -> Sample:
     """The focus xyxy of a sample, its long side ``side_length`` px, in the middle of a square of ``side`` px."""
     scale, size = side_length / (focus[2:] - focus[:2]).max(), (side, side)

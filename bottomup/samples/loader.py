@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from bottomup.samples.padding import padded_alike
 from bottomup.samples.skipping import OnError, Unread, attempted
 from bottomup.samples.workers import deaf, start_worker
 from bottomup.types import Batch, People, Sample
+
+T = TypeVar("T")
+P = TypeVar("P")  # what a sample is prepared to
 
 
 class Position(NamedTuple):
@@ -58,7 +61,6 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         images=_images(samples),
         instances=_instances(samples),
         annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
-        originals=_originals(samples),
     )
 
 
@@ -100,11 +102,6 @@ def _annotated(sample: Sample) -> NDArray[np.bool_]:
 def _images(samples: list[Sample]) -> Tensor | None:
     images = [sample.image for sample in samples if sample.image is not None]
     return torch.from_numpy(np.stack(images)) if len(images) == len(samples) else None
-
-
-def _originals(samples: list[Sample]) -> tuple[Tensor, ...] | None:
-    images = [torch.from_numpy(sample.original) for sample in samples if sample.original is not None]
-    return tuple(images) if len(images) == len(samples) else None
 
 
 def _instances(samples: list[Sample]) -> Tensor | None:
@@ -244,27 +241,27 @@ def training_batches(
         return iter(loader)
 
 
-class _Prepared(TorchDataset[tuple[int, Sample | Unread]]):
-    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], on_error: OnError) -> None:
+class _Prepared(TorchDataset[tuple[int, P | Unread]]):
+    def __init__(self, dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str], on_error: OnError) -> None:
         self.dataset, self.prepare, self.maps, self.on_error = dataset, prepare, maps - {"padding"}, on_error
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> tuple[int, Sample | Unread]:
+    def __getitem__(self, index: int) -> tuple[int, P | Unread]:
         return index, attempted(lambda: self.prepare(self.dataset.sample(index, self.maps)), self.on_error)
 
 
-def first(items: list[tuple[int, Sample | Unread]]) -> tuple[int, Sample | Unread]:
+def first(items: list[T]) -> T:
     """The only item of a batch of one."""
     return items[0]
 
 
 def prepared_samples(
-    dataset: Dataset, prepare: Callable[[Sample], Sample], maps: frozenset[str], workers: int, on_error: OnError = "raise"
-) -> Iterator[tuple[int, Any]]:
+    dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str], workers: int, on_error: OnError = "raise"
+) -> Iterator[tuple[int, P | Unread]]:
     """Every sample of a data set once, in order, prepared (letterboxed) in workers; or ``Unread``, where those are skipped."""
-    loader: DataLoader[tuple[int, Sample | Unread]] = DataLoader(
+    loader: DataLoader[tuple[int, P | Unread]] = DataLoader(
         _Prepared(dataset, prepare, maps, on_error),
         batch_size=1,
         collate_fn=first,
@@ -277,15 +274,16 @@ def prepared_samples(
 
 def buckets(samples: Iterable[tuple[int, Sample]], batch_size: int) -> Iterator[tuple[list[int], Batch]]:
     """Batches of equal shapes, with the indices of their samples; batched = single, as shapes depend on the image alone."""
-    waiting: dict[tuple[int, ...], list[tuple[int, Sample]]] = {}
-    for index, sample in samples:
-        bucket = waiting.setdefault(sample.shape, [])
-        bucket.append((index, sample))
-        if len(bucket) == batch_size:
-            yield _release(waiting.pop(sample.shape))
-    for bucket in waiting.values():
-        yield _release(bucket)
+    for bucket in alike(samples, batch_size, lambda item: item[1].shape):
+        yield [index for index, _ in bucket], collate([sample for _, sample in bucket])
 
 
-def _release(bucket: list[tuple[int, Sample]]) -> tuple[list[int], Batch]:
-    return [index for index, _ in bucket], collate([sample for _, sample in bucket])
+def alike(items: Iterable[T], count: int, key: Callable[[T], Hashable]) -> Iterator[list[T]]:
+    """``count`` items of one key, as soon as they are there; at the end those that are left."""
+    waiting: dict[Hashable, list[T]] = {}
+    for item in items:
+        bucket = waiting.setdefault(key(item), [])
+        bucket.append(item)
+        if len(bucket) == count:
+            yield waiting.pop(key(item))
+    yield from waiting.values()

@@ -19,7 +19,7 @@ from bottomup.types import Batch, Frame, Outputs
 from bottomup.views.batches import growth, make_view
 from bottomup.views.maps import merge, unflip
 
-Kind = Literal["maps", "instances"]
+Kind = Literal["maps", "instances", "oks_nms"]
 Seen = tuple[Outputs, Frame]  # what heads make of a view, or of several that are merged, and where it lies
 
 
@@ -27,8 +27,9 @@ Seen = tuple[Outputs, Frame]  # what heads make of a view, or of several that ar
 class Views:
     """The views in which a model sees a batch: at each of ``scales``, with ``flip`` mirrored, too.
 
-    ``kind`` "maps" merges the maps of all onto the first scale's; "instances" leaves each scale to be decoded by itself, only its
-    mirrored view merged. Heads that ``head_scales`` names are run at scales of their own instead, and merged onto each frame.
+    ``kind`` "maps" merges the maps of all onto the first scale's; "instances" and "oks_nms", of which ``joining`` knows the
+    difference, leave each scale to be decoded by itself, only its mirrored view merged. Heads that ``head_scales`` names are run at
+    scales of their own instead, and merged onto each frame.
     Networks run at ``precision``. ConfigError for what does not fit the model.
     """
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bottomup.base_predictor import BasePredictor
 from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError, DataError, counted
@@ -26,7 +27,7 @@ from bottomup.model import PoseModel
 from bottomup.paths import write_json, write_text
 from bottomup.plan.judging import EvaluatePlan
 from bottomup.plan.model import ModelPlan
-from bottomup.predictor import Predictor
+from bottomup.plan.parts import names_of
 from bottomup.report.curves import draw_precision_recall
 from bottomup.samples.labels import Labels
 from bottomup.samples.workers import workers_alive
@@ -34,36 +35,37 @@ from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
 from bottomup.workflows.folders import alone, check_no_training, write_config
-from bottomup.workflows.models import check_oracle, make_predictor, seen
+from bottomup.workflows.models import Loaded, check_oracle, make_ensemble, seen
 from bottomup.zoo.weights import checkpoint_file
 
 _PAPER = 160  # the grey that people are drawn on where there is no image
 
 
 @workers_alive()
-def evaluate(plan: EvaluatePlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
-    """Judge a checkpoint, or what an oracle gives; returns what ``metrics.json`` holds.
+def evaluate(plan: EvaluatePlan, checkpoints: Sequence[Checkpoint] = ()) -> dict[str, Any]:
+    """Judge a checkpoint, several that are joined, or what an oracle gives; returns what ``metrics.json`` holds.
 
-    Without ``checkpoint`` the plan's ``weights`` are read, where it names any, and their own model where the plan has none.
+    Without ``checkpoints`` the plan's ``weights`` are read, where it names any, and their own models where the plan has none.
     """
-    if checkpoint is None and plan.weights:
-        checkpoint = load_checkpoint(checkpoint_file(plan.weights))
-        plan = replace(plan, model=plan.model if plan.model.heads else ModelPlan.of(checkpoint.config))
+    plan, loaded = _loaded(plan, checkpoints)
     torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
     dataset = plan.data.dataset("val", plan.limit)
-    predictor = make_predictor(plan.model, plan.viewing, plan.place.chosen_device(), checkpoint, dataset.task, plan.weights)
-    check_oracle(predictor.model, plan.oracle)
-    _check_weights(predictor.model, plan.oracle, checkpoint)
+    predictor = make_ensemble(loaded, plan.viewing, plan.place.chosen_device(), dataset.task)
+    check_oracle(predictor.models, plan.oracle)
+    if loaded[0].checkpoint is None:
+        _check_weights(predictor.model, plan.oracle)
     output = plan.place.folder("evaluate")  # not before all of this was accepted
     check_no_training(output, "evaluate")
     with alone(output):
         return _judged(plan, predictor, dataset, output)
 
 
-def _judged(plan: EvaluatePlan, predictor: Predictor, dataset: Dataset, output: Path) -> dict[str, Any]:
+def _judged(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, output: Path) -> dict[str, Any]:
     """Judge a predictor, tell the figures, and write them with predictions and pictures."""
     judged = f"{counted(len(dataset), 'image')} of {plan.data.called('val')}, {seen(predictor)}"
-    limits = {"max_people": plan.max_people} | limits_of(predictor.model, predictor.decoder, plan.oracle)
+    limits = {"max_people": plan.max_people}
+    for model in predictor.models:
+        limits |= limits_of(model, predictor.decoder, [name for name in plan.oracle if name in model.heads])
     warn_of_limits(dataset, limits, "are found and counted")
     evaluation = evaluate_dataset(
         predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
@@ -94,11 +96,23 @@ def _write_curves(evaluation: Evaluation, dataset: Dataset, max_people: int, out
     write_text(output / "precision_recall.svg", draw_precision_recall(curves))
 
 
-def _check_weights(model: PoseModel, oracle: Sequence[str], checkpoint: Checkpoint | None) -> None:
+def _loaded(plan: EvaluatePlan, checkpoints: Sequence[Checkpoint]) -> tuple[EvaluatePlan, list[Loaded]]:
+    """The plan with a model for each of its weights, and these with their checkpoints; without weights its own model."""
+    names = names_of(plan.weights)
+    if not names and not checkpoints:
+        return plan, [Loaded(plan.model)]
+    own = list(checkpoints) or [load_checkpoint(checkpoint_file(name)) for name in names]
+    planned = [plan.model, *plan.others] if plan.model.heads else []
+    models = planned if len(planned) == len(own) else [ModelPlan.of(checkpoint.config) for checkpoint in own]
+    loaded = [Loaded(*each) for each in zip(models, own, names or [None] * len(own), strict=True)]
+    return replace(plan, model=models[0], others=tuple(models[1:])), loaded
+
+
+def _check_weights(model: PoseModel, oracle: Sequence[str]) -> None:
     """Raise ConfigError where what must run has weights, and nobody gave any."""
     given = model.keys_of(oracle)
     running = [model.stack(name) for name in model.running(model.decoded, given)]
-    if checkpoint is None and any(stack.reads or list(stack.parameters()) for stack in running):
+    if any(stack.reads or list(stack.parameters()) for stack in running):
         lacking = ", ".join(sorted(model.decoded - given))
         raise ConfigError(
             f"weights= is missing: give a checkpoint (best.pt or last.pt of a training run); no oracle gives {lacking}"
@@ -133,7 +147,7 @@ def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict
 
 
 def draw_extremes(
-    evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: Predictor, max_people: int = 20
+    evaluation: Evaluation, dataset: Dataset, count: int, folder: Path, predictor: BasePredictor, max_people: int = 20
 ) -> None:
     """Annotated people beside those predicted ones that are worth showing, of the best and the worst images by mean OKS.
 

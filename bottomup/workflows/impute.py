@@ -92,7 +92,7 @@ def _poses(network: Predictor, images: Sequence[Tensor], records: Sequence[Seque
     """What the network finds in the boxes of each image's records."""
     boxes = [torch.tensor([record["bbox"] for record in own]) for own in records]
     boxes = [torch.cat((own[:, :2], own[:, :2] + own[:, 2:]), dim=1) for own in boxes]
-    return poses_in(network, images, [(image.shape[1], image.shape[2]) for image in images], boxes, scale)
+    return poses_in(network, images, boxes, scale)
 
 
 def _imputed(record: Record, points: Tensor, scores: Tensor, threshold: float) -> Record:

@@ -75,7 +75,7 @@ def measure(plan: BenchmarkPlan, checkpoint: Checkpoint | None, place: Path, tra
     found = _trained(plan, dataset, trainings) if plan.train else []
     predictors = [trained_predictor(plan, trial, dataset) for trial in found]
     predictors = predictors or [_loaded(plan, checkpoint, dataset)]
-    check_oracle(predictors[0].model, plan.oracle)
+    check_oracle(predictors[0].models, plan.oracle)
     row: Row = {
         "judged": conditions(plan.plain(), len(dataset)),
         "training": _training(found),
@@ -104,7 +104,7 @@ def _loaded(plan: BenchmarkPlan, checkpoint: Checkpoint | None, dataset: Dataset
 
 def _trained(plan: BenchmarkPlan, dataset: Dataset, trainings: Path) -> list[Trial]:
     """The trainings of what composes and has the heads that are to be ideal, which is known before hours of training."""
-    check_oracle(plan.model.without_pretraining().compose(dataset.task)[0], plan.oracle)
+    check_oracle(plan.model.without_pretraining().compose(dataset.task)[:1], plan.oracle)
     return trials(plan, trainings)
 
 

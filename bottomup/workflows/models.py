@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from bottomup.base_predictor import BasePredictor
 from bottomup.checkpoint import Checkpoint, check_needed, load_checkpoint, load_needed
 from bottomup.contracts import Decoder
+from bottomup.ensemble import Ensemble
 from bottomup.errors import BottomupError, CheckpointError, ConfigError, unknown
 from bottomup.model import PoseModel
 from bottomup.options import made
 from bottomup.plan.groups import Refining
 from bottomup.plan.model import ModelPlan
-from bottomup.plan.parts import Viewing
+from bottomup.plan.parts import Viewing, names_of
 from bottomup.precision import Precision
 from bottomup.predictor import Predictor
-from bottomup.refine import Refiner
+from bottomup.refine import Refined, Refiner
 from bottomup.types import Task
 from bottomup.zoo.weights import checkpoint_file
 
@@ -27,19 +30,49 @@ _CROPS = 32  # at once, which bounds the memory that people of an image take
 _SLACK, _MOST_UNUSED = 4, 1000  # parameters that a model may have for a moment, beside those of its file: a classifier's
 
 
-def with_checkpoint(model: ModelPlan, weights: str | None, overrides: Sequence[str]) -> tuple[ModelPlan, Checkpoint | None]:
+def with_checkpoint(
+    model: ModelPlan, weights: str | Sequence[str] | None, overrides: Sequence[str]
+) -> tuple[ModelPlan, Checkpoint | None]:
     """The checkpoint that ``weights`` names, a file or a network of the zoo, and the model that holds with it.
 
-    That is its own, with the command line on top.
+    That is its own, with the command line on top. ConfigError where several are named.
     """
     if not weights:
         return model, None
+    if not isinstance(weights, str):
+        raise ConfigError(f"weights should be one checkpoint here, got {list(weights)}")
     checkpoint = load_checkpoint(checkpoint_file(weights))
     return model.of_checkpoint(checkpoint.config, overrides), checkpoint
 
 
+class Loaded(NamedTuple):
+    """A model as it is planned, and the checkpoint that its weights are of; None: it has none, as heads that are all ideal."""
+
+    model: ModelPlan
+    checkpoint: Checkpoint | None = None
+    weights: str | None = None  # its file, or a network's name
+
+
+def with_checkpoints(model: ModelPlan, weights: str | Sequence[str] | None, overrides: Sequence[str]) -> list[Loaded]:
+    """Each checkpoint that ``weights`` names, with the model that holds; the plan's own model where it names none."""
+    return [Loaded(*with_checkpoint(model, name, overrides), name) for name in names_of(weights)] or [Loaded(model)]
+
+
+def make_ensemble(loaded: Sequence[Loaded], viewing: Viewing, device: str, task: Task) -> BasePredictor:
+    """The predictor of one checkpoint; of several, or where crops are seen, the ensemble; refined where a network is given."""
+    members = [make_predictor(one.model, viewing, device, one.checkpoint, task, one.weights) for one in loaded]
+    alone = len(members) == 1 and viewing.crops is None
+    return with_refiner(members[0] if alone else Ensemble(members, crops=viewing.crops, votes=viewing.votes), viewing, device)
+
+
+def with_refiner(predictor: BasePredictor, viewing: Viewing, device: str) -> BasePredictor:
+    """A predictor whose poses are refined as planned, by a network that is run as precisely; itself where none is given."""
+    refiner = make_refiner(viewing.refine, viewing.precision, device)
+    return predictor if refiner is None else Refined(predictor, refiner)
+
+
 def make_predictor(
-    model: ModelPlan, viewing: Viewing, device: str, checkpoint: Checkpoint | None, task: Task, weights: str | None = None
+    model: ModelPlan, viewing: Viewing, device: str, checkpoint: Checkpoint | None, task: Task, weights: object = None
 ) -> Predictor:
     """The predictor of a checkpoint, whose file ``weights`` is named in errors; without one, of an untrained model."""
     if checkpoint is None:
@@ -63,16 +96,15 @@ def make_predictor(
         bit_depth=viewing.bit_depth,
         score_threshold=viewing.score_threshold,
         keypoint_threshold=viewing.keypoint_threshold,
-        refine=make_refiner(viewing.refine, viewing, device),
         on_error=viewing.on_error,
     )
 
 
-def make_refiner(plan: Refining, viewing: Viewing, device: str) -> Refiner | None:
-    """What refines poses as planned, its network run as other ones are viewed; None where nothing does."""
+def make_refiner(plan: Refining, precision: Precision, device: str) -> Refiner | None:
+    """What refines poses as planned; None where nothing does."""
     if plan.weights is None:
         return None
-    network = make_network(plan.weights, plan.sizes, viewing.precision, device)
+    network = make_network(plan.weights, plan.sizes, precision, device)
     options = {name: value for name, value in plan.plain().items() if name not in ("weights", "sizes")}
     return made(Refiner, network, options=options)
 
@@ -124,18 +156,33 @@ def _counted(most: int) -> Iterator[None]:
         handle.remove()
 
 
-def seen(predictor: Predictor) -> str:
+def seen(predictor: BasePredictor) -> str:
     """How a predictor sees images, as figures are told of: "513 px", with its views where there are several."""
+    if isinstance(predictor, Refined):
+        return f"{seen(predictor.predictor)}, refined"
+    if isinstance(predictor, Ensemble):
+        return _seen_together(predictor)
+    assert isinstance(predictor, Predictor)  # what is neither
     side = "" if predictor.side == "long" else f" {predictor.side}"
     scales = f", scales {', '.join(f'{scale:g}' for scale in predictor.scales)}" if len(predictor.scales) > 1 else ""
     own = {name: ", ".join(f"{scale:g}" for scale in several) for name, several in predictor.views.head_scales.items()}
     heads = "".join(f", {name} at {several}" for name, several in own.items())
-    more = f"{', mirrored too' if predictor.flip else ''}{', refined' if predictor.refine else ''}"
-    return f"{predictor.input_size} px{side}{scales}{heads}{more}"
+    return f"{predictor.input_size} px{side}{scales}{heads}{', mirrored too' if predictor.flip else ''}"
 
 
-def check_oracle(model: PoseModel, oracle: Sequence[str]) -> None:
-    """Raise ConfigError where ``oracle`` names a head that the model does not have."""
+def _seen_together(ensemble: Ensemble) -> str:
+    """How each member sees images, once where all do alike, and how they are joined."""
+    own = list(dict.fromkeys(map(seen, ensemble.members)))
+    networks = f"{len(ensemble.members)} networks " if len(ensemble.members) > 1 else ""
+    votes = "" if len(set(ensemble.votes)) == 1 else f" by votes of {' and '.join(f'{vote:g}' for vote in ensemble.votes)}"
+    joined = f"joined as {'maps' if ensemble.merged else 'people'}{votes}, " if networks else ""
+    crops = f", crops of {ensemble.crops.size} px" if ensemble.crops else ""
+    return f"{networks}{joined}{' and '.join(own)}{crops}"
+
+
+def check_oracle(models: Sequence[PoseModel], oracle: Sequence[str]) -> None:
+    """Raise ConfigError where ``oracle`` names a head that none of the models has."""
+    heads = list(dict.fromkeys(name for model in models for name in model.heads))
     for name in oracle:
-        if name not in model.heads:
-            raise ConfigError("oracle: " + unknown("head of this model", name, list(model.heads)))
+        if name not in heads:
+            raise ConfigError("oracle: " + unknown("head of this model", name, heads))
