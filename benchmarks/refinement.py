@@ -80,7 +80,7 @@ def measure(kind: str, found: Sequence[Prediction], dataset: Dataset, refiner: R
         some = found[start : start + _IMAGES]
         images = [torch.from_numpy(dataset.sample(start + row, frozenset()).pixels) for row in range(len(some))]
         boxes = [one.instances.boxes for one in some]
-        seen += poses_in(refiner.network, images, [one.size for one in some], boxes, refiner.scale)
+        seen += poses_in(refiner.network, images, boxes, refiner.scale)
     rows = [row(kind, "none", found, dataset)]
     for rule in get_args(Rule):
         refiner.rule = rule

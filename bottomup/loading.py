@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
+from bottomup.base_predictor import BasePredictor
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
 from bottomup.crops import Crops
 from bottomup.ensemble import Ensemble
@@ -20,7 +21,7 @@ from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
 from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
-from bottomup.workflows.models import make_predictor
+from bottomup.workflows.models import make_predictor, with_refiner
 from bottomup.zoo.weights import checkpoint_file
 
 _ENTERING = ("input_size", "side", "head_scales")  # what a checkpoint says of how images enter, unless it is given
@@ -32,6 +33,7 @@ def load(
     *,
     weights: str | Path | None = None,
     crops: None = None,
+    refine: None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
     **options: Any,
@@ -43,20 +45,22 @@ def load(
     weights: str | Path | None = None,
     crops: Crops | dict[str, Any] | None = None,
     votes: Sequence[float] | None = None,
+    refine: str | Path | dict[str, Any] | None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
     **options: Any,
-) -> Ensemble: ...
+) -> BasePredictor: ...
 def load(
     file: str | Path | Sequence[str | Path],
     *,
     weights: str | Path | None = None,
     crops: Crops | dict[str, Any] | None = None,
     votes: Sequence[float] | None = None,
+    refine: str | Path | dict[str, Any] | None = None,
     overrides: Sequence[str] = (),
     device: str = "cpu",
     **options: Any,
-) -> Predictor | Ensemble:
+) -> BasePredictor:
     """A ready predictor: ``load("best.pt")("photo.jpg").instances.keypoints``.
 
     ``file`` is a checkpoint of a training run or of ``save``, or the name of a published network, as `bottomup zoo` lists them,
@@ -70,12 +74,13 @@ def load(
     """
     if "decoder" in options or isinstance(overrides, str):
         raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
-    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes"))
-    files = [file] if isinstance(file, (str, Path)) else list(file)
+    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes", "refine"))
+    files = list(file) if isinstance(file, list | tuple) else [cast(str | Path, file)]  # which _file judges
     members = [_member(each, weights, overrides, device, options) for each in files]
-    if crops is None and isinstance(file, (str, Path)):
-        return members[0]
-    return Ensemble(members, crops=crops if crops is None or isinstance(crops, Crops) else Crops(**crops), votes=votes)
+    joint = crops is not None or isinstance(file, list | tuple)
+    own = crops if crops is None or isinstance(crops, Crops) else Crops(**crops)
+    predictor = Ensemble(members, crops=own, votes=votes) if joint else members[0]
+    return with_refiner(predictor, Viewing.of({"refine": refine, "precision": options.get("precision", "fp32")}), device)
 
 
 def _member(
@@ -85,7 +90,7 @@ def _member(
     checkpoint = load_checkpoint(checkpoint_file(path))
     model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
     model = replace(model, **{name: options[name] for name in _ENTERING if name in options})
-    viewing = Viewing(**{name: value for name, value in options.items() if name not in _ENTERING})
+    viewing = Viewing.of({name: value for name, value in options.items() if name not in _ENTERING})
     return make_predictor(model, viewing, device, checkpoint, checkpoint.task, str(path))
 
 

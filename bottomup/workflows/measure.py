@@ -39,7 +39,7 @@ from bottomup.plan.training import TrainPlan
 from bottomup.predictor import Predictor
 from bottomup.samples.loader import collate
 from bottomup.samples.workers import workers_alive
-from bottomup.workflows.models import check_oracle, make_predictor, with_checkpoint
+from bottomup.workflows.models import check_oracle, make_predictor, with_checkpoint, with_refiner
 from bottomup.workflows.train import make_trainer
 from bottomup.workflows.trials import Trial, trained_predictor, trials
 from bottomup.zoo.weights import present_file
@@ -158,9 +158,10 @@ def _accuracy(plan: BenchmarkPlan, predictors: Sequence[Predictor], dataset: Dat
 
 
 def _figures(plan: BenchmarkPlan, predictor: Predictor, dataset: Dataset, oracle: Sequence[str]) -> Figures:
-    """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as the method finds such."""
+    """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as the method finds such; refined if asked."""
     workers, most = plan.place.workers, plan.max_people
-    metrics = evaluate_dataset(predictor, dataset, oracle=oracle, workers=workers, max_people=most).metrics
+    refined = with_refiner(predictor, plan.viewing, plan.place.chosen_device())
+    metrics = evaluate_dataset(refined, dataset, oracle=oracle, workers=workers, max_people=most).metrics
     return {name: None if math.isnan(metrics[name]) else metrics[name] for name in _FIGURES if name in metrics}
 
 

@@ -16,7 +16,7 @@ from bottomup.geometry import invert, transform_points
 from bottomup.ops.crops import images_in
 from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
-from bottomup.refine import Poses, Refiner, poses_in
+from bottomup.refine import Poses, Refined, Refiner, check_same_keypoints, poses_in
 from bottomup.skeletons import COCO, CROWDPOSE
 from bottomup.types import Batch, Instances, Prediction, Task
 
@@ -85,21 +85,6 @@ def test_what_is_out_of_the_image_is_the_fill() -> None:
     torch.testing.assert_close(crops[0, :, 22:, 22:], torch.full((3, 18, 18), 200.0))
 
 
-def test_equal_crops_of_smaller_files_are_the_same_place() -> None:
-    """Boxes are in px of the whole file, of which the image at hand may be a smaller one."""
-    found: list[Tensor] = []
-
-    def look(crops: Tensor) -> tuple[Tensor, Tensor]:
-        found.append(places(crops, 128) * 4)
-        return torch.full((len(crops), 17, 2), SIDE / 2), torch.ones(len(crops), 17)
-
-    network, image = stated(look), ramp(128)
-    (poses,) = poses_in(network, [image], [(512, 512)], [BOXES[:2] * 2], 1.3)
-    middles = BOXES[:2, :2] + BOXES[:2, 2:]
-    torch.testing.assert_close(poses.points[:, 0], middles, atol=0.01, rtol=0)
-    assert (found[0][:, SIDE // 2, SIDE // 2] - middles).abs().max() < 6  # px of the file, four of which are a pixel at hand
-
-
 def test_a_keypoint_s_place_in_a_crop_is_its_place_in_the_image() -> None:
     """Whatever the box, how large and where: a network that reads the ramp's colour says the px that it reads."""
     at = torch.tensor([[20.0, 40.0], [32.5, 32.5], [50.0, 15.0]])
@@ -109,7 +94,7 @@ def test_a_keypoint_s_place_in_a_crop_is_its_place_in_the_image() -> None:
         return at.repeat(6, 1)[:17].expand(len(crops), 17, 2), torch.ones(len(crops), 17)
 
     seen: list[Tensor] = []
-    (poses,) = poses_in(stated(look), [ramp()], [(256, 256)], [BOXES[:2]], 1.3)
+    (poses,) = poses_in(stated(look), [ramp()], [BOXES[:2]], 1.3)
     read = torch.cat(seen)
     assert (poses.points[:, :3] - read).abs().max() < 2.5
     assert poses.growth[0] == pytest.approx(SIDE / 130)
@@ -117,15 +102,15 @@ def test_a_keypoint_s_place_in_a_crop_is_its_place_in_the_image() -> None:
 
 def test_boxes_without_extent_hold_nobody_and_several_images_are_each_by_itself() -> None:
     network = tiny()
-    images, sizes = [ramp(), ramp(128)], [(256, 256), (128, 128)]
+    images = [ramp(), ramp(128)]
     boxes = [torch.cat((BOXES, torch.zeros(1, 4))), BOXES[:2] / 2]
-    together = poses_in(network, images, sizes, boxes, 1.3)
+    together = poses_in(network, images, boxes, 1.3)
     assert together[0].points[-1].isnan().all() and not together[0].scores[-1].any()
     for number in range(2):
-        (alone,) = poses_in(network, [images[number]], [sizes[number]], [boxes[number]], 1.3)
+        (alone,) = poses_in(network, [images[number]], [boxes[number]], 1.3)
         torch.testing.assert_close(alone.points, together[number].points, equal_nan=True, atol=1e-2, rtol=0)
         torch.testing.assert_close(alone.scores, together[number].scores, atol=1e-4, rtol=0)
-    nobody = poses_in(network, images, sizes, [BOXES[:0], BOXES[:0]], 1.3)
+    nobody = poses_in(network, images, [BOXES[:0], BOXES[:0]], 1.3)
     assert [len(own.scores) for own in nobody] == [0, 0]
 
 
@@ -199,9 +184,8 @@ def test_boxes_that_a_method_finds_stay() -> None:
 
 
 def test_poses_of_other_keypoints_are_refused() -> None:
-    refiner = Refiner(tiny())
     with pytest.raises(ConfigError, match="keypoints, not the"):
-        refiner.check_skeleton(CROWDPOSE)
+        check_same_keypoints(tiny(), CROWDPOSE)
     with pytest.raises(ConfigError, match="threshold should be"):
         Refiner(tiny(), threshold=1.5)
 
@@ -215,7 +199,7 @@ def test_a_predictor_refines_as_the_refiner_does_by_itself() -> None:
     model, decoder = plan.model.compose(Task(COCO))
     plain = Predictor(model, decoder, input_size=128, score_threshold=0.0)
     refiner = Refiner(tiny(), rule="threshold", agreement=0.0, threshold=0.0)
-    refining = Predictor(model, decoder, input_size=128, score_threshold=0.0, refine=refiner)
+    refining = Refined(plain, refiner)
     image = cast(np.ndarray, ramp().permute(1, 2, 0).numpy())  # type: ignore[type-arg]
     first, refined = plain(image), refining(image)
     assert len(first.instances) == len(refined.instances) > 0

@@ -15,6 +15,7 @@ from bottomup.data.coco import Coco
 from bottomup.errors import ConfigError
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.training import train_plan
+from bottomup.refine import Refined
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 from tests.coco_folders import content, write
@@ -99,8 +100,9 @@ def test_a_network_of_several_people_neither_imputes_nor_refines(network: Path, 
         impute.run([f"weights={several}", f"data.root={folder}", f"output={tmp_path}/x.json"])
     with pytest.raises(ConfigError, match="finds several people"):
         load(several, refine=several)
-    assert load(several, refine=network).refine is not None
-    assert load(several, refine={"weights": str(network), "threshold": 0.3}).refine is not None
+    for second in (network, {"weights": str(network), "threshold": 0.3}):
+        assert isinstance(load(several, refine=second), Refined)
+        assert isinstance(load([several, several], refine=second), Refined)
 
 
 def test_personlab_learns_from_the_file(network: Path, folder: str, tmp_path: Path) -> None:
