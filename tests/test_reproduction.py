@@ -184,7 +184,7 @@ def test_a_row_of_another_program_names_its_weights_and_their_training(tmp_path:
     monkeypatch.setattr(reproduction, "_tag_loss", list)
     page = reproduction.render()
     assert "| one |  | `bottomup benchmark weights=outputs/net/best.pt` |" in page and "| gain | 0.100 | AP 0.250 |" in page
-    assert "bottomup train method=personlab" in page and "output=outputs/net\n```" in page and "tables.py benchmarks" not in page
+    assert "bottomup train method=personlab" in page and "output=outputs/net\n```" in page and "tables/table.yaml" not in page
 
 
 def test_the_page_of_defaults_is_rendered_from_results() -> None:
