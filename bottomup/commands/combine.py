@@ -24,7 +24,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     output = plan.place.folder("combine")
     if (output / BEST).exists() and not plan.overwrite:
         raise ConfigError(f"{output} holds a best.pt already; give another output=, or replace it by overwrite=true")
-    path = combine(plan.model, list(map(checkpoint_file, plan.init)), plan.model.carried(), output / BEST)
+    path = combine(plan.model, list(map(checkpoint_file, plan.init)), output / BEST)
     write_config(output, plan.plain())
     print(path)
     return {"path": str(path)}
