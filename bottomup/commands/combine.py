@@ -25,7 +25,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     if (output / BEST).exists() and not plan.overwrite:
         raise ConfigError(f"{output} holds a best.pt already; give another output=, or replace it by overwrite=true")
     with without_leftovers(output), alone(output):
-        path = combine(plan.model, list(map(checkpoint_file, plan.init)), plan.model.carried(), output / BEST)
+        path = combine(plan.model, list(map(checkpoint_file, plan.init)), output / BEST)
         write_config(output, plan.plain())
     print(path)
     return {"path": str(path)}

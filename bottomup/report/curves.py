@@ -33,6 +33,8 @@ def _draw(axes: Axes, curves: PrecisionRecall, area: str) -> None:
     for threshold, row, own, colour in zip(curves.thresholds, curves.precision[area], ap, colours, strict=True):
         axes.plot(curves.recalls, row, color=colour, label=f"{threshold:.2f}: {own:.3f}", linewidth=1.2)
     axes.set(title=f"{area}, AP {np.mean(ap):.3f}", xlabel="recall", xlim=(0, 1), ylim=(0, 1.02))
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.0}
-    axes.legend(frameon=False, fontsize=_SMALL, title="OKS: AP", title_fontsize=_SMALL, **beside)
+    axes.legend(
+        frameon=False, fontsize=_SMALL, title="OKS: AP", title_fontsize=_SMALL,
+        loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0,
+    )  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)

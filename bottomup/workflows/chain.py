@@ -35,7 +35,7 @@ def train_chain(plan: ChainPlan) -> dict[str, float]:
         figures = _train_stages(plan, folder, place)
         if place.first:
             files = [best_of(folder / name) for name in plan.last]
-            print(combine(plan.whole.model, files, plan.whole.carried(), folder / BEST), file=sys.stderr)
+            print(combine(plan.whole.model, files, folder / BEST, plan.whole.data), file=sys.stderr)
         return figures
 
 
