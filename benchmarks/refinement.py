@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -64,7 +65,7 @@ def perfect(dataset: Dataset) -> list[Prediction]:
     found = []
     for index in range(len(dataset)):
         people = dataset.people(index)
-        people = people[people.labelled.any(1)]
+        people = people[np.flatnonzero(people.labelled.any(1))]
         there = torch.from_numpy(people.labelled)
         points = torch.where(there[..., None], torch.from_numpy(people.keypoints), torch.nan)
         instances = Instances.of_keypoints(points, there.float(), torch.ones(len(people)))

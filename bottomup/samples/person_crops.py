@@ -38,7 +38,7 @@ class PersonCrops(Dataset):
         """The image of one person, in its own px, with the focus on that person."""
         image, person = self._persons[index]
         sample = self.dataset.sample(image, maps)
-        people = sample.people[[person]]
+        people = sample.people[person : person + 1]
         instances = sample.instances
         if instances is not None:
             own = instances == person + 1
@@ -49,7 +49,7 @@ class PersonCrops(Dataset):
     def people(self, index: int) -> People:
         """The person by itself, in the image's px."""
         image, person = self._persons[index]
-        return self.dataset.people(image)[[person]]
+        return self.dataset.people(image)[person : person + 1]
 
     def number_of_people(self, index: int) -> int:
         """One."""
