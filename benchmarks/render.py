@@ -230,6 +230,7 @@ def render(text: str) -> str:
         "personlab_prn": weights_table("personlab_prn", _KEYPOINTS),
         "personlab_weights": weights_table("personlab_weights", _KEYPOINTS),
         "personlab_best": weights_table("personlab_best", _KEYPOINTS),
+        "ensemble": weights_table("ensemble", _KEYPOINTS),
         "bodypix_weights": weights_table(
             "bodypix_weights", ("mask_AP", "mask_AP50", "mask_APM", "mask_APL", "segmentation_IoU", "AP")
         ),
