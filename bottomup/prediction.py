@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,28 +100,37 @@ class Prediction:
         """
         labels = [0] * len(self.instances) if isinstance(category_id, int) else self.instances.labels.tolist()
         ids = [category_id] if isinstance(category_id, int) else list(category_id)
-        records = [self._record(index, ids[label]) for index, label in enumerate(labels)]
+        records = [record | {"category_id": ids[label]} for record, label in zip(self._records(), labels, strict=True)]
         if self.instances.masks is not None:
             for record, code in zip(records, self.instances.masks.to_rle(self.size), strict=True):
                 record["segmentation"] = code
         return records
 
-    def _record(self, index: int, category_id: int) -> dict[str, Any]:
-        one = self.instances[index : index + 1]
-        found = one.keypoint_scores[0] > 0
-        points = torch.where(found[:, None], to_indices(one.keypoints[0]).nan_to_num(), 0.0)
-        keypoints = torch.cat((points, torch.where(found, one.keypoint_scores[0], 0.0)[:, None]), dim=1)
-        x1, y1, x2, y2 = one.boxes[0].tolist()
-        presence = one.keypoint_presence
-        more = {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
-        more |= {"keypoints": [round(value, 3) for value in keypoints.flatten().tolist()]} if len(found) else {}
-        return more | {
-            "image_id": self.image_id,
-            "category_id": category_id,
-            "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "score": float(one.scores[0]),
-        }
+    def _records(self) -> Iterator[dict[str, Any]]:
+        """The records of all instances but for category and mask."""
+        own = self.instances
+        found = own.keypoint_scores > 0
+        points = torch.where(found[..., None], to_indices(own.keypoints).nan_to_num(), 0.0)
+        rows = torch.cat((points, torch.where(found, own.keypoint_scores, 0.0)[..., None]), dim=2).flatten(1)
+        corners, far = own.boxes[:, :2], own.boxes[:, 2:]
+        columns: dict[str, list[Any]] = (
+            {} if own.keypoint_presence is None else {"keypoint_presence": _rounded(own.keypoint_presence)}
+        )
+        columns |= {"keypoints": _rounded(rows)} if found.shape[1] else {}
+        columns["bbox"] = _rounded(torch.cat((corners, far.double() - corners.double()), dim=1))
+        columns["score"] = own.scores.tolist()
+        for values in zip(*columns.values(), strict=True):
+            named = dict(zip(columns, values, strict=True))
+            score = named.pop("score")
+            box = named.pop("bbox")
+            yield named | {"image_id": self.image_id, "category_id": 0, "bbox": box, "score": score}
 
     def save(self, path: str | Path) -> Path:
         """Write the instances as COCO results JSON, whole or not at all."""
         return write_json(path, self.to_coco())
+
+
+def _rounded(values: Tensor) -> list[list[float]]:
+    """Rows of numbers to three decimals, as text has them."""
+    rows: list[list[float]] = np.round(values.double().numpy(), 3).tolist()
+    return rows

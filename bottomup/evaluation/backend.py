@@ -1,4 +1,4 @@
-"""COCO's evaluation behind one import: hotcoco's, which is compiled, where it is installed, else pycocotools'; figures are equal."""
+"""COCO's evaluation behind one import: hotcoco's, compiled, where it is installed, else pycocotools'; the figures are equal."""
 
 from __future__ import annotations
 

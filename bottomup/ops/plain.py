@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 _DEEPEST = 32  # levels of lists and mappings
-_REPEATED = 4  # times the bytes of a file that its tensors may come to, where several share theirs
+_REPEATED, _ALWAYS = 4, 1 << 34  # times the bytes of a file, and bytes, that its tensors may come to where several share theirs
 
 
 def is_plain_data(value: object, deep: int = _DEEPEST) -> bool:
@@ -47,6 +47,8 @@ def fault_of(tensors: Mapping[str, Tensor], held: int) -> str | None:
     for name, tensor in tensors.items():
         if not is_plain(tensor):
             return f"{name}: expected real numbers, each in the file, found {described(tensor)}"
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > _REPEATED * held:
+        if tensor.untyped_storage().nbytes() > held:
+            return f"{name} has {tensor.untyped_storage().nbytes()} bytes, the file {held}"
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > max(_REPEATED * held, _ALWAYS):
         return "its tensors come to more than the bytes of the file"
     return None

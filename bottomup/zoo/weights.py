@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bottomup.checkpoint import Checkpoint, save_checkpoint
-from bottomup.errors import CheckpointError, OutputError, of_system
+from bottomup.errors import CheckpointError, ConfigError, of_system
 from bottomup.importers.kinds import import_file
 from bottomup.paths import clear_partials, path_of
 from bottomup.plan.predicting import predict_plan
@@ -76,7 +76,7 @@ def imported(entry: Entry) -> Path:
                 save_checkpoint(target, _made(entry))
                 _remove_others(target, entry)
     except OSError as error:
-        raise OutputError(f"{target.parent} cannot be written ({of_system(error)}); or name another by {VARIABLE}=") from error
+        raise ConfigError(f"{target.parent} cannot be written ({of_system(error)}); or name another by {VARIABLE}=") from error
     return target
 
 
