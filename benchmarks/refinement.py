@@ -23,7 +23,7 @@ from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.predictor import Predictor
-from bottomup.refine import Poses, Refiner, Rule, poses_in
+from bottomup.refine import Poses, Refiner, Rule, check_same_keypoints, poses_in
 from bottomup.types import Instances, Prediction
 from bottomup.workflows.models import make_predictor, make_refiner
 
@@ -36,16 +36,15 @@ def main(arguments: Sequence[str]) -> None:
     """Measure both kinds of poses and write the table."""
     if not arguments:
         raise SystemExit(__doc__)
-    plan, checkpoint = planned(arguments)
+    plan, checkpoints = planned(arguments)
     if plan.viewing.refine.weights is None:
         raise ConfigError("refine= is missing: give a checkpoint of method=single_person")
     device = plan.place.chosen_device()
     dataset = plan.data.dataset("val", plan.limit)
-    refiner = make_refiner(plan.viewing.refine, plan.viewing, device)
+    refiner = make_refiner(plan.viewing.refine, plan.viewing.precision, device)
     assert refiner is not None
-    first = replace(plan.viewing, refine=type(plan.viewing.refine)())
-    predictor = make_predictor(plan.model, first, device, checkpoint, dataset.task, plan.weights)
-    refiner.check_skeleton(predictor.skeleton)
+    predictor = make_predictor(plan.model, plan.viewing, device, checkpoints[0], dataset.task, plan.weights)
+    check_same_keypoints(refiner.network, predictor.skeleton)
     options = {name: value for name, value in plan.viewing.refine.plain().items() if name not in ("weights", "rule")}
     config = {"images": len(dataset), "input_size": plan.model.input_size, "network": refiner.network.input_size, "refine": options}
     rows: list[Row] = []

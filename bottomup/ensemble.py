@@ -18,7 +18,7 @@ from bottomup.model import PoseModel
 from bottomup.options import FromZero
 from bottomup.predictor import Predictor, needed
 from bottomup.samples.cropping import cropped
-from bottomup.samples.loader import alike, collate, prepared_samples
+from bottomup.samples.loader import alike, attempted_samples, collate
 from bottomup.samples.skipping import Readable
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Prediction, Sample
@@ -104,7 +104,7 @@ class Ensemble(BasePredictor):
         ``readable`` hears which images are skipped.
         """
         read, maps = needed(dataset, self.models, oracle)
-        prepared = prepared_samples(read, self.prepare, maps, workers, self.on_error)
+        prepared = attempted_samples(read, self.prepare, maps, workers, self.on_error)
         return self._run((readable or Readable()).of(prepared), oracle)
 
     def look(self, image: Image) -> Look:

@@ -26,7 +26,7 @@ from bottomup.options import BelowOne, Count, Positive, checked
 from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
 from bottomup.samples.letterbox import Side, letterbox
-from bottomup.samples.loader import buckets, collate, prepared_samples
+from bottomup.samples.loader import attempted_samples, buckets, collate
 from bottomup.samples.skipping import OnError, Readable
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
@@ -127,7 +127,7 @@ class Predictor(BasePredictor):
     ) -> Iterator[tuple[int, Sample]]:
         """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
         read, maps = needed(dataset, self.models, oracle)
-        return (readable or Readable()).of(prepared_samples(read, self.boxed, maps, workers, self.on_error))
+        return (readable or Readable()).of(attempted_samples(read, self.boxed, maps, workers, self.on_error))
 
     @property
     def boxed(self) -> Callable[[Sample], Sample]:

@@ -194,7 +194,7 @@ def poses_in(network: Predictor, images: Sequence[Tensor], boxes: Sequence[Tenso
 
 
 def _crops(network: Predictor, images: Sequence[Tensor], boxes: Tensor, image: Tensor, scale: float) -> Batch:
-    """The surroundings of boxes (N, 4) as a batch, each of the image with the number ``image`` (N,), as samples with a focus are."""
+    """The surroundings of boxes (N, 4) as a batch, each of the image numbered ``image`` (N,), as samples with a focus are."""
     length = round(network.input_size * network.views.largest)
     side = network.model.side(length)
     squares = square_around(boxes, scale * side / length)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.dataset import GroundTruth
-from bottomup.evaluation.oks import AREAS, match, silence
+from bottomup.evaluation.backend import silence
+from bottomup.evaluation.oks import AREAS, match
 from bottomup.evaluation.records import read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction

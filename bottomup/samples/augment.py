@@ -155,7 +155,7 @@ class Augment:
         return self.accept(max(1, round(height))), self.accept(max(1, round(width)))
 
     def _middle(self, sample: Sample, shown: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The point (2,) of the image that comes to lie in the canvas's middle; that of what is shown where nobody has keypoints."""
+        """The point (2,) of the image that comes into the canvas's middle; that of what is shown where nobody has keypoints."""
         boxes = _main(sample) if self.centre == "main_person" else _posed(sample).boxes
         if self.centre == "image" or not len(boxes):
             return _middle(shown)

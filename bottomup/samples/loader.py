@@ -18,7 +18,7 @@ from bottomup.dataset import Dataset
 from bottomup.errors import ConfigError
 from bottomup.samples.content import select_people
 from bottomup.samples.padding import padded_alike
-from bottomup.samples.skipping import OnError, Unread, attempted
+from bottomup.samples.skipping import OnError, Readable, Unread, attempted
 from bottomup.samples.workers import deaf, start_worker
 from bottomup.types import Batch, People, Sample
 
@@ -258,9 +258,16 @@ def first(items: list[T]) -> T:
 
 
 def prepared_samples(
-    dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str], workers: int, on_error: OnError = "raise"
+    dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str], workers: int
+) -> Iterator[tuple[int, P]]:
+    """Every sample of a data set once, in order, prepared (letterboxed) in workers."""
+    return Readable().of(attempted_samples(dataset, prepare, maps, workers, "raise"))
+
+
+def attempted_samples(
+    dataset: Dataset, prepare: Callable[[Sample], P], maps: frozenset[str], workers: int, on_error: OnError
 ) -> Iterator[tuple[int, P | Unread]]:
-    """Every sample of a data set once, in order, prepared (letterboxed) in workers; or ``Unread``, where those are skipped."""
+    """The same; ``Unread`` for each that cannot be read, where those are skipped."""
     loader: DataLoader[tuple[int, P | Unread]] = DataLoader(
         _Prepared(dataset, prepare, maps, on_error),
         batch_size=1,

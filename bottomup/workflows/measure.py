@@ -158,7 +158,7 @@ def _accuracy(plan: BenchmarkPlan, predictors: Sequence[Predictor], dataset: Dat
 
 
 def _figures(plan: BenchmarkPlan, predictor: Predictor, dataset: Dataset, oracle: Sequence[str]) -> Figures:
-    """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as the method finds such; refined if asked."""
+    """Keypoint, box and mask AP and the foreground's IoU on the judged images, as far as a method finds such; refined if asked."""
     workers, most = plan.place.workers, plan.max_people
     refined = with_refiner(predictor, plan.viewing, plan.place.chosen_device())
     metrics = evaluate_dataset(refined, dataset, oracle=oracle, workers=workers, max_people=most).metrics
