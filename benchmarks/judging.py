@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from bottomup.benchmark.results import Row, write_result
-from bottomup.dataset import GroundTruth
+from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation import backend
 from bottomup.evaluation.coco import evaluate_keypoints, keypoint_ap
 from bottomup.evaluation.errors import breakdown
@@ -37,7 +37,8 @@ def drawn(images: int) -> tuple[list[Prediction], GroundTruth]:
     """Annotated and predicted people: sizes, places, who is labelled and how far off predictions are, all by chance."""
     rng = np.random.default_rng(0)
     listed = [{"id": number, "width": SIDE, "height": SIDE} for number in range(1, images + 1)]
-    annotations, predictions = [], []
+    annotations: list[Record] = []
+    predictions = []
     for image in listed:
         size = rng.uniform(20, 200, (PEOPLE, 1, 1))
         points = rng.uniform(0, SIDE, (PEOPLE, 1, 2)) + rng.uniform(-0.5, 0.5, (PEOPLE, len(COCO), 2)) * size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 from bottomup.dataset import Record
 from bottomup.evaluation.records import CATEGORY
 
-try:
-    import hotcoco
-except ImportError:  # the extra bottomup[evaluation]
-    hotcoco = None  # type: ignore[assignment]
+
+def _installed(name: str) -> Any:
+    """A package; None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+hotcoco: Any = _installed("hotcoco")  # of the extra bottomup[evaluation]
 
 _SIZE = {"width": 1, "height": 1, "file_name": ""}  # of images, which hotcoco wants and no figure of keypoints and boxes depends on
 
