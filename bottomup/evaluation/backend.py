@@ -11,9 +11,16 @@ from typing import Any
 from bottomup.dataset import Record
 from bottomup.evaluation.records import CATEGORY
 
-hotcoco: Any = None  # where the extra bottomup[evaluation] is not installed
-with contextlib.suppress(ImportError):
-    hotcoco = importlib.import_module("hotcoco")
+
+def _installed(name: str) -> Any:
+    """A package; None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+hotcoco: Any = _installed("hotcoco")  # of the extra bottomup[evaluation]
 
 _SIZE = {"width": 1, "height": 1, "file_name": ""}  # of images, which hotcoco wants and no figure of keypoints and boxes depends on
 

@@ -29,6 +29,7 @@ def start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()
+    if hasattr(os, "fork") and multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
@@ -36,8 +37,8 @@ def start_worker(_: int) -> None:
 
 def _end_with_parent() -> None:
     """End this process soon after the one that began it, however that ended: PyTorch's own worker waits for somebody to read."""
-    parent = multiprocessing.parent_process()
-    while parent is not None and os.getppid() == parent.pid:
+    began = os.getppid()  # of a fork server's child that server, which ends with the main process
+    while os.getppid() == began:
         time.sleep(_LOOKS_EVERY)
     os._exit(1)
 
