@@ -204,7 +204,7 @@ def _crops(network: Predictor, images: Sequence[Tensor], boxes: Tensor, image: T
         own = image == number
         pixels[own.to(pixels.device)] = images_in(images[number].to(network.device), squares[own], side, network.model.fill)
     sizes = [(images[number].shape[-2], images[number].shape[-1]) for number in image.tolist()]
-    whole = squares.new_tensor([(0, 0, w, h) for h, w in sizes])
+    whole = squares.new_tensor([(0, 0, w, h) for h, w in sizes]).view(-1, 4)
     content = ((whole - squares[:, (0, 1, 0, 1)]) * growth[:, None]).clamp(0, side)
     return _batch(pixels, content, _to_input(squares, growth), sizes, network)
 

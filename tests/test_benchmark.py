@@ -144,7 +144,7 @@ def test_whatever_fails_is_a_row_and_is_tried_again(fault: Exception, folder: Pa
     assert len(tried) == 6
 
 
-@pytest.mark.parametrize(("ends", "code"), [(InterruptedRunError("at step 1"), 1), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize(("ends", "code"), [(InterruptedRunError("at step 1"), 130), (KeyboardInterrupt(), 130)])
 def test_an_interruption_ends_the_benchmark_and_leaves_the_cell_open(
     ends: BaseException, code: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,9 +28,10 @@ def restore_random_state(state: RandomState, device: torch.device) -> None:
         torch.cuda.set_rng_state(state["cuda"], device)
 
 
-def check_random_state(state: RandomState) -> None:
-    """Raise RuntimeError or TypeError for what is no state, before the loop begins."""
+def checked_random_state(state: RandomState) -> RandomState:
+    """A state that is one, before the loop begins; RuntimeError or TypeError for what is none."""
     torch.Generator().set_state(state["cpu"])
+    return state
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from bottomup.engine.interruption import Interruption, LossWatch, check_weights
 from bottomup.engine.log import Log
 from bottomup.engine.objective import Losses, forward_losses, mean_figures
 from bottomup.engine.optim import resume_optimiser, resume_schedule, set_rates
-from bottomup.engine.resuming import check_random_state, random_state, restore_random_state, taking_over
+from bottomup.engine.resuming import checked_random_state, random_state, restore_random_state, taking_over
 from bottomup.engine.settings import Settings, Validation
 from bottomup.errors import CheckpointError, ConfigError, InterruptedRunError, TrainingError, unknown
 from bottomup.model import PoseModel
@@ -199,8 +199,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all steps are taken, or ``stop_after`` validations in a row brought nothing better."""
-        most = self.settings.stop_after
-        return self.step >= self.settings.steps or (most is not None and self.factor.stale >= most)
+        return self.step >= self.settings.steps or self.factor.stale >= (self.settings.stop_after or math.inf)
 
     def _should_stop(self) -> bool:
         if self.ranks.world == 1:
@@ -328,5 +327,4 @@ class Trainer:
             self.best, self.best_step = None, 0
             self.factor.forget()
         if self.ranks.rank < len(state["random"]):  # a rank that was not there before goes on from its seed
-            self._resumed_rng = state["random"][self.ranks.rank]
-            check_random_state(self._resumed_rng)
+            self._resumed_rng = checked_random_state(state["random"][self.ranks.rank])

@@ -40,11 +40,7 @@ def letterbox(
     """
     if sample.focus is not None:
         return _focused(sample, sample.focus, side_length, accept(side_length), fill)
-    h, w = sample.shape
-    long, short = max(h, w), min(h, w)
-    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
-    scale = fit(long, short, length, side)
-    inner = (max(1, round(h * scale)), max(1, round(w * scale)))
+    (h, w), inner = sample.shape, inner_size(sample.shape, side_length, side, enlarged)
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
     if max(size) > _MOST:
         raise DataError(f"an image of {h} x {w} px would be an input of {size[0]} x {size[1]}, over {_MOST} px; lower input_size")
@@ -66,6 +62,14 @@ def letterbox(
         content=(0.0, 0.0, float(inner[1]), float(inner[0])),
     )
     return outside_marked(boxed)
+
+
+def inner_size(shape: tuple[int, int], side_length: int, side: Side, enlarged: float = 1.0) -> tuple[int, int]:
+    """The (height, width) to which an image of ``shape`` (H, W) is resized."""
+    long, short = max(shape), min(shape)
+    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
+    scale = fit(long, short, length, side)
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def fit(long: float, short: float, length: float, side: Side) -> float:

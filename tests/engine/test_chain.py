@@ -70,7 +70,7 @@ def test_a_chain_that_is_interrupted_in_every_stage_is_the_uninterrupted_one(
             self.interruption.asked = self.output.name == die_in and self.step == at
 
         monkeypatch.setattr(Trainer, "_advance", interrupted)
-        assert main(command) == 1
+        assert main(command) == 130
         assert f"stage {die_in} was interrupted; continue with resume=true output={halves}" in capsys.readouterr().err
         assert not (halves / "best.pt").exists()
         command = ["train", "resume=true", f"output={halves}"]

@@ -206,6 +206,10 @@ class Drawn:
         person = Instances(torch.zeros(1, 17, 2), torch.ones(1, 17), torch.ones(1), torch.zeros(1, 4), torch.zeros(1), _SlowMasks())
         return [Prediction(person, (64, 64)) for _ in next(iter(outputs.values()))]
 
+    def suppress(self, joined: Instances) -> Instances:
+        """Nobody explains another."""
+        return joined
+
 
 class _SlowMasks(Masks):
     def __init__(self) -> None:

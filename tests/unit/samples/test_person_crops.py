@@ -59,7 +59,7 @@ def test_training_without_variation_sees_what_prediction_sees() -> None:
     for index in range(4):
         sample = CROPS.sample(index, frozenset())
         trained, seen = STILL(sample, 0), letterbox(sample, 96, lambda side: side, (0, 0, 0))
-        np.testing.assert_allclose(trained.to_input, seen.to_input, atol=1e-9)
+        np.testing.assert_allclose(trained.to_input, seen.to_input, atol=1e-4)  # px, of float32 boxes
         np.testing.assert_allclose(trained.pixels.astype(float), seen.pixels, atol=1)  # of a place that differs in its last bit
         np.testing.assert_allclose(trained.people.keypoints, seen.people.keypoints, atol=1e-4)
 
@@ -106,10 +106,8 @@ def test_other_people_are_background() -> None:
 
 def test_crops_are_chosen_by_the_plan(shared: Path) -> None:
     root = shared / "data" / "coco_person"
-    options = {"root": str(root), "image_ids": [139, 785, 40083]}
-    whole, crops = (DataPlan(name="coco", options=options, unit=unit, keep=True) for unit in ("image", "crop"))
-    expected = [(people.visibility > 0).any(1).sum() for people in map(whole.dataset("val").people, range(3))]
-    assert len(crops.dataset("val")) == sum(expected)
-    assert len({id(crops.dataset("val").sample(index, frozenset()).image) for index in range(2)}) <= 2
+    plans = (DataPlan(name="coco", options={"root": str(root)}, unit=unit, keep=True) for unit in ("image", "crop"))
+    whole, crops = (plan.dataset("val", 3) for plan in plans)
+    assert len(crops) == sum(int((people.visibility > 0).any(1).sum()) for people in map(whole.people, range(3)))
     with pytest.raises(ConfigError, match="crop"):
         DataPlan.of({"name": "coco", "unit": "crops"})
