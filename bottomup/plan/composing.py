@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, of_system
 from bottomup.options import check_values, resolved
 from bottomup.paths import with_home
 from bottomup.plan.files import SEARCHPATH, available, choices, config_folder
@@ -99,6 +99,8 @@ def _composed(command: str | None, overrides: Sequence[str]) -> Any:
         raise ConfigError(message(error, overrides)) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:  # Hydra looks for files that are called as what was typed
+        raise ConfigError(f"what is typed cannot be looked for: {of_system(error)}") from error
     except RecursionError as error:
         raise ConfigError("something in the configuration is nested too deeply; write it flat") from error
     OmegaConf.set_struct(composed, False)

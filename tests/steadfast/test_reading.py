@@ -283,6 +283,7 @@ def test_nothing_is_no_checkpoint() -> None:
     [
         (["evaluate", "head_scales=[1]"], "head_scales should be a mapping"),
         (["evaluate", "scales={a: 1}"], "scales should be a list"),
+        (["evaluate", "~" + "a" * 400], "no key named|too long"),
         (["zoo", "posenet", "fetch"], "say fetch=true"),
         (["predict", "show=true", "weights=posenet", "images=a"], "first give bottomup zoo posenet fetch=true|is not here yet"),
     ],
