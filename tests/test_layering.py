@@ -22,7 +22,8 @@ PACKAGE = "bottomup"
 FLOORS = (
     ("version",), ("errors", "paths"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual"),
-    ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
+    ("skeletons",), ("grid", "affine", "framing"), ("grouping",), ("runtime",),  # without PyTorch up to here
+    ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.framing import Side as Side
+from bottomup.framing import inner_size, on_canvas, shrink_image
 from bottomup.geometry import transform_points
 from bottomup.samples.content import outside_marked
-from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_map
+from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_map
 from bottomup.types import Sample
-
-Side = Literal["long", "short", "square", "native"]
-
-_LONGEST = 2  # times side_length, of an image that is left as it is
 
 
 def letterbox(
@@ -34,24 +31,18 @@ def letterbox(
     nearer end.
     """
     h, w = sample.shape
-    long, short = max(h, w), min(h, w)
-    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
-    scale = length / (short if side == "short" else long)
-    inner = (max(1, round(h * scale)), max(1, round(w * scale)))
+    inner = inner_size((h, w), side_length, side, enlarged)
     size = (accept(max(inner)),) * 2 if side == "square" else (accept(inner[0]), accept(inner[1]))
     if sample.image is None:
         return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
     image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)
-    canvas = np.empty((*size, 3), np.uint8)
-    canvas[:] = np.asarray(fill, np.uint8)
-    canvas[: inner[0], : inner[1]] = image
     flags = warp_map(pack_flags(sample), matrix, inner, 0)
     padded = np.full(size, PADDING, np.uint8)
     padded[: inner[0], : inner[1]] = flags
     instances = None if sample.instances is None else warp_map(sample.instances, matrix, size, 0)
     boxed = replace(
         sample.move_people(matrix, ()),
-        image=np.ascontiguousarray(canvas.transpose(2, 0, 1)),
+        image=on_canvas(image, size, fill),
         ignore=unpack_flags(padded, {*sample.ignore, "padding"}),
         instances=instances,
         content=(0.0, 0.0, float(inner[1]), float(inner[0])),
