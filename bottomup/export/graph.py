@@ -18,11 +18,11 @@ INPUTS = ("images", "content")
 
 _LARGEST = 8192  # px of an input's side
 _MOST = 1024  # images of a batch
-_TRACED = (
-    2,
-    2,
-    3,
-)  # images, and periods of the sides, of the batch with which a graph is traced: all differ from 1, which would stay
+_TRACED, _TRIED = (
+    (2, 1, 3),
+    (1, 2, 0),
+)  # images, and periods of the grids above the least: of a trace, of a trial
+_LEAST = (2, 4)  # periods of the grids, and cells of every map that a decoder reads: what is 1 at any place would be fixed as that
 
 
 class DecodedGraph(nn.Module):
@@ -47,15 +47,10 @@ def program_of(model: PoseModel, decoder: Decoder, sides: tuple[int, int] | None
         raise ConfigError("export: this model sees no images, its heads work on what is given; there is no graph of it")
     if sides is not None and (fitting := (model.side(sides[0]), model.side(sides[1]))) != tuple(sides):
         raise ConfigError(f"sides should fit the model's grids, got {list(sides)}; the next that do are {list(fitting)}")
-    images, content = example(model, sides)
     graph = DecodedGraph(model.cpu().eval(), decoder)
-    axes = {0: Dim("batch", min=1, max=_MOST)}
-    open_sides = {} if sides is not None else dict(zip((2, 3), _open_sides(model), strict=True))
     try:
         with torch.no_grad():
-            return torch.export.export(
-                graph, (images, content), dynamic_shapes={"images": axes | open_sides, "content": axes}, strict=False
-            )
+            return _traced(graph, model, sides)
     except Exception as error:  # a dozen types of torch's
         if sides is not None:
             raise ConfigError(f"export: PyTorch makes no graph of this model ({_said(error)})") from error
@@ -65,10 +60,20 @@ def program_of(model: PoseModel, decoder: Decoder, sides: tuple[int, int] | None
         ) from error
 
 
-def example(model: PoseModel, sides: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-    """A batch of noise with which a graph is traced, and its content."""
-    count, *wanted = _TRACED
-    h, w = sides or (least_side(model, wanted[0]), least_side(model, wanted[1]))
+def _traced(graph: DecodedGraph, model: PoseModel, sides: tuple[int, int] | None) -> ExportedProgram:
+    """The graph of a trace that ran on a batch of another size, too: PyTorch fixes without a word what it cannot keep open."""
+    axes = {0: Dim("batch", min=1, max=_MOST)}
+    open_sides = {} if sides is not None else dict(zip((2, 3), _open_sides(model), strict=True))
+    open_axes = {"images": axes | open_sides, "content": axes}
+    program = torch.export.export(graph, _noise(model, sides, *_TRACED), dynamic_shapes=open_axes, strict=False)
+    program.module()(*_noise(model, sides, *_TRIED))
+    return program
+
+
+def _noise(model: PoseModel, sides: tuple[int, int] | None, count: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """A batch of noise and its content, of ``sides`` or so many periods larger than it must be."""
+    period, least = _period(model)[0], least_side(model)
+    h, w = sides or (least + period * rows, least + period * columns)
     images = torch.randint(0, 256, (count, 3, h, w), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     return images, torch.tensor([[0.0, 0.0, w, h]] * count)
 
@@ -79,10 +84,10 @@ def fitting_grids(model: PoseModel) -> tuple[Grid, ...]:
     return (Grid.cornered(period) if first == 1 else Grid.centred(period),)
 
 
-def least_side(model: PoseModel, periods: int = 2) -> int:
-    """The smallest input side of so many periods of the grids; a map of one cell would be a graph of its own."""
-    period, first = _period(model)
-    return period * periods + first
+def least_side(model: PoseModel) -> int:
+    """The smallest input side of a graph whose sides stay open; a map of a single cell would be a graph of its own."""
+    (period, first), (periods, cells) = _period(model), _LEAST
+    return model.side(max(period * periods + first, *(grid.side(cells) for grid in model.grids.values())))
 
 
 def _period(model: PoseModel) -> tuple[int, int]:
@@ -97,7 +102,7 @@ def _period(model: PoseModel) -> tuple[int, int]:
 def _open_sides(model: PoseModel) -> Sequence[Dim]:
     """Height and width as so many periods of the grids."""
     period, first = _period(model)
-    periods = [Dim(name, min=2, max=_LARGEST // period) for name in ("rows", "columns")]
+    periods = [Dim(name, min=least_side(model) // period, max=_LARGEST // period) for name in ("rows", "columns")]
     return [period * each + first if first else period * each for each in periods]
 
 

@@ -29,7 +29,7 @@ def translations() -> Mapping[Callable[..., Any], Callable[..., Any]]:
         return op.Mod(self, op.CastLike(other, self))
 
     def padded_nms(boxes: Any, scores: Any, threshold: float, count: int) -> Any:
-        """ONNX gives the chosen of all images one after the other, (S, 3), best first; each goes to its place in its image's row."""
+        """ONNX gives the chosen of all images one after the other, (S, 3), best first; each goes to its place of its image."""
         bounds = op.Constant(value_ints=[count]), op.Constant(value_floats=[threshold]), op.Constant(value_floats=[0.0])
         chosen = op.NonMaxSuppression(boxes, op.Unsqueeze(scores, op.Constant(value_ints=[1])), *bounds)
         image, box = (op.Gather(chosen, op.Constant(value_ints=[column]), axis=1) for column in (0, 2))  # (S, 1)

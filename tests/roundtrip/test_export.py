@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import bottomup
 from bottomup.cli import main
@@ -25,6 +27,7 @@ from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
 from bottomup.types import Frame, Task
+from tests.pages import PAGES, blocks
 
 pytest.importorskip("onnxscript", reason="format=onnx needs pip install 'bottomup[export]'")
 pytest.importorskip("onnxruntime", reason="bottomup.runtime needs pip install 'bottomup[export]'")
@@ -233,6 +236,22 @@ def test_a_program_of_pytorch_gives_the_same(simple: Exported, tmp_path: Path) -
     assert tuple(given) == record.outputs
     for name, values in expected.items():
         torch.testing.assert_close(given[name], values)
+
+
+def test_the_page_s_code_runs(simple: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(simple.file, "people.onnx")
+    Image.fromarray(photos()[0]).save("photo.jpg")
+    space: dict[str, Any] = {}
+    for block in blocks(PAGES["docs/export.md"], "python"):
+        exec(compile(block, "docs/export.md", "exec"), space)
+    assert len(space["found"]) == 2 and space["people"].keypoints.shape[1:] == (3, 2)
+
+
+def test_the_page_names_every_field() -> None:
+    for kind in KINDS.values():
+        for name, field in kind.fields.items():
+            assert f"| `{name}` | {field.axes} | {field.unit} | {field.what} |" in PAGES["docs/export.md"]
 
 
 # ---- what cannot be ------------------------------------------------------------------------------------------------------------
