@@ -39,7 +39,8 @@ class Grid:
 
     def cells(self, side: int) -> int:
         """The number of cells along an input side of ``side`` px."""
-        return -((round(2 * self.origin) - 2 * side) // (2 * self.stride))  # in whole numbers, which a graph may leave open
+        last = 2 * side - round(2 * self.origin) - 1  # half px; in whole numbers above 0, which a graph may leave open
+        return last // (2 * self.stride) + 1
 
     def shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """The map size (h, w) for an input size (H, W)."""
@@ -66,7 +67,7 @@ class Grid:
 
     def to_cells(self, points: Array) -> Array:
         """Continuous cell coordinates of points in input px; cell j is j exactly."""
-        return (points - self.origin) / self.stride
+        return (points - self.origin) / self.stride  # type: ignore[return-value]  # float32 stays that beside Python's numbers
 
     def to_input(self, cells: Array) -> Array:
         """Input px of continuous cell coordinates."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,12 +12,14 @@ from bottomup.ops import padded_nms as _registers_the_operator  # noqa: F401
 _INT64 = 7  # ONNX's number of the type
 
 
-def translations() -> Mapping[Callable[..., Any], Callable[..., Any]]:
+def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """PyTorch's operators with functions that write each as ONNX's; onnxscript is there.
 
     The functions are traced by onnxscript: their arguments are values of the graph, but for those that are annotated.
     """
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18  # whose types fit scripts, not traces
 
     def sort(self: Any, *, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
         """Of equal values ONNX's TopK gives the first place first, as a stable sort."""

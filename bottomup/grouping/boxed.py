@@ -61,7 +61,7 @@ class BoxGrouping:
             points[people, k] = image["candidates"][k, chosen, :2]
             scores[people, k] = image["candidates"][k, chosen, 2]
         boxes = image["boxes"][there].clip(np.tile(content[:2], 2), np.tile(content[2:], 2))
-        own, posed = self._scores(scores, image["box_scores"][there]), np.asarray(scores > 0).any(axis=1)
+        own, posed = self._scores(scores, image["box_scores"][there]), np.asarray((scores > 0).any(axis=1))
         if self.missing == "maximum":
             highest = image["highest"][there]
             lacking = (scores == 0) & (highest[..., 2] > 0)

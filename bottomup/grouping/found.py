@@ -57,7 +57,7 @@ class Found:
     def areas(self) -> Floats:
         """(P,) box areas in px²."""
         sides = (self.boxes[:, 2:] - self.boxes[:, :2]).clip(min=0)
-        return sides[:, 0] * sides[:, 1]
+        return np.asarray(sides[:, 0] * sides[:, 1])
 
     def transform(self, matrix: NDArray[np.float64]) -> Found:
         """The people moved by an affine matrix (2, 3)."""

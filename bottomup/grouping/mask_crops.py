@@ -84,7 +84,7 @@ class MaskCrops:
             row[y - top : y - top + h, x - left : x - left + w] = crop.level > 0
         flat = inside.reshape(len(self), -1)
         both, own = flat @ flat.T, flat.sum(1)
-        return both / (own[:, None] + own - both).clip(min=1)
+        return np.asarray(both / (own[:, None] + own - both).clip(min=1))
 
     def draw(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         """(P, H, W): the pixels of a frame of ``size`` whose centres lie inside."""

@@ -27,7 +27,7 @@ def refined(heatmap: Floats, kinds: NDArray[np.intp], cells: NDArray[np.int64], 
     around = heatmap[kinds[:, None], y, x]  # (S, 4)
     before, centre, after = around[:, :2], heatmap[kinds, cells[:, 1], cells[:, 0]][:, None], around[:, 2:]
     if mode == "quarter":
-        return places + np.nan_to_num(np.sign(after - before)) * np.float32(QUARTER)
+        return np.asarray(places + np.nan_to_num(np.sign(after - before)) * np.float32(QUARTER))
     shift = _vertex(before, centre, after)
     movable = (cells > 0) & (cells < last) & np.isfinite(shift)
     return places + np.where(movable, shift, np.float32(0))

@@ -22,7 +22,7 @@ def _along(maps: Floats, places: NDArray[np.floating], axis: int) -> Floats:
     share = (places - low).astype(np.float32)
     share = share[:, None] if axis == 0 else share
     before, after = maps.take(low, axis), maps.take(np.minimum(low + 1, last), axis)
-    return before + share * (after - before)
+    return np.asarray(before + share * (after - before))
 
 
 def to_pixels(maps: Floats, grid: Grid, size: tuple[int, int]) -> Floats:

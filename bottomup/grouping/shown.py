@@ -43,7 +43,7 @@ def _boxes(found: Found, threshold: float, size: tuple[int, int]) -> Floats:
     if found.box_scores is not None:
         return found.boxes
     seen = _seen(found, threshold)
-    boxes = _instead(boxes_around(seen), np.isfinite(seen).any((1, 2)), found.boxes)
+    boxes = _instead(boxes_around(seen), np.asarray(np.isfinite(seen).any((1, 2))), found.boxes)
     if found.masks is None:
         return boxes
     around = found.masks.boxes(size)

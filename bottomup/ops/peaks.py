@@ -58,14 +58,14 @@ def _highest(peaks: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     Of two cells, one below the other, one is no peak at most: to choose among half as many takes half the time.
     """
-    h, w = peaks.shape[-2:]
-    lower = F.pad(peaks[..., 1::2, :], (0, 0, 0, h % 2))
-    pairs = torch.maximum(peaks[..., ::2, :], lower).flatten(2)
-    scores, pair = pairs.topk(torch.sym_min(count, pairs.shape[-1]))
-    upper = pair + pair // w * w
-    index = torch.where(peaks.flatten(2).gather(2, upper) == scores, upper, upper + w)
-    missing = (0, count - scores.shape[-1])
-    return F.pad(scores, missing), F.pad(index, missing)
+    w = peaks.shape[-1]
+    upper_rows = peaks[..., ::2, :]
+    lower_rows = F.pad(peaks[..., 1::2, :], (0, 0, 0, 1))[..., : upper_rows.shape[-2], :]  # as many where their number is odd
+    pairs = F.pad(torch.maximum(upper_rows, lower_rows).flatten(2), (0, count))  # so that there are enough
+    scores, pair = pairs.topk(count)
+    flat = peaks.flatten(2)
+    upper = (pair + pair // w * w).clamp(max=flat.shape[-1] - 1)
+    return scores, torch.where(flat.gather(2, upper) == scores, upper, upper + w)
 
 
 def _one_a_plateau(heatmap: Tensor, scores: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,7 @@ from bottomup.types import Instances
 
 def oks(points: Tensor, others: Tensor, areas: Tensor, other_areas: Tensor, sigmas: Sequence[float]) -> Tensor:
     """The object keypoint similarity (P, Q) in [0, 1], ``grouping.suppression.oks``."""
-    arrays = (tensor.numpy() for tensor in (points, others, areas, other_areas))
-    return torch.from_numpy(suppression.oks(*arrays, sigmas))
+    return torch.from_numpy(suppression.oks(points.numpy(), others.numpy(), areas.numpy(), other_areas.numpy(), sigmas))
 
 
 def oks_nms(instances: Instances, sigmas: Sequence[float], threshold: float) -> Tensor:

@@ -27,10 +27,9 @@ class ExportPlan:
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The plan that a configuration makes; ConfigError for what does not fit."""
         sides, output = config.get("sides"), config.get("output")
-        thresholds = {name: config.get(name) for name in ("score_threshold", "keypoint_threshold")}
         return cls(
             model=ModelPlan.of(config),
-            viewing=Viewing(**thresholds),
+            viewing=Viewing(score_threshold=config.get("score_threshold"), keypoint_threshold=config.get("keypoint_threshold")),
             weights=config.get("weights"),
             output=None if output is None else str(output),
             format=config["format"],
