@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bottomup.benchmark.results import Row, circumstances, read_result, write_result  # noqa: E402
-from bottomup.export.files import export  # noqa: E402
-from bottomup.export.graph import DecodedGraph  # noqa: E402
+from bottomup.export.files import contract_of, quiet, write  # noqa: E402
+from bottomup.export.graph import DecodedGraph, program_of  # noqa: E402
 from bottomup.grouping.found import Decoded, Found, HostFrame  # noqa: E402
 from bottomup.images import find_images  # noqa: E402
 from bottomup.loading import load  # noqa: E402
@@ -97,11 +97,12 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photos = find_images(given.pop("photos"))
-    rows = {row["name"]: row for row in read_result(RESULT)["rows"]} if RESULT.is_file() else {}
     for case in CASES:
         if case.name in names:
-            rows[case.name] = measured(case, photos[: case.photos], given)
-            print(rows[case.name], flush=True)
+            row = measured(case, photos[: case.photos], given)
+            print(row, flush=True)
+            rows = {row["name"]: row for row in read_result(RESULT)["rows"]} if RESULT.is_file() else {}
+            rows[case.name] = row
             write_result(RESULT, "export", {"within": WITHIN}, [rows[one.name] for one in CASES if one.name in rows])
 
 
@@ -109,12 +110,13 @@ def measured(case: Case, photos: Sequence[Path], checkpoints: dict[str, str]) ->
     """The row of one network: files, differences and times."""
     predictor = case.predictor(checkpoints)
     with tempfile.TemporaryDirectory() as folder:
-        onnx = export(predictor, Path(folder) / "model.onnx")
-        program = export(predictor, Path(folder) / "model.pt2", "torch")
+        with quiet():
+            program = program_of(predictor.model, predictor.decoder)
+        onnx = write(program, contract_of(predictor, program, None), Path(folder) / "model.onnx")
         runner = Runner(onnx, threads=1, score_threshold=0.0)
         ways: dict[str, Decode] = {
             "eager": partial(_by_pytorch, DecodedGraph(predictor.model, predictor.decoder), runner),
-            "program": partial(_by_pytorch, torch.export.load(program).module(), runner),
+            "program": partial(_by_pytorch, program.module(), runner),
             "onnx": partial(_by_onnx, runner),
         }
         framed = [Framed.of(pixels_of(photo), runner.contract) for photo in photos]

@@ -42,10 +42,16 @@ def export(predictor: Predictor, path: str | Path, format: Format = "onnx", side
     _check_views(predictor)
     if type(predictor.decoder.grouping).__name__ not in KINDS:
         raise ConfigError(f"export: decoder {type(predictor.decoder).__name__} has no sequential part that runs without PyTorch")
-    with _quiet():
+    with quiet():
         program = program_of(predictor.model, predictor.decoder, sides)
-        record = contract_of(predictor, program, sides).to_json()
-        return _write_onnx(program, record, path_of(path)) if format == "onnx" else _write_program(program, record, path_of(path))
+    return write(program, contract_of(predictor, program, sides), path, format)
+
+
+def write(program: ExportedProgram, contract: Contract, path: str | Path, format: Format = "onnx") -> Path:
+    """Write a graph with what the file is to say of itself, whole or not at all; returns the path."""
+    target, record = path_of(path), contract.to_json()
+    with quiet():
+        return _write_onnx(program, record, target) if format == "onnx" else _write_program(program, record, target)
 
 
 def contract_of(predictor: Predictor, program: ExportedProgram, sides: tuple[int, int] | None) -> Contract:
@@ -123,7 +129,7 @@ def _write_program(program: ExportedProgram, record: str, path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep back what PyTorch and onnxscript tell of their own insides."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
