@@ -59,9 +59,8 @@ def _highest(peaks: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Of two cells, one below the other, one is no peak at most: to choose among half as many takes half the time.
     """
     w = peaks.shape[-1]
-    upper_rows = peaks[..., ::2, :]
-    lower_rows = F.pad(peaks[..., 1::2, :], (0, 0, 0, 1))[..., : upper_rows.shape[-2], :]  # as many where their number is odd
-    pairs = F.pad(torch.maximum(upper_rows, lower_rows).flatten(2), (0, count))  # so that there are enough
+    below = F.pad(peaks, (0, 0, 0, 1))[..., 1::2, :]  # an odd last row has none
+    pairs = F.pad(torch.maximum(peaks[..., ::2, :], below).flatten(2), (0, count))  # so that there are enough
     scores, pair = pairs.topk(count)
     flat = peaks.flatten(2)
     upper = (pair + pair // w * w).clamp(max=flat.shape[-1] - 1)

@@ -112,7 +112,7 @@ CASES = {
             },
         }
     ),
-    "fields by Google's decoder": Case(
+    "fields of PoseNet": Case(
         {
             "backbone": STRIDED,
             "heads": FIELDS | {"mid_offsets": {"refine": 0}},
