@@ -42,6 +42,7 @@ from bottomup.types import Task  # noqa: E402
 RESULT = Path(__file__).parent / "results" / "export.json"
 WITHIN = {"keypoints": 1e-2, "scores": 1e-4}  # px, and of a score: what counts as the same
 
+_LOUDER = 3.0
 _SCORES = ("keypoint_scores", "scores")
 
 Decode = Callable[[Framed], Decoded]
@@ -65,12 +66,22 @@ class Case:
         torch.manual_seed(0)
         plan = ModelPlan.of(load_config("predict", [*self.overrides, "backbone.pretrained=false"])).without_pretraining()
         model, decoder = plan.compose(Task(None, ("thing",)) if self.masks_alone else Task(COCO))
+        if "retinanet" in model.heads:
+            _let_scores_differ(model.stack("retinanet"))
         return Predictor(model, decoder, input_size=self.size, score_threshold=0.0)
+
+
+def _let_scores_differ(boxes: torch.nn.Module) -> None:
+    """Drawn weights of boxes give scores that are alike to the last digit, and of ties each runtime takes its own."""
+    with torch.no_grad():
+        for module in boxes.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.weight.mul_(_LOUDER)
 
 
 CASES = (
     Case("PoseNet 0.75, decoder personlab", (), "posenet", photos=195),
-    Case("PoseNet 0.75, decoder posenet", ("decoder=posenet", "heads.mid_offsets.refine=0"), "posenet", photos=195),
+    Case("PoseNet 0.75, decoder posenet", ("decoder=posenet", "heads.mid_offsets.refine=0"), "posenet"),
     Case("BodyPix 0.50, decoder personlab, with masks", (), "bodypix", photos=195),
     Case("Associative Embedding of make demo", (), "demo", size=256),
     Case("the same, decoder higherhrnet", ("decoder=higherhrnet",), "demo", size=256),
