@@ -22,7 +22,7 @@ PACKAGE = "bottomup"
 FLOORS = (
     ("version",), ("errors", "paths"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual"),
-    ("skeletons",), ("grid", "affine", "framing"), ("grouping",), ("runtime",),  # without PyTorch up to here
+    ("skeletons",), ("grid", "affine", "framing"), ("grouping",), ("runtime",),  # whose imports bring no PyTorch
     ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
