@@ -287,8 +287,7 @@ class Decoder(ABC):
 
 def _array(tensor: Tensor) -> NDArray[Any]:
     """A tensor on the host; numbers of half the precision, which numpy lacks in part, as float32."""
-    whole = tensor.float() if tensor.is_floating_point() else tensor
-    array: NDArray[Any] = whole.numpy(force=True)
+    array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy(force=True)
     return array
 
 

@@ -85,19 +85,15 @@ class AssociativeEmbedding(Decoder):
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder associative_embedding needs a skeleton; the task has none")
-        if fill_threshold is not None and fill_threshold >= detection_threshold:
-            raise ConfigError(
-                "decoder associative_embedding: fill_threshold should be null or in [0, detection_threshold), "
-                f"[0, {detection_threshold}), got {fill_threshold}"
-            )
-        self.skeleton = task.skeleton
+        self.skeleton, self.limits = task.skeleton, {"max_people": max_people}
         self.max_people, self.window, self.refine = max_people, window, refine
-        self.limits = {"max_people": max_people}
-        self.detection_threshold, self.tag_threshold, self.fill_threshold = detection_threshold, tag_threshold, fill_threshold
-        self.instance_score, self.nms_threshold = instance_score, nms_threshold
-        self.recommended = _RECOMMENDED[instance_score]
+        self.detection_threshold, self.tag_threshold, self.recommended = (
+            detection_threshold,
+            tag_threshold,
+            _RECOMMENDED[instance_score],
+        )
         self.whole_map = fill_from == "map" and fill_threshold is not None
-        self.shared_peaks, self.ties, self.stride, self.tags_between = shared_peaks, ties, stride, tags_between
+        self.shared_peaks, self.stride, self.tags_between = shared_peaks, stride, tags_between
         self.grouping = TagGrouping(
             skeleton=task.skeleton,
             max_people=max_people,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from bottomup.errors import ConfigError
 from bottomup.grid import Grid
 from bottomup.grouping.found import Arrays, Decoded, Field, Floats, Found, HostFrame, best_first, inside
 from bottomup.grouping.matching import assign
@@ -52,6 +53,13 @@ class TagGrouping:
     shared_peaks: bool
     ties: Ties
     stride: int | None
+
+    def __post_init__(self) -> None:
+        if self.fill_threshold is not None and self.fill_threshold >= self.detection_threshold:
+            raise ConfigError(
+                "decoder associative_embedding: fill_threshold should be null or in [0, detection_threshold), "
+                f"[0, {self.detection_threshold}), got {self.fill_threshold}"
+            )
 
     def __call__(self, arrays: Arrays, frame: HostFrame) -> list[Decoded]:
         """Group each image's peaks; points are kept inside the content."""
