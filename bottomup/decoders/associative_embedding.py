@@ -65,6 +65,8 @@ class AssociativeEmbedding(Decoder):
     paper has none, None.
     """
 
+    grouping: TagGrouping
+
     def __init__(
         self,
         task: Task,
@@ -85,15 +87,8 @@ class AssociativeEmbedding(Decoder):
     ) -> None:
         if task.skeleton is None:
             raise ConfigError("decoder associative_embedding needs a skeleton; the task has none")
-        self.skeleton, self.limits = task.skeleton, {"max_people": max_people}
-        self.max_people, self.window, self.refine = max_people, window, refine
-        self.detection_threshold, self.tag_threshold, self.recommended = (
-            detection_threshold,
-            tag_threshold,
-            _RECOMMENDED[instance_score],
-        )
-        self.whole_map = fill_from == "map" and fill_threshold is not None
-        self.shared_peaks, self.stride, self.tags_between = shared_peaks, stride, tags_between
+        self.skeleton, self.window, self.tags_between = task.skeleton, window, tags_between
+        self.limits, self.recommended = {"max_people": max_people}, _RECOMMENDED[instance_score]
         self.grouping = TagGrouping(
             skeleton=task.skeleton,
             max_people=max_people,
@@ -101,7 +96,7 @@ class AssociativeEmbedding(Decoder):
             tag_threshold=tag_threshold,
             refine=refine,
             fill_threshold=fill_threshold,
-            whole_map=self.whole_map,
+            whole_map=fill_from == "map" and fill_threshold is not None,
             instance_score=instance_score,
             nms_threshold=nms_threshold,
             shared_peaks=shared_peaks,
@@ -119,22 +114,22 @@ class AssociativeEmbedding(Decoder):
         heatmap, tags, tag_grid = self._maps(outputs, frame)
         grid, (h, w) = self._grid(frame), heatmap.shape[-2:]
         inside = touching(frame.content.to(heatmap.device), grid, (h, w))
-        peaks = find_peaks(heatmap, self.max_people, self.window, inside)
+        peaks = find_peaks(heatmap, self.grouping.max_people, self.window, inside)
         found = {
             "scores": peaks.scores,
-            "points": grid.to_input(refine_peaks(heatmap, peaks.cells, self.refine)),
+            "points": grid.to_input(refine_peaks(heatmap, peaks.cells, self.grouping.refine)),
             "tags": read_tags(tags, tag_grid, peaks.cells, grid, self.tags_between),
         }
         heatmap = torch.where(inside[:, None], heatmap, 0.0)
-        if self.shared_peaks:
+        if self.grouping.shared_peaks:
             found |= self._shared(heatmap, tags, tag_grid, peaks, grid)
-        if self.whole_map:
+        if self.grouping.whole_map:
             found |= {"heatmap": heatmap, "tag_maps": resize_tags(tags, tag_grid, grid, (h, w), self.tags_between)}
         return found
 
     def _grid(self, frame: Frame) -> Grid:
         """Where peaks are looked for."""
-        return probability_grid(frame, "heatmap") if self.stride is None else Grid.centred(self.stride)
+        return probability_grid(frame, "heatmap") if self.grouping.stride is None else Grid.centred(self.grouping.stride)
 
     def _maps(self, outputs: Outputs, frame: Frame) -> tuple[Tensor, Tensor, Grid]:
         """The heatmap (B, K, h, w) on the grid of the peaks, float32, the tags (B, K, D, h', w') and the grid that these lie on."""
@@ -152,7 +147,9 @@ class AssociativeEmbedding(Decoder):
         scores = gather_maps(heatmap, beside)
         own_tags, their_tags = (read_tags(tags, tag_grid, cells, grid, self.tags_between) for cells in (peaks.cells, beside))
         apart = (their_tags - own_tags[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)
-        other = (apart >= self.tag_threshold) & (scores >= _NEARLY * peaks.scores[..., None]) & (peaks.scores[..., None] > 0)
+        other = (
+            (apart >= self.grouping.tag_threshold) & (scores >= _NEARLY * peaks.scores[..., None]) & (peaks.scores[..., None] > 0)
+        )
         highest, which = torch.where(other, scores, 0.0).max(-1)
         pick = which[..., None, None]
         points = grid.to_input((peaks.cells + beside.gather(3, pick.expand(*which.shape, 1, 2)).squeeze(3)) / 2)
