@@ -35,6 +35,8 @@ pytest.importorskip("onnxruntime", reason="bottomup.runtime needs pip install 'b
 
 from bottomup import runtime
 
+pytestmark = pytest.mark.slow
+
 STICK = Skeleton(
     name="stick",
     keypoints=("head", "left_hand", "right_hand"),
