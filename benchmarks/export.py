@@ -84,7 +84,7 @@ CASES = (
     Case("PoseNet 0.75, decoder posenet", ("decoder=posenet", "heads.mid_offsets.refine=0"), "posenet"),
     Case("BodyPix 0.50, decoder personlab, with masks", (), "bodypix", photos=195),
     Case("Associative Embedding of make demo", (), "demo", size=256),
-    Case("the same, decoder higherhrnet", ("decoder=higherhrnet",), "demo", size=256),
+    Case("Associative Embedding of make demo, decoder higherhrnet", ("decoder=higherhrnet",), "demo", size=256),
     Case(
         "MultiPoseNet, MobileNetV2, drawn weights",
         ("method=multiposenet", "backbone=mobilenetv2_fpn", "heads.proposals.threshold=0", "heads.proposals.count=10"),
