@@ -23,10 +23,11 @@ from bottomup.benchmark.results import Row, write_result
 from bottomup.benchmark.speed import milliseconds
 from bottomup.contracts import Head, Level, Source
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
-from bottomup.decoders.personlab import InstanceMasks, Personlab, Suppression, Voting
+from bottomup.decoders.personlab import Personlab, Voting
 from bottomup.decoders.posenet import Posenet
 from bottomup.decoders.prn import Prn as PrnDecoder
 from bottomup.geometry import Grid
+from bottomup.grouping.walked import InstanceMasks, Suppression
 from bottomup.heads.candidates import Candidates
 from bottomup.heads.heatmap import Heatmap
 from bottomup.heads.long_offsets import LongOffsets

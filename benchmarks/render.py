@@ -1,4 +1,4 @@
-"""Render the tables into README.md, docs/results.md and docs/zoo.md: every number comes from benchmarks/results or configs/zoo."""
+"""Render the tables into README.md and docs: every number comes from benchmarks/results or configs/zoo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E40
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "zoo.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "zoo", "export")))
 RESULTS = ROOT / "benchmarks" / "results"
 _BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -138,6 +138,30 @@ def shown_table() -> str:
     return markdown_table(["weights", "people a photo", "of them nobody, or somebody once more", "AP"], cells)
 
 
+def export_table() -> str:
+    """One row a network of benchmarks/results/export.json."""
+    result = read_result(RESULTS / "export.json")
+    ways = ("eager", "program", "onnx")
+    cells = [
+        [
+            row["name"],
+            f"{row['size']} px",
+            str(row["photos"]),
+            str(row["instances"]),
+            *(str(row[way]["differing"]) for way in ways[1:]),
+            f"{row['onnx']['keypoints_px']:.1g}",
+            f"{row['onnx']['scores']:.1g}",
+            f"{row['megabytes']:.1f}",
+            *(f"{row['ms'][way]:.0f}" for way in ways),
+        ]
+        for row in result["rows"]
+    ]
+    heading = f"On one core ({result['device']}); ms are medians, of network and decoder. Instances differ whose keypoints are"
+    limits = f"{result['config']['within']['keypoints']} px apart or more, or a score {result['config']['within']['scores']}:"
+    names = ["network, decoder", "long side", "photos", "instances", "differ, program", "differ, ONNX", "keypoints, px", "scores"]
+    return f"{heading} {limits}\n\n{markdown_table([*names, 'MB', 'PyTorch, ms', 'program, ms', 'ONNX Runtime, ms'], cells)}"
+
+
 def ideal_table() -> str:
     """One row a kind of fields of benchmarks/results/ideal.json."""
     rows = read_result(RESULTS / "ideal.json")["rows"]
@@ -210,6 +234,7 @@ def render(text: str) -> str:
         "cues": cues_table(),
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
+        "export": export_table(),
         "ideal": ideal_table(),
         "instance_tags": instance_tags_table(),
         "peers": peers_table(),

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("train", "train"),
     "evaluate": ("evaluate", "evaluate"),
     "predict": ("predict", "predict"),
+    "export": ("export", "export"),
     "combine": ("combine", "train"),
     "impute": ("impute", "impute"),
     "benchmark": ("benchmark", None),  # which composes each combination by itself
@@ -45,6 +46,7 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   train         data=… method=… backbone=… output=…      train a model; a small one on drawn people where nothing is given
   evaluate      weights=… [data=…] [oracle=[…]]          AP, errors, best and worst images
   predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg)
+  export        weights=… output=…                       network and decoder as one file: ONNX, or PyTorch
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
   impute        weights=… data=… output=FILE.json        keypoints for the people that nobody annotated any of
   benchmark     matrix=… | method=A,B input_size=…       accuracy, speed and size of every combination

@@ -15,14 +15,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample, resize
+from bottomup.grouping.found import Grouping, HostFrame
 from bottomup.registry import Registry
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Features, Frame, Instances, Outputs, Prediction, Targets, Task
@@ -258,14 +260,20 @@ class Decoder(ABC):
     recommended: Thresholds = Thresholds()  # what of its instances is worth showing, whose scores only it knows the meaning of
     limits: Mapping[str, int] = MappingProxyType({})  # its options that bound how many people of an image are found
     posed: bool = True  # False: it finds masks of objects, their categories told apart, and no keypoints (K = 0)
+    grouping: Grouping | None = None  # its sequential part, which needs no PyTorch; None: its own ``people`` is all there is
 
     @abstractmethod
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """The parallel part: static shapes, on the device, exportable."""
 
-    @abstractmethod
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """The sequential part, on the host: one Prediction an image in input px, nothing outside ``frame.content``."""
+        if self.grouping is None:
+            raise NotImplementedError(f"{type(self).__name__} needs a grouping, or people of its own")
+        arrays = {name: _array(tensor) for name, tensor in tensors.items()}
+        decoded = self.grouping(arrays, HostFrame(frame.grids, frame.size, _array(frame.content)))
+        pixels = [None if image.segmentation is None else torch.from_numpy(image.segmentation) for image in decoded]
+        return [Prediction(Instances.of(image.people), frame.size, own) for image, own in zip(decoded, pixels, strict=True)]
 
     def suppress(self, joined: Instances) -> Instances:
         """Those of instances, joined from several views and best first, that better ones do not explain, in input px; here all."""
@@ -275,6 +283,12 @@ class Decoder(ABC):
         """Decode a batch: ``tensors``, one transfer to the host, ``people``."""
         tensors = {name: tensor.cpu() for name, tensor in self.tensors(outputs, frame).items()}
         return self.people(tensors, frame)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """A tensor on the host; numbers of half the precision, which numpy lacks in part, as float32."""
+    array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy(force=True)
+    return array
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ and its centre is (c + 0.5, r + 0.5). Resizing is x * scale, flipping is W - x, 
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +14,16 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bottomup.affine import area_scale as area_scale
+from bottomup.affine import chain as chain
+from bottomup.affine import invert as invert
+from bottomup.affine import mirrors as mirrors
+from bottomup.affine import pixel_matrix as pixel_matrix
+from bottomup.affine import transform_boxes as _transform_arrays
+from bottomup.affine import transform_points as transform_points
+from bottomup.grid import Grid as Grid
+from bottomup.grid import smallest_side as smallest_side
 
 Array = TypeVar("Array", NDArray[np.float64], NDArray[np.float32], Tensor)
 
@@ -30,77 +38,14 @@ def from_indices(points: Array) -> Array:
     return points + 0.5
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where the cells of a map lie: cell j is centred at ``origin + j * stride`` input px, in x and in y.
-
-    ``origin = stride / 2`` needs input sides that are multiples of the stride (hourglass, FPN);
-    ``origin = 0.5`` needs sides n * stride + 1 and has n + 1 cells (dilated and TF-padded networks).
-    """
-
-    stride: int
-    origin: float
-
-    @classmethod
-    def centred(cls, stride: int) -> Grid:
-        """The grid whose cells tile the image: origin = stride / 2."""
-        return cls(stride, stride / 2)
-
-    @classmethod
-    def cornered(cls, stride: int) -> Grid:
-        """The grid whose first cell sits on the first pixel: origin = 0.5."""
-        return cls(stride, 0.5)
-
-    def cells(self, side: int) -> int:
-        """The number of cells along an input side of ``side`` px."""
-        return math.ceil((side - self.origin) / self.stride)
-
-    def shape(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The map size (h, w) for an input size (H, W)."""
-        return self.cells(size[0]), self.cells(size[1])
-
-    def side(self, cells: int) -> int:
-        """The input side that a number of cells fits exactly."""
-        return round(2 * self.origin + (cells - 1) * self.stride)
-
-    @property
-    def tiles(self) -> bool:
-        """Whether the cells tile the image."""
-        return self == Grid.centred(self.stride)
-
-    def accepts(self, side: int) -> bool:
-        """Whether a flip maps the cell centres of an input side onto themselves."""
-        return side >= 2 * self.origin and (side - 2 * self.origin) % self.stride == 0
-
-    def centres(self, cells: int, like: Tensor) -> Tensor:
-        """The centres of ``cells`` cells, (cells,) input px, on the device of ``like``, float32."""
-        return self.origin + self.stride * torch.arange(cells, device=like.device, dtype=torch.float32)
-
-    def to_cells(self, points: Tensor) -> Tensor:
-        """Continuous cell coordinates of points in input px; cell j is j exactly."""
-        return (points - self.origin) / self.stride
-
-    def to_input(self, cells: Tensor) -> Tensor:
-        """Input px of continuous cell coordinates."""
-        return cells * self.stride + self.origin
-
-    def nearest(self, points: Tensor) -> Tensor:
-        """The cell that each point falls in, int64; a point between two cells falls in the latter."""
-        return torch.floor(self.to_cells(points) + 0.5).long()
-
-
-def smallest_side(side: int, grids: list[Grid]) -> int:
-    """The smallest input side >= ``side`` that every grid accepts; ValueError where there is none."""
-    period = math.lcm(*(grid.stride for grid in grids))
-    for candidate in range(side, side + period + 1):
-        if all(grid.accepts(candidate) for grid in grids):
-            return candidate
-    raise ValueError(f"no input side fits the grids {grids}: grids of origin 0.5 and stride / 2 do not mix")
+def sides(h: int, w: int, like: Tensor) -> Tensor:
+    """(2,) width and height of maps, of the type and on the device of ``like``, which a graph keeps open."""
+    return torch.stack((like.new_full((), w), like.new_full((), h)))
 
 
 def resize(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int], mode: str = "bilinear") -> Tensor:
     """Resample maps (B, C, h, w) from one grid onto ``shape`` cells of another of the same input; moves no peak."""
-    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=maps.device).expand(len(maps), 4)
+    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=maps.device).expand(maps.shape[0], 4)
     return resample(maps, from_grid, whole, to_grid, whole, shape, mode)
 
 
@@ -142,7 +87,7 @@ def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]
 
 def in_content(points: Tensor, content: Tensor, reach: float = 0.0) -> Tensor:
     """Which points (B, ..., 2) lie in their image's content (B, 4) xyxy, or at most ``reach`` px in its padding: (B, ...) bool."""
-    content = content.to(points.device).view(len(content), *[1] * (points.ndim - 2), 4)
+    content = content.to(points.device).view(content.shape[0], *[1] * (points.ndim - 2), 4)
     return ((points >= content[..., :2] - reach) & (points <= content[..., 2:] + reach)).all(-1)
 
 
@@ -179,17 +124,12 @@ def _overlaps(side: int, grid: Grid, like: Tensor) -> Tensor:
     return (torch.minimum(last, pixel + 1) - torch.maximum(first, pixel)).clamp(min=0) / (last - first)
 
 
-def transform_points(points: Array, matrix: Array) -> Array:
-    """Move points (..., 2) by an affine matrix (2, 3)."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
-
-
 def transform_boxes(boxes: Array, matrix: Array) -> Array:
     """Move boxes (N, 4) xyxy by an affine matrix (2, 3): the upright box around the four moved corners."""
+    if not isinstance(boxes, Tensor):
+        return _transform_arrays(boxes, matrix)
     corners = transform_points(boxes[:, (0, 1, 2, 1, 2, 3, 0, 3)].reshape(-1, 4, 2), matrix)
-    if isinstance(corners, Tensor):
-        return torch.cat((corners.amin(1), corners.amax(1)), dim=1)
-    return np.concatenate((corners.min(1), corners.max(1)), axis=1)
+    return torch.cat((corners.amin(1), corners.amax(1)), dim=1)
 
 
 def flip_boxes(boxes: Tensor, width: float) -> Tensor:
@@ -213,32 +153,3 @@ def square_around(boxes: Array, scale: float) -> Array:
         return torch.cat((middle - reach, middle + reach), dim=1)
     reach = sides.max(1, keepdims=True) * scale / 2
     return np.concatenate((middle - reach, middle + reach), axis=1)
-
-
-def area_scale(matrix: Array) -> float:
-    """By how much an affine matrix (2, 3) enlarges areas."""
-    return abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))
-
-
-def mirrors(matrix: NDArray[np.float64]) -> bool:
-    """Whether an affine matrix (2, 3) turns left into right."""
-    return bool(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0] < 0)
-
-
-def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inverse of an affine matrix (2, 3)."""
-    whole: NDArray[np.float64] = np.linalg.inv(np.vstack((matrix, (0.0, 0.0, 1.0))))
-    return whole[:2]
-
-
-def chain(first: NDArray[np.float64], then: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The affine matrix (2, 3) that applies ``first`` and then ``then``."""
-    row = np.array([[0.0, 0.0, 1.0]])
-    whole: NDArray[np.float64] = np.vstack((then, row)) @ np.vstack((first, row))
-    return whole[:2]
-
-
-def pixel_matrix(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same map between pixel indices, whose origin is a pixel's centre (cv2.warpAffine, albumentations)."""
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
-    return chain(chain(half, matrix), invert(half))

@@ -67,7 +67,7 @@ class HeadStack(nn.Module):
         if len(outputs) == 1:
             return outputs[0]
         maps = next(iter(outputs[0].values()))
-        low, (h, w) = maps.new_zeros(len(maps)), size
+        low, (h, w) = maps.new_zeros(maps.shape[0]), size
         content = torch.stack((low, low, low + w, low + h), dim=1)
         frames = [Frame(self.at(stage).grids, size, content) for stage in self.predicting]
         return self.last.merge(list(outputs), frames, frames[-1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bottomup.geometry import boxes_around, transform_boxes, transform_points
+from bottomup.grouping.found import Found
 from bottomup.masks import Masks
 
 
@@ -50,6 +51,19 @@ class Instances:
     def of_keypoints(cls, keypoints: Tensor, keypoint_scores: Tensor, scores: Tensor) -> Instances:
         """Instances whose boxes are drawn around their keypoints."""
         return cls(keypoints, keypoint_scores, scores, boxes_around(keypoints), torch.zeros(len(scores), dtype=torch.int64))
+
+    @classmethod
+    def of(cls, found: Found) -> Instances:
+        """The same people as tensors, which share the arrays' memory."""
+        named = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "masks"}
+        tensors = {name: None if value is None else torch.from_numpy(np.ascontiguousarray(value)) for name, value in named.items()}
+        return cls(**tensors, masks=None if found.masks is None else Masks(found.masks))  # type: ignore[arg-type]
+
+    def found(self) -> Found:
+        """The same people as arrays, which share the tensors' memory."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "masks"}
+        arrays: dict[str, Any] = {name: None if value is None else value.numpy() for name, value in named.items()}
+        return Found(**arrays, masks=None if self.masks is None else self.masks.arrays)
 
     @property
     def presence(self) -> Tensor:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset
 from bottomup.devices import device_of
 from bottomup.geometry import invert
+from bottomup.grouping.reading import to_image_size
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import Image
 from bottomup.model import PoseModel
@@ -219,6 +219,4 @@ def to_image(
 
 
 def _to_image_size(segmentation: Tensor, content: Tensor, size: tuple[int, int]) -> Tensor:
-    x1, y1, x2, y2 = (round(value) for value in content.tolist())
-    inner = segmentation[None, None, y1:y2, x1:x2]
-    return F.interpolate(inner, size, mode="bilinear", align_corners=False)[0, 0]
+    return torch.from_numpy(to_image_size(segmentation.numpy(), content.numpy(force=True), size))

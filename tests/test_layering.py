@@ -22,7 +22,8 @@ PACKAGE = "bottomup"
 FLOORS = (
     ("version",), ("errors", "paths", "ending"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual", "crops"),
-    ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
+    ("skeletons",), ("grid", "affine", "framing"), ("grouping",), ("runtime",),  # whose imports bring no PyTorch
+    ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),

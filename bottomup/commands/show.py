@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from bottomup.commands import benchmark, evaluate, predict, train
+from bottomup.commands import benchmark, evaluate, export, predict, train
 from bottomup.errors import ConfigError
 from bottomup.plan.imputing import impute_plan
 from bottomup.plan.judging import evaluate_plan
@@ -27,6 +27,7 @@ _PLANS: Mapping[str, Callable[[Sequence[str]], Plain]] = {
     "doctor": lambda said: evaluate_plan(said).plain(),
     "predict": lambda said: predict.planned(said)[0].plain(),
     "impute": lambda said: impute_plan(said).plain(),
+    "export": lambda said: export.planned(said)[0].plain(),
     "report": lambda said: asdict(report_plan(said)),
 }
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from bottomup.contracts import DECODERS, Decoder, probability_grid
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, resize
-from bottomup.masks import Masks
+from bottomup.grouping.walked import InstanceMasks, SeedGrouping, Suppression
 from bottomup.ops.fields import FIELDS, MASK_FIELDS, Fields, read_fields, read_foreground, read_mask_fields
 from bottomup.ops.hough import centre_of_mass, expected_oks, hough_votes
-from bottomup.ops.masks import embedding_distance, foreground_level, left_by_better, nearer_than_others
+from bottomup.ops.masks import embedding_distance
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import sample_bilinear, sample_channels
 from bottomup.ops.seeds import select_seeds
-from bottomup.ops.suppression import claimed, oks_nms
 from bottomup.ops.walk import strides, walk
-from bottomup.options import BelowOne, Count, Formerly, FromZero, Inner, Natural, Positive, Share, Window, checked
+from bottomup.options import BelowOne, Count, Formerly, Natural, Positive, Window, checked
 from bottomup.thresholds import Thresholds
-from bottomup.types import Frame, Instances, Outputs, Prediction, Task
+from bottomup.types import Frame, Instances, Outputs, Task
 
 Scoring = Literal["expected_oks", "hough"]
 SeedPlace = Literal["centre_of_mass", "cell"]
 
 _FAINT = 1e-6  # the least score of a found person's keypoint, for the walk places every keypoint
-_PIXELS = Grid.centred(1)
 # Of Google's weights at 513 px on COCO's people 4 % of who is left are nobody, or somebody once more, where 68 % of all are; AP is
 # .308 of .320. Of keypoints in their place 96 % are left, 99 % of small people's, whose Expected-OKS would leave them 73 %.
 _RECOMMENDED: dict[Scoring, Thresholds] = {
@@ -82,66 +79,6 @@ class Voting:
         return grid.to_input(cells), torch.where(peaks.scores >= self.detection_threshold, peaks.scores, 0.0)
 
 
-@checked("decoder personlab", within="suppression")
-@dataclass(frozen=True, kw_only=True)
-class Suppression:
-    """Who is left beside better instances, and with what score.
-
-    A seed within ``radius`` of the same keypoint of an instance starts no other. ``nms`` is "soft" (eq. 4: only keypoints that
-    no better instance has claimed, within the same radius, count) or "hard". ``oks`` is above what OKS to a better instance the
-    hard one drops an instance. ``instance_threshold`` is what those who are left score at least.
-    """
-
-    nms: Literal["soft", "hard"] = "soft"
-    radius: Annotated[FromZero, "input px", Formerly("nms_radius")] = 10.0
-    oks: Annotated[Share, Formerly("nms_oks")] = 0.5
-    instance_threshold: BelowOne = 0.0
-
-    def left(self, found: Instances, sigmas: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Which of instances, given best first, better ones do not explain, and the scores that are left to them, best first."""
-        if self.nms == "hard":
-            kept, scores = oks_nms(found, sigmas, self.oks).nonzero()[:, 0], found.scores
-        else:
-            scores = (found.keypoint_scores * ~claimed(found.keypoints, self.radius)).mean(1)
-            kept = scores.argsort(descending=True, stable=True)
-        kept = kept[(scores[kept] > 0) & (scores[kept] >= self.instance_threshold)]
-        return kept, scores[kept]
-
-
-@checked("decoder personlab", within="masks")
-@dataclass(frozen=True, kw_only=True)
-class InstanceMasks:
-    """Which pixels are whose: PersonLab §3.2.
-
-    A pixel of foreground, a probability of ``threshold`` or more, is in the mask of every instance whose keypoints its long
-    offsets hit within ``distance`` of the instance's size (eq. 6; None: any distance). ``mode`` "overlapping" is the paper's,
-    "exclusive" leaves it to the best-scored of these instances, "nearest" to the nearest one, however low its score (so raise
-    ``suppression.instance_threshold``), as BodyPix; None makes none.
-    """
-
-    mode: Annotated[Literal["overlapping", "exclusive", "nearest"], Formerly("masks")] | None = "overlapping"
-    threshold: Annotated[Inner, Formerly("mask_threshold")] = 0.5
-    distance: Annotated[Positive, "sizes of the instance", Formerly("mask_distance")] | None = 0.25
-
-    def __post_init__(self) -> None:
-        if self.mode == "exclusive" and self.distance is None:
-            raise ConfigError(
-                "decoder personlab: masks.distance should be a number where masks.mode is exclusive: the best instance would have "
-                "all; got None"
-            )
-
-    def levels(self, foreground: Tensor, distance: Tensor) -> Tensor:
-        """(P, h, w) in [-1, 1], above 0 inside an instance, of foreground (h, w) and distance (P, h, w)."""
-        level = foreground_level(foreground, self.threshold).expand_as(distance)
-        if self.distance is not None:
-            level = torch.minimum(level, 1 - distance / self.distance)
-        if self.mode == "exclusive":
-            level = left_by_better(level)
-        elif self.mode == "nearest":
-            level = torch.minimum(level, nearer_than_others(distance))
-        return level.clamp(-1, 1)
-
-
 @DECODERS.register
 class Personlab(Decoder):
     """Greedy decoding of Hough votes along mid-range offsets, PersonLab §3.1.
@@ -180,6 +117,7 @@ class Personlab(Decoder):
         self.limits = {"max_people": max_people, "voting.max_peaks": voting.max_peaks}
         self.voting, self.suppression, self.masks = voting, suppression, masks
         self.recommended = _RECOMMENDED[scoring]
+        self.grouping = SeedGrouping(skeleton=task.skeleton, suppression=suppression, masks=masks)
         self.requires = FIELDS | _FOREGROUND | (MASK_FIELDS if masks.mode else {})
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
@@ -221,33 +159,7 @@ class Personlab(Decoder):
 
     def suppress(self, joined: Instances) -> Instances:
         """Score and suppress instances that were joined from several views as those of one are."""
-        order = joined.keypoint_scores.mean(1).argsort(descending=True, stable=True)
-        kept, own = self.suppression.left(joined[order], self.skeleton.sigmas)
-        return replace(joined[order[kept]], scores=own)
-
-    def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
-        """Score the instances of each image and drop those that better ones explain; points are kept inside the content."""
-        tensors = {name: tensor.float().cpu() for name, tensor in tensors.items()}
-        content = frame.content.cpu()
-        images = [{name: tensor[row] for name, tensor in tensors.items()} for row in range(len(content))]
-        return [self._prediction(image, inner, frame) for image, inner in zip(images, content, strict=True)]
-
-    def _prediction(self, image: dict[str, Tensor], content: Tensor, frame: Frame) -> Prediction:
-        scores, presence = image["scores"].clamp(0.0, 1.0), image["presence"].clamp(0.0, 1.0)
-        there = (scores > 0).any(1).nonzero()[:, 0]
-        rows = there[scores[there].mean(1).argsort(descending=True, stable=True)]
-        better_first = Instances.of_keypoints(image["points"][rows], scores[rows], scores[rows].mean(1))
-        kept, own = self.suppression.left(better_first, self.skeleton.sigmas)
-        rows = rows[kept]
-        found = Instances.of_keypoints(image["points"][rows].clamp(content[:2], content[2:]), scores[rows], own)
-        found = replace(found, keypoint_presence=presence[rows])
-        if "foreground" not in image:
-            return Prediction(found, frame.size)
-        grid, foreground = probability_grid(frame, "segmentation"), image["foreground"]
-        if "distance" in image:
-            levels = self.masks.levels(foreground, image["distance"][rows])
-            found = replace(found, masks=Masks.of_levels(levels, grid))
-        return Prediction(found, frame.size, resize(foreground[None, None], grid, _PIXELS, frame.size)[0, 0])
+        return Instances.of(self.suppression.suppress(joined.found(), self.skeleton.sigmas))
 
 
 def _read(maps: Tensor, points: Tensor, grid: Grid) -> Tensor:

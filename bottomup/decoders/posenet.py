@@ -9,16 +9,16 @@ from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, in_content
+from bottomup.geometry import Grid, in_content, sides
+from bottomup.grouping.walked import PosenetGrouping
 from bottomup.ops.fields import FIELDS, read_fields
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import gather_maps, sample_channels
 from bottomup.ops.seeds import select_seeds
-from bottomup.ops.suppression import claimed
 from bottomup.ops.walk import strides, walk
 from bottomup.options import BelowOne, Count, FromZero, Natural
 from bottomup.thresholds import Thresholds
-from bottomup.types import Frame, Instances, Outputs, Prediction, Task
+from bottomup.types import Frame, Outputs, Task
 
 _WINDOW = 3  # cells: a local maximum of radius 1
 
@@ -58,6 +58,7 @@ class Posenet(Decoder):
         self.limits = {"max_people": max_people, "max_peaks": max_peaks}
         self.detection_threshold, self.nms_radius = detection_threshold, nms_radius
         self.requires = dict(FIELDS)
+        self.grouping = PosenetGrouping(nms_radius=nms_radius)
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody."""
@@ -80,21 +81,8 @@ class Posenet(Decoder):
         read = read.scatter(2, roots[..., None], best[..., None])  # the seed's is its peak's
         return {"points": points, "scores": read * (best > 0)[..., None]}
 
-    def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
-        """Score the instances of each image; points are kept inside the content."""
-        content = frame.content.cpu()
-        images = zip(tensors["points"].float().cpu(), tensors["scores"].float().cpu(), content, strict=True)
-        return [Prediction(self._instances(*image), frame.size) for image in images]
-
-    def _instances(self, points: Tensor, scores: Tensor, content: Tensor) -> Instances:
-        there = (scores > 0).any(1)
-        points, scores = points[there], scores[there]
-        own = (scores * ~claimed(points, self.nms_radius)).mean(1)
-        order = own.argsort(descending=True, stable=True)
-        return Instances.of_keypoints(points[order].clamp(content[:2], content[2:]), scores[order], own[order])
-
 
 def nearest_cells(points: Tensor, grid: Grid, maps: Tensor) -> Tensor:
     """The cells of a map (..., h, w) nearest to points (..., 2) input px, whole x, y as float."""
-    last = points.new_tensor((maps.shape[-1] - 1, maps.shape[-2] - 1))
+    last = sides(maps.shape[-2], maps.shape[-1], points) - 1
     return torch.minimum(grid.nearest(points).to(points.dtype).clamp(min=0.0), last)

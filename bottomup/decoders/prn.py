@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from bottomup.contracts import DECODERS, Decoder, probability_grid
+from bottomup.contracts import DECODERS, Decoder
 from bottomup.errors import ConfigError
-from bottomup.geometry import Grid, in_content, resize
+from bottomup.geometry import in_content
+from bottomup.grouping.boxed import Assignment, BoxGrouping, Missing, Score, Unposed
 from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
 from bottomup.ops.fields import read_foreground
-from bottomup.ops.suppression import oks_nms
 from bottomup.options import FromZero, Share, Window
 from bottomup.shapes import check_shape
 from bottomup.thresholds import Thresholds
-from bottomup.types import Frame, Instances, Outputs, Prediction, Task
+from bottomup.types import Frame, Outputs, Task
 
-Assignment = Literal["one_to_one", "independent"]
-Missing = Literal["none", "maximum"]
 Value = Literal["candidate", "candidate_and_box"]
-Score = Literal["fraction", "found_and_box", "keypoints_and_box"]
-Unposed = Literal["drop", "keep"]
-
-_PIXELS = Grid.centred(1)
 
 # Chosen by what scores mean: a product of keypoints and box is small where either is no good; of keypoints alone four are found.
 _RECOMMENDED: dict[Score, Thresholds] = {
@@ -78,6 +69,14 @@ class Prn(Decoder):
         self.window, self.margin, self.assignment, self.value, self.missing = window, margin, assignment, value, missing
         self.score, self.unposed, self.nms_threshold = score, unposed, nms_threshold
         self.recommended = _RECOMMENDED[score]
+        self.grouping = BoxGrouping(
+            skeleton=task.skeleton,
+            assignment=assignment,
+            missing=missing,
+            score=score,
+            unposed=unposed,
+            nms_threshold=nms_threshold,
+        )
         self.requires = {
             "candidates": "B K M 3",
             "proposals": "B R 4",
@@ -111,60 +110,6 @@ class Prn(Decoder):
             found["highest"] = _highest(activation, boxes, self.window)
         foreground = read_foreground(outputs)
         return found if foreground is None else found | {"foreground": foreground}
-
-    def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
-        """Match each image's candidates with its people; boxes and points are kept inside the content."""
-        arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
-        content = frame.content.numpy(force=True)
-        images = [{name: array[row] for name, array in arrays.items()} for row in range(len(content))]
-        found = [self._instances(image, inner) for image, inner in zip(images, content, strict=True)]
-        if "foreground" not in tensors:
-            return [Prediction(instances, frame.size) for instances in found]
-        grid = probability_grid(frame, "segmentation")
-        whole = resize(tensors["foreground"][:, None].cpu(), grid, _PIXELS, frame.size)[:, 0]
-        return [Prediction(instances, frame.size, pixels) for instances, pixels in zip(found, whole, strict=True)]
-
-    def _instances(self, image: dict[str, NDArray[np.float32]], content: NDArray[np.float32]) -> Instances:
-        there = np.flatnonzero(image["box_scores"] > 0)
-        values = image["values"][there]  # (P, K, M)
-        points = np.full((*values.shape[:2], 2), np.nan, np.float32)
-        scores = np.zeros(values.shape[:2], np.float32)
-        for k in range(values.shape[1]):  # matchings of keypoints do not depend on each other; scipy solves one at a time
-            people, chosen = self._match(values[:, k])
-            points[people, k] = image["candidates"][k, chosen, :2]
-            scores[people, k] = image["candidates"][k, chosen, 2]
-        low, high = np.tile(content[:2], 2), np.tile(content[2:], 2)
-        boxes = image["boxes"][there].clip(low, high)
-        own, posed = self._scores(scores, image["box_scores"][there]), np.asarray(scores > 0).any(axis=1)
-        if self.missing == "maximum":
-            highest = image["highest"][there]
-            lacking = (scores == 0) & (highest[..., 2] > 0)
-            points[lacking], scores[lacking] = highest[lacking][:, :2], highest[lacking][:, 2]
-        order = np.argsort(-own, kind="stable")
-        if self.unposed == "drop":
-            order = order[np.take(posed, order)]
-        parts = (points.clip(content[:2], content[2:]), scores, own, boxes, image["box_scores"][there])
-        keypoints, keypoint_scores, own_scores, own_boxes, box_scores = (torch.from_numpy(part[order]) for part in parts)
-        labels = torch.zeros(len(order), dtype=torch.int64)
-        found = Instances(keypoints, keypoint_scores, own_scores, own_boxes, labels, box_scores=box_scores)
-        return found if self.nms_threshold is None else found[oks_nms(found, self.skeleton.sigmas, self.nms_threshold)]
-
-    def _match(self, values: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Pair people (rows) with candidates (columns) of values (P, M)."""
-        if self.assignment == "independent":
-            people = np.flatnonzero(values.max(1, initial=0.0) > 0)
-            return people, values[people].argmax(1)
-        people, chosen = linear_sum_assignment(values, maximize=True)
-        worth = values[people, chosen] > 0
-        return people[worth], chosen[worth]
-
-    def _scores(self, keypoint_scores: NDArray[np.float32], box_scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(P,) of instances with keypoint scores (P, K)."""
-        found, keypoints = (keypoint_scores > 0).sum(1), keypoint_scores.shape[1]
-        if self.score == "fraction":
-            return np.asarray(found / keypoints, np.float32)
-        counted = np.maximum(found, 1) if self.score == "found_and_box" else keypoints
-        return np.asarray(keypoint_scores.sum(1) / counted * box_scores, np.float32)
 
 
 def _reach(frame: Frame) -> float:

@@ -8,20 +8,15 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
-from bottomup.geometry import Grid, resize
-from bottomup.masks import Masks, concatenated
-from bottomup.ops.masks import foreground_level
+from bottomup.grouping.tag_masks import MaskGrouping
 from bottomup.ops.peaks import touching
-from bottomup.ops.suppression import mask_nms
 from bottomup.ops.tag_histogram import modes, nearest_two, smoothed, tag_histogram
 from bottomup.options import Count, Inner, Positive, Share
 from bottomup.shapes import check_shape
 from bottomup.thresholds import Thresholds
-from bottomup.types import Frame, Instances, Outputs, Prediction, Task
+from bottomup.types import Frame, Instances, Outputs, Task
 
-_PIXELS = Grid.centred(1)
 _RECOMMENDED = Thresholds(score=0.6)
-_MAPS = ("foreground", "nearest", "second", "margin")
 
 
 @DECODERS.register
@@ -41,6 +36,7 @@ class TagSegmentation(Decoder):
     """
 
     posed = False
+    grouping: MaskGrouping
 
     def __init__(
         self,
@@ -60,6 +56,7 @@ class TagSegmentation(Decoder):
         self.smallest, self.max_instances, self.bins, self.nms = smallest, max_instances, bins, nms
         self.limits = {"max_instances": max_instances}
         self.recommended = _RECOMMENDED
+        self.grouping = MaskGrouping(threshold=threshold, nms=nms)
         self.requires = {"segmentation | segmentation_logits": "B C h w", "instance_tags": "B C D h w"}
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
@@ -93,41 +90,10 @@ class TagSegmentation(Decoder):
         """``nearest_two`` of the cells ``inside`` (R, h w), among the identifiers to which enough of them go."""
         nearest = nearest_two(tags, identifiers, valid)[0]
         own = torch.where(inside, nearest + 1, 0)
-        cells = own.new_zeros(len(own), identifiers.shape[1] + 1).scatter_add_(1, own, torch.ones_like(own))
+        cells = own.new_zeros(own.shape[0], identifiers.shape[1] + 1).scatter_add_(1, own, torch.ones_like(own))
         nearest, second, margin = nearest_two(tags, identifiers, valid & (cells[:, 1:] >= self.smallest))
         return torch.where(inside, nearest, -1), torch.where(inside, second, -1), margin
 
-    def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
-        """The instances of all categories, best first, their ``labels`` the categories' numbers."""
-        tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
-        images = [{name: tensor[row] for name, tensor in tensors.items()} for row in range(len(frame.content))]
-        return [self._prediction(image, frame) for image in images]
-
-    def _prediction(self, image: dict[str, Tensor], frame: Frame) -> Prediction:
-        grid, foreground = probability_grid(frame, "segmentation"), image["foreground"]
-        found = [self._masks({name: image[name][label] for name in _MAPS}, grid) for label in range(len(foreground))]
-        scores = torch.cat([scores for _, scores in found])
-        labels = torch.cat([torch.full((len(scores),), label) for label, (_, scores) in enumerate(found)])
-        masks = concatenated([masks for masks, _ in found])
-        nowhere = torch.zeros(len(scores), 0)
-        instances = Instances(nowhere[..., None].expand(-1, 0, 2), nowhere, scores, masks.boxes(frame.size), labels, masks)
-        instances = instances[scores.argsort(descending=True, stable=True)]
-        if len(foreground) > 1:
-            return Prediction(instances, frame.size)
-        return Prediction(instances, frame.size, resize(foreground[None], grid, _PIXELS, frame.size)[0, 0])
-
-    def _masks(self, maps: dict[str, Tensor], grid: Grid) -> tuple[Masks, Tensor]:
-        """The masks of one category's instances and their scores (P,), of maps (h, w)."""
-        there = maps["nearest"].unique()
-        there = there[there >= 0][:, None, None]
-        nearest, second = maps["nearest"] == there, maps["second"] == there  # (P, h, w)
-        level = foreground_level(maps["foreground"], self.threshold)
-        own = torch.where(nearest, maps["margin"], torch.where(second, -maps["margin"], -torch.inf))
-        outside = maps["nearest"] < 0
-        levels = torch.where(outside, level.clamp(max=0.0), torch.minimum(level, own)).clamp(-1.0, 1.0)
-        scores = (maps["foreground"] * nearest).sum((1, 2)) / nearest.sum((1, 2)).clamp(min=1)
-        return Masks.of_levels(levels, grid), scores
-
     def suppress(self, joined: Instances) -> Instances:
         """Those of instances, best first, whose mask is not that of a better one of their category."""
-        return joined[mask_nms(joined, self.nms)]
+        return Instances.of(self.grouping.suppress(joined.found()))

@@ -58,7 +58,7 @@ class Proposals(Head):
         outputs = {key: outputs[key].detach() for key in self.requires}  # boxes learn from their own loss alone
         scores = outputs["class_logits"].float().sigmoid().amax(-1)  # (B, A)
         scores = best_of_octaves(scores, outputs["anchors"], _OF_EACH_LEVEL)
-        scores, index = scores.topk(min(_BEFORE_NMS, scores.shape[1]))
+        scores, index = scores.topk(torch.sym_min(_BEFORE_NMS, scores.shape[1]))
         picked = (outputs[key].float().gather(1, index[..., None].expand(-1, -1, 4)) for key in ("anchors", "box_deltas"))
         boxes = decode_boxes(*picked)
         kept = padded_nms(boxes, torch.where(scores >= self.threshold, scores, 0.0), self.nms, self.count)

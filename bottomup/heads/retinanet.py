@@ -69,7 +69,7 @@ class Retinanet(Head):
         maps = list(features.values())
         found = self.head(maps)
         shapes = [(level.shape[-2], level.shape[-1]) for level in maps]
-        anchors = self._anchors(shapes, maps[0]).expand(len(maps[0]), -1, -1)
+        anchors = self._anchors(shapes, maps[0]).expand(maps[0].shape[0], -1, -1)
         return {"class_logits": found["cls_logits"].float(), "box_deltas": found["bbox_regression"].float(), "anchors": anchors}
 
     def _anchors(self, shapes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:

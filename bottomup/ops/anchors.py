@@ -55,9 +55,10 @@ def best_of_octaves(scores: Tensor, anchors: Tensor, count: int) -> Tensor:
     octave = (_middle(anchors)[1].prod(-1).log2() / 2 + _SAME).floor()  # of the square root of its area
     best = scores.argsort(dim=1, descending=True)
     octave, within = octave.gather(1, best).sort(dim=1, stable=True)  # of one octave the best first
-    place = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
-    first = F.pad(octave.diff(dim=1) != 0, (1, 0)) * place
-    kept = place - first.cummax(1).values < count
+    place = torch.arange(scores.shape[1], device=scores.device)
+    which = F.pad(octave.diff(dim=1) != 0, (1, 0)).cumsum(1)  # the number of each one's octave
+    anchors_of = torch.zeros_like(which).scatter_add(1, which, torch.ones_like(which))
+    kept = place - (anchors_of.cumsum(1) - anchors_of).gather(1, which) < count
     return scores * torch.zeros_like(kept).scatter(1, best.gather(1, within), kept)
 
 

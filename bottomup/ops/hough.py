@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, sides
 from bottomup.ops.sampling import gather_maps
 
 
@@ -22,11 +22,11 @@ def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, thre
     """
     b, k, h, w = scores.shape
     weight = scores.flatten()
-    columns, rows = (torch.arange(float(side), device=offsets.device) for side in (w, h))
+    columns, rows = (torch.arange(side, dtype=torch.float32, device=offsets.device) for side in (w, h))
     x = torch.add(columns, offsets[:, :, 0], alpha=1 / grid.stride).flatten()
     y = torch.add(rows[:, None], offsets[:, :, 1], alpha=1 / grid.stride).flatten()
     if threshold is None:
-        voting = torch.arange(len(weight), device=weight.device)
+        voting = torch.arange(weight.numel(), device=weight.device)
     else:
         voting = (weight > threshold).nonzero()[:, 0]
         weight, x, y = (values.index_select(0, voting) for values in (weight, x, y))
@@ -71,7 +71,8 @@ def instance_size(points: Tensor, least: float) -> Tensor:
 
     The paper has no least; without, a person of whom one keypoint is there would have no size, and no score.
     """
-    return (points.amax(2) - points.amin(2)).prod(-1).sqrt().clamp(min=least)
+    width, height = (points.amax(2) - points.amin(2)).unbind(-1)
+    return (width * height).sqrt().clamp(min=least)
 
 
 def expected_oks(votes: Tensor, points: Tensor, grid: Grid, radius: float, least: float, sigmas: Sequence[float]) -> Tensor:
@@ -89,7 +90,7 @@ def expected_oks(votes: Tensor, points: Tensor, grid: Grid, radius: float, least
     points = points.nan_to_num()
     cells = grid.to_cells(points.transpose(1, 2))  # (B, K, P, 2)
     middle = cells.round()
-    last = middle.new_tensor((w + reach, h + reach))
+    last = sides(h + reach, w + reach, middle)
     x, y = torch.minimum(middle.clamp(min=-reach - 1), last).long().unbind(-1)  # further off there are no votes either
     width = w + 2 * rim
     index = ((y + rim) * width + x + rim)[..., None] + (steps[:, 1] * width + steps[:, 0])  # (B, K, P, S)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, sides
 
 
 def cell_centres(grid: Grid, h: int, w: int, like: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def refine_offsets(offsets: Tensor, by: Tensor, grid: Grid, steps: int) -> Tenso
     """
     fields, layers = offsets.flatten(0, 1), by.flatten(0, 1)  # (B C, 2, h, w)
     h, w = fields.shape[-2:]
-    side = fields.new_tensor((w, h)).view(2, 1, 1)  # cells, which grid_sample counts from -1 to 1 between the outer edges
+    side = sides(h, w, fields).view(2, 1, 1)  # cells, which grid_sample counts from -1 to 1 between the outer edges
     here, per_px = 2 * cell_centres(Grid.centred(1), h, w, fields) / side - 1, 2 / (grid.stride * side)
     for _ in range(steps):
         ends = torch.addcmul(here, fields, per_px).permute(0, 2, 3, 1)  # (B C, h, w, 2)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bottomup.geometry import Grid
+from bottomup.geometry import Grid, sides
+from bottomup.grouping.peak_places import QUARTER, REACH
+from bottomup.grouping.peak_places import Refinement as Refinement
 from bottomup.ops.sampling import gather_maps
 
-Refinement = Literal["none", "quarter", "log_parabola"]
 REFINEMENTS: tuple[Refinement, ...] = ("none", "quarter", "log_parabola")
 
-_QUARTER = 0.25  # cells, the step of "quarter"
-_REACH = 0.5  # cells; a maximum further from its cell would belong to the next one
 _PLATEAU = 16  # cells along a row or column in which a plateau's ends are looked for: PersonLab's disks at stride 4 are 17 wide
 
 
@@ -59,14 +58,13 @@ def _highest(peaks: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     Of two cells, one below the other, one is no peak at most: to choose among half as many takes half the time.
     """
-    h, w = peaks.shape[-2:]
-    peaks = F.pad(peaks, (0, 0, 0, h % 2)) if h % 2 else peaks
-    pairs = torch.maximum(peaks[..., ::2, :], peaks[..., 1::2, :]).flatten(2)
-    scores, pair = pairs.topk(min(count, pairs.shape[-1]))
-    upper = pair + pair // w * w
-    index = torch.where(peaks.flatten(2).gather(2, upper) == scores, upper, upper + w)
-    missing = (0, count - scores.shape[-1])
-    return F.pad(scores, missing), F.pad(index, missing)
+    w = peaks.shape[-1]
+    below = F.pad(peaks, (0, 0, 0, 1))[..., 1::2, :]  # an odd last row has none
+    pairs = F.pad(torch.maximum(peaks[..., ::2, :], below).flatten(2), (0, count))  # so that there are enough
+    scores, pair = pairs.topk(count)
+    flat = peaks.flatten(2)
+    upper = (pair + pair // w * w).clamp(max=flat.shape[-1] - 1)
+    return scores, torch.where(flat.gather(2, upper) == scores, upper, upper + w)
 
 
 def _one_a_plateau(heatmap: Tensor, scores: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +88,7 @@ def _to_middle(heatmap: Tensor, scores: Tensor, index: Tensor, place: Tensor, si
     reach = torch.arange(step, step * _PLATEAU + 1, step, device=index.device)
     line = (index[..., None, None] + torch.stack((-reach, reach))).clamp(0, flat.shape[-1] - 1)  # (B, K, M, 2, _PLATEAU)
     tied = flat.gather(2, line.flatten(2)).view_as(line) == scores[..., None, None]
-    before, after = tied.cumprod(-1).sum(-1).unbind(-1)  # beyond the line's ends other lines are read
+    before, after = ((~tied).cumsum(-1) == 0).sum(-1).unbind(-1)  # beyond the line's ends other lines are read
     before, after = torch.minimum(before, place), torch.minimum(after, side - 1 - place)
     return index + (after - before).div(2, rounding_mode="floor") * step
 
@@ -133,9 +131,9 @@ def refine_peaks(heatmap: Tensor, cells: Tensor, mode: Refinement) -> Tensor:
         return cells
     before, centre, after = _neighbours(heatmap, cells)
     if mode == "quarter":
-        return cells + (after - before).sign().nan_to_num() * _QUARTER
+        return cells + (after - before).sign().nan_to_num() * QUARTER
     shift = _vertex(before, centre, after)
-    last = cells.new_tensor((heatmap.shape[-1] - 1, heatmap.shape[-2] - 1))
+    last = sides(heatmap.shape[-2], heatmap.shape[-1], cells) - 1
     movable = (cells > 0) & (cells < last) & shift.isfinite()
     return cells + torch.where(movable, shift, 0.0)
 
@@ -152,4 +150,4 @@ def _vertex(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
     low, middle, high = before.log(), centre.log(), after.log()
     bend = low - 2 * middle + high
     vertex = 0.5 * (low - high) / torch.where(bend < 0, bend, torch.nan)
-    return torch.where(low.isfinite() & high.isfinite(), vertex.clamp(-_REACH, _REACH), torch.nan)
+    return torch.where(low.isfinite() & high.isfinite(), vertex.clamp(-REACH, REACH), torch.nan)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.geometry import sides
+
 
 def gather_maps(maps: Tensor, cells: Tensor) -> Tensor:
     """Read every map at cells of its own.
@@ -34,7 +36,7 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     """
     layers = maps[:, :, None] if maps.dim() == 4 else maps
     b, k, size, h, w = layers.shape
-    side = points.new_tensor((w, h))
+    side = sides(h, w, points)
     normalised = (2 * points + 1) / side - 1  # grid_sample counts from -1 to 1, between the outer edges of the cells
     read = F.grid_sample(
         layers.reshape(b * k, size, h, w),

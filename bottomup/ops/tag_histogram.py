@@ -39,7 +39,7 @@ def tag_histogram(tags: Tensor, counted: Tensor, width: float, most: int) -> His
     ordered = tags.gather(1, order[..., None].expand_as(tags)) * there[..., None]
     counts = tags.new_zeros(key.shape).scatter_add_(1, which, there.float())
     sums = torch.zeros_like(tags).scatter_add_(1, which[..., None].expand_as(tags), ordered)
-    counts, fullest = counts.topk(min(most, counts.shape[1]), dim=1)
+    counts, fullest = counts.topk(torch.sym_min(most, counts.shape[1]), dim=1)
     sums = sums.gather(1, fullest[..., None].expand(-1, -1, tags.shape[-1]))
     return Histogram(sums / counts[..., None].clamp(min=1), counts)
 
@@ -61,7 +61,7 @@ def modes(histogram: Histogram, density: Tensor, separation: float, most: int) -
     other, own = density[:, None, :], density[:, :, None]
     better = (other > own) | ((other == own) & (first[None, :] < first[:, None]))
     peaks = torch.where((near & better).any(2), 0.0, density)
-    heights, index = peaks.topk(min(most, peaks.shape[1]), dim=1)
+    heights, index = peaks.topk(torch.sym_min(most, peaks.shape[1]), dim=1)
     return histogram.values.gather(1, index[..., None].expand(-1, -1, histogram.values.shape[-1])), heights
 
 

@@ -1,10 +1,9 @@
-"""Reading a map of tags: at peaks, on another grid, and where in it somebody is, the best cell for a mean tag."""
+"""Reading a map of tags: at peaks, and on another grid."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from bottomup.geometry import Grid, resize
@@ -40,31 +39,3 @@ def resize_tags(tags: Tensor, own: Grid, grid: Grid, shape: tuple[int, int], bet
         return tags
     resized: Tensor = resize(tags.flatten(1, 2), own, grid, shape).unflatten(1, tags.shape[1:3])
     return resized
-
-
-def best_cells(heatmap: Tensor, tags: Tensor, kinds: Tensor, means: Tensor, least: float) -> tuple[Tensor, Tensor]:
-    """Of each of S missing keypoints the cell of the greatest heatmap value less the tag distance in whole units.
-
-    ``heatmap`` (K, h, w) and ``tags`` (K, D, h, w) are of one image, ``kinds`` (S,) int64 says which keypoint is missing and
-    ``means`` (S, D) the mean tag of who misses it. Cells count whose heatmap is positive and at least ``least``. Returns the cells
-    (S, 2), x, y, and their heatmap values (S,), 0 where no cell counts.
-    """
-    w = heatmap.shape[-1]
-    heat, flat = heatmap.flatten(1), tags.flatten(2)
-    counted = (heat >= least) & (heat > 0) & heat.isfinite() & flat.isfinite().all(1)  # a diverged network's tags fit nobody
-    heat, flat = torch.where(counted, heat, -torch.inf), torch.where(counted[:, None], flat, 0.0)
-    best = [_best(heat[k], flat[k], mean) for k, mean in zip(kinds.tolist(), means, strict=True)]
-    fits, index = (torch.stack(part) for part in zip(*best, strict=True))
-    values = torch.where(fits.isfinite(), heat[kinds, index], 0.0)
-    return torch.stack((index % w, index // w), dim=-1), values
-
-
-def _best(heat: Tensor, tags: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """How well the best of cells of heat (hw,) and tags (D, hw) fits a mean tag (D,), and which it is.
-
-    One mean after another and in place, in a third of the time of all at once, which a core's cache does not hold.
-    """
-    apart = tags - mean[:, None]
-    apart = apart[0].abs_() if len(apart) == 1 else apart.square_().sum(0).sqrt_()
-    fit, index = torch.sub(heat, apart.round_(), out=apart).max(0)
-    return fit, index

@@ -35,7 +35,7 @@ Names = Collection[str] | None  # None: anything
 
 # Parts that a command's file has because methods and experiments speak of them, but that the command does not read.
 _OF_TRAINING = ("augment", "engine", "validation")
-_UNREAD = {"evaluate": _OF_TRAINING, "predict": (*_OF_TRAINING, "data")}
+_UNREAD = {"evaluate": _OF_TRAINING, "predict": (*_OF_TRAINING, "data"), "export": (*_OF_TRAINING, "data")}
 
 
 @cache

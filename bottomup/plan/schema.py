@@ -30,6 +30,8 @@ class Configuration(TypedDict, total=False):
     init: str | Sequence[str] | None
     weights: str | Sequence[str] | None
     images: str | None
+    format: Literal["onnx", "torch"]
+    sides: tuple[Count, Count] | None
     orientation: Literal["stored", "upright"] | None
     bit_depth: Annotated[int, Interval(8, 16)] | None
     annotations: str | None

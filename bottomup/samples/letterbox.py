@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.errors import DataError
+from bottomup.framing import Side as Side
+from bottomup.framing import fit as fit
+from bottomup.framing import inner_size, on_canvas, shrink_image
 from bottomup.geometry import transform_points
 from bottomup.samples.content import outside_marked
-from bottomup.samples.warps import PADDING, pack_flags, shrink_image, unpack_flags, warp_image, warp_map
+from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
 from bottomup.types import Sample
 
-Side = Literal["long", "short", "square", "native"]
-
 _MOST = 1 << 14  # px of an input's side
-_LONGEST = 2  # times side_length, of an image that is left as it is
-_SLIM = 5 / 3  # the long side, in short ones that are asked for: detectors' 1333 px where they ask for 800
 
 
 def letterbox(
@@ -47,34 +45,18 @@ def letterbox(
     if sample.image is None:
         return moved_labels(sample, np.array([[inner[1] / w, 0.0, 0.0], [0.0, inner[0] / h, 0.0]]), size, ())
     image, matrix = shrink_image(sample.image.transpose(1, 2, 0), inner)
-    canvas = np.empty((*size, 3), np.uint8)
-    canvas[:] = np.asarray(fill, np.uint8)
-    canvas[: inner[0], : inner[1]] = image
     flags = warp_map(pack_flags(sample), matrix, inner, 0)
     padded = np.full(size, PADDING, np.uint8)
     padded[: inner[0], : inner[1]] = flags
     instances = None if sample.instances is None else warp_map(sample.instances, matrix, size, 0)
     boxed = replace(
         sample.move_people(matrix, ()),
-        image=np.ascontiguousarray(canvas.transpose(2, 0, 1)),
+        image=on_canvas(image, size, fill),
         ignore=unpack_flags(padded, {*sample.ignore, "padding"}),
         instances=instances,
         content=(0.0, 0.0, float(inner[1]), float(inner[0])),
     )
     return outside_marked(boxed)
-
-
-def inner_size(shape: tuple[int, int], side_length: int, side: Side, enlarged: float = 1.0) -> tuple[int, int]:
-    """The (height, width) to which an image of ``shape`` (H, W) is resized."""
-    long, short = max(shape), min(shape)
-    length = min(max(long * enlarged, side_length), _LONGEST * side_length) if side == "native" else side_length
-    scale = fit(long, short, length, side)
-    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-
-def fit(long: float, short: float, length: float, side: Side) -> float:
-    """The factor that makes the ``side`` of an image ``length`` px, a "short" one as far as the long side's bound lets it."""
-    return min(length / short, _SLIM * length / long) if side == "short" else length / long
 
 
 def _focused(sample: Sample, focus: NDArray[np.float64], side_length: int, side: int, fill: Sequence[int]) -> Sample:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bottomup.framing import shrink_image as shrink_image
 from bottomup.geometry import area_scale, chain, invert, pixel_matrix
 from bottomup.types import IGNORE_MAPS, Sample
 
@@ -51,15 +52,6 @@ def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(outside,),
     )
-
-
-def shrink_image(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Resize an image (H, W, 3) to ``size`` (at least 1 px), and the affine (2, 3) that did it."""
-    h, w = max(1, size[0]), max(1, size[1])
-    smaller = h * w < image.shape[0] * image.shape[1]
-    resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    scaling = np.array([[w / image.shape[1], 0.0, 0.0], [0.0, h / image.shape[0], 0.0]])
-    return np.asarray(resized, dtype=np.uint8), scaling
 
 
 def pack_flags(sample: Sample) -> NDArray[np.uint8]:

@@ -94,8 +94,8 @@ def test_the_method_may_be_named_or_left_out(tmp_path: Path) -> None:
 def test_overrides_change_single_options_of_what_the_file_says(tmp_path: Path) -> None:
     weights = untrained(tmp_path)
     plain, fewer = load(weights), load(weights, overrides=["decoder.max_people=3"])
-    assert fewer.decoder.max_people == 3 != plain.decoder.max_people
-    assert fewer.decoder.detection_threshold == plain.decoder.detection_threshold
+    assert fewer.decoder.limits == {"max_people": 3} != plain.decoder.limits
+    assert fewer.decoder.grouping.detection_threshold == plain.decoder.grouping.detection_threshold
 
 
 def test_options_of_the_predictor_come_before_the_files(tmp_path: Path) -> None:

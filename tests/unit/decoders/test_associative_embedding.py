@@ -14,7 +14,7 @@ from bottomup.contracts import DECODERS, requirements
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
-from bottomup.ops.tag_maps import best_cells
+from bottomup.grouping.tagged import best_cells
 from bottomup.skeletons import COCO
 from bottomup.types import Frame, Instances, Outputs, Task
 
@@ -237,16 +237,17 @@ def test_the_whole_map_makes_everybody_whole_where_peaks_do_not() -> None:
 
 
 def test_the_best_cell_of_a_map_is_the_one_that_a_loop_finds() -> None:
-    heatmap, tags = torch.rand(K, 9, 11), 3 * torch.randn(K, 2, 9, 11)
-    kinds, means = torch.randint(K, (40,)), 3 * torch.randn(40, 2)
+    rng = np.random.default_rng(0)
+    heatmap, tags = rng.random((K, 9, 11), np.float32), 3 * rng.standard_normal((K, 2, 9, 11), np.float32)
+    kinds, means = rng.integers(K, size=40), 3 * rng.standard_normal((40, 2), np.float32)
     cells, values = best_cells(heatmap, tags, kinds, means, least=0.2)
     for k, mean, (x, y), value in zip(kinds, means, cells.tolist(), values, strict=True):
-        fit = heatmap[k] - (tags[k] - mean[:, None, None]).norm(dim=0).round()
-        best = torch.where(heatmap[k] >= 0.2, fit, -torch.inf)
+        fit = heatmap[k] - np.round(np.linalg.norm(tags[k] - mean[:, None, None], axis=0))
+        best = np.where(heatmap[k] >= 0.2, fit, -np.inf)
         assert best[y, x] == best.max() and value == heatmap[k, y, x]
     assert (best_cells(heatmap, tags, kinds, means, least=1.0)[1] == 0).all()
     some = slice(0, 7)
-    assert torch.equal(best_cells(heatmap, tags, kinds[some], means[some], least=0.2)[0], cells[some])
+    np.testing.assert_array_equal(best_cells(heatmap, tags, kinds[some], means[some], least=0.2)[0], cells[some])
 
 
 def test_what_fills_from_the_map_lies_in_the_content() -> None:

@@ -220,5 +220,5 @@ def test_nobody_and_no_candidates() -> None:
 
 def test_matches_are_worth_the_most_together_not_the_most_in_number() -> None:
     values = np.array([[0.055, 1e-9], [0.020, 0.0]], np.float32)
-    people, chosen = Prn(TASK)._match(values)
+    people, chosen = Prn(TASK).grouping.match(values)
     assert (people.tolist(), chosen.tolist()) == ([0], [0])

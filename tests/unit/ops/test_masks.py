@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bottomup.geometry import Grid
-from bottomup.ops.masks import embedding_distance, foreground_level, left_by_better, nearer_than_others
+from bottomup.ops.masks import embedding_distance
 from bottomup.ops.offsets import cell_centres
 
 GRID = Grid.cornered(8)
@@ -33,26 +33,3 @@ def test_a_single_point_has_the_least_size() -> None:
     offsets = 5.0 - cell_centres(GRID, 1, 1, torch.zeros(1))[None, None]  # all end at (5, 5)
     distance = embedding_distance(offsets, torch.full((1, 1, 1, 2), 8.0), torch.ones(1, 1, 1), GRID, least=6.0)
     assert distance.item() == pytest.approx(18**0.5 / 6)
-
-
-def test_at_most_one_instance_is_nearer_than_all_others() -> None:
-    distance = torch.rand(5, 6, 7)
-    distance[3] = torch.inf
-    margin = nearer_than_others(distance)
-    assert ((margin > 0).sum(0) == 1).all()
-    assert torch.equal((margin > 0).int().argmax(0), distance.argmin(0))
-    assert (nearer_than_others(distance[:1]) == torch.inf).all()
-
-
-def test_a_cell_is_the_best_instance_s_that_claims_it() -> None:
-    level = torch.rand(5, 6, 7) * 2 - 1
-    left = left_by_better(level)
-    claimed = level > 0
-    assert torch.equal((left > 0).any(0), claimed.any(0)) and ((left > 0).sum(0) <= 1).all()
-    assert torch.equal((left > 0).int().argmax(0), claimed.int().argmax(0))  # the first of those that claim it
-    assert left_by_better(level[:0]).shape == (0, 6, 7)
-
-
-def test_a_level_is_zero_at_the_threshold() -> None:
-    level = foreground_level(torch.tensor([0.0, 0.35, 0.7, 0.85, 1.0]), 0.7)
-    torch.testing.assert_close(level, torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0]))

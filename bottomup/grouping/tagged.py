@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bottomup.geometry import Grid
-from bottomup.ops.peaks import Refinement, refine_peaks
-from bottomup.ops.tag_maps import best_cells
-
-Floats = NDArray[np.float32]
+from bottomup.grid import Grid
+from bottomup.grouping.found import Floats, inside
+from bottomup.grouping.peak_places import Refinement, refined
 
 
 @dataclass(frozen=True)
@@ -34,21 +30,53 @@ class Candidates:
 class Maps:
     """The whole maps of one image."""
 
-    heatmap: Tensor  # (K, h, w), 0 in the padding
-    tags: Tensor  # (K, D, h, w)
+    heatmap: Floats  # (K, h, w), 0 in the padding
+    tags: Floats  # (K, D, h, w)
     grid: Grid  # of both
-    content: Tensor  # (4,) xyxy input px
+    content: Floats  # (4,) xyxy input px
 
     def best(self, lacking: NDArray[np.bool_], means: Floats, least: float, refine: Refinement) -> tuple[Floats, Floats]:
         """Where in input px (P, K, 2) people of mean tags (P, D) have keypoints that they are ``lacking`` (P, K), and the heatmap
         there (P, K); NaN and 0 where they lack none or there is none."""
-        people, kinds = torch.from_numpy(lacking).nonzero().T
-        scores, cells = torch.zeros(lacking.shape), torch.zeros(*lacking.shape, 2)
-        found, values = best_cells(self.heatmap, self.tags, kinds, torch.from_numpy(means)[people], least)
-        scores[people, kinds], cells[people, kinds] = values.clamp(max=1.0), found.float()
-        placed = refine_peaks(self.heatmap[None], cells.transpose(0, 1)[None], refine)[0].transpose(0, 1)
-        points = self.grid.to_input(placed).clamp(self.content[:2], self.content[2:])
-        return torch.where(scores[..., None] > 0, points, torch.nan).numpy(), scores.numpy()
+        people, kinds = np.nonzero(lacking)
+        scores, points = np.zeros(lacking.shape, np.float32), np.full((*lacking.shape, 2), np.nan, np.float32)
+        cells, values = best_cells(self.heatmap, self.tags, kinds, means[people], least)
+        scores[people, kinds] = values.clip(max=1.0)
+        there = values > 0
+        placed = refined(self.heatmap, kinds[there], cells[there], refine)
+        points[people[there], kinds[there]] = inside(self.grid.to_input(placed), self.content)
+        return points, scores
+
+
+def best_cells(
+    heatmap: Floats, tags: Floats, kinds: NDArray[np.intp], means: Floats, least: float
+) -> tuple[NDArray[np.int64], Floats]:
+    """Of each of S missing keypoints the cell of the greatest heatmap value less the tag distance in whole units.
+
+    ``heatmap`` (K, h, w) and ``tags`` (K, D, h, w) are of one image, ``kinds`` (S,) says which keypoint is missing and
+    ``means`` (S, D) the mean tag of who misses it. Cells count whose heatmap is positive and at least ``least``. Returns the cells
+    (S, 2), x, y, and their heatmap values (S,), 0 where no cell counts.
+    """
+    w = heatmap.shape[-1]
+    heat, flat = heatmap.reshape(len(heatmap), -1), tags.reshape(*tags.shape[:2], -1)
+    counted = (heat >= least) & (heat > 0) & np.isfinite(heat) & np.isfinite(flat).all(1)  # a diverged network's tags fit nobody
+    heat, flat = np.where(counted, heat, -np.inf), np.where(counted[:, None], flat, 0.0)
+    best = [_best(heat[k], flat[k], mean) for k, mean in zip(kinds, means, strict=True)]
+    index = np.array([cell for cell, _ in best], np.int64)
+    values = np.array([heat[k, cell] if found else 0.0 for k, (cell, found) in zip(kinds, best, strict=True)], np.float32)
+    return np.stack((index % w, index // w), axis=-1), values
+
+
+def _best(heat: Floats, tags: Floats, mean: Floats) -> tuple[int, bool]:
+    """Which of the cells of heat (hw,) and tags (D, hw) fits a mean tag (D,) best, and whether any does.
+
+    One mean after another, in a third of the time of all at once, which a core's cache does not hold.
+    """
+    apart = tags - mean[:, None]
+    apart = np.abs(apart[0]) if len(apart) == 1 else np.sqrt(np.square(apart).sum(0))
+    fit = heat - np.round(apart)
+    index = int(fit.argmax())
+    return index, bool(np.isfinite(fit[index]))
 
 
 class Pool:

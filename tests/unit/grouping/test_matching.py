@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from bottomup.ops.matching import assign
+from bottomup.grouping.matching import assign
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3), (1, 4), (0, 3), (3, 0), (0, 0)])

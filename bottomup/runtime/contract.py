@@ -1,0 +1,99 @@
+"""What an exported file says of itself: all that the numbers which it gives need to become people in px of an image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from bottomup.errors import CheckpointError, DataError
+from bottomup.framing import Side
+from bottomup.grid import Grid, smallest_side
+from bottomup.grouping.found import Grouping
+from bottomup.grouping.kinds import grouping_of, plain_options
+from bottomup.skeletons import Skeleton
+from bottomup.thresholds import Thresholds
+from bottomup.version import __version__
+
+KEY = "bottomup"  # of the metadata
+_FORMAT = "bottomup graph 1"
+_PLAIN = ("categories", "decoder", "outputs", "input_size", "side", "least", "sides", "fill", "version")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What is found and how: skeleton, grids, the sequential part with its options, how images enter, and what is worth showing."""
+
+    skeleton: Skeleton | None  # None: no keypoints are found
+    categories: tuple[str, ...]
+    decoder: str
+    grouping: Grouping
+    grids: Mapping[str, Grid]  # of the maps
+    outputs: tuple[str, ...]  # in the order in which the file gives them
+    input_size: int  # px, to which the side of an image is resized
+    side: Side
+    fits: tuple[Grid, ...]  # which input sides fit
+    least: int  # px, the smallest side that it takes
+    sides: tuple[int, int] | None  # (H, W), the only size that the file takes; None: all that fit
+    fill: tuple[int, int, int]  # the colour of padding
+    mean: tuple[float, float, float]  # by which the graph itself normalises: (image / 255 - mean) / std
+    std: tuple[float, float, float]
+    thresholds: Thresholds
+    version: str = __version__
+
+    def accept(self, side: int) -> int:
+        """The smallest input side of at least ``side`` px that fits."""
+        return smallest_side(max(side, self.least), self.fits)
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Raise DataError where the file does not take an input of ``size`` (H, W)."""
+        if self.sides is not None and size != self.sides:
+            raise DataError(f"this file takes inputs of {_px(self.sides)} alone, got {_px(size)}; export one with sides=null")
+        if (fitting := (self.accept(size[0]), self.accept(size[1]))) != size:
+            raise DataError(f"an input of {_px(size)} does not fit the grids of this file; the next that does is {_px(fitting)}")
+
+    def to_json(self) -> str:
+        """As text, from which ``of_json`` makes it again."""
+        own = {name: getattr(self, name) for name in _PLAIN}
+        fields = {name: field._asdict() for name, field in type(self.grouping).fields.items() if name in self.outputs}
+        data = own | {
+            "format": _FORMAT,
+            "skeleton": None if self.skeleton is None else self.skeleton.to_dict(),
+            "grouping": {"kind": type(self.grouping).__name__, "options": plain_options(self.grouping)},
+            "grids": {key: asdict(grid) for key, grid in self.grids.items()},
+            "fits": [asdict(grid) for grid in self.fits],
+            "normalisation": {"mean": self.mean, "std": self.std},
+            "thresholds": asdict(self.thresholds),
+            "fields": fields,
+        }
+        return json.dumps(data)
+
+    @classmethod
+    def of_json(cls, text: str, file: str) -> Self:
+        """What a ``file``'s metadata say; CheckpointError where they are of a later version, or broken."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data["format"] != _FORMAT:
+                raise CheckpointError(f"{file}: a {data['format']} of bottomup {data['version']}; this one reads {_FORMAT!r}")
+            skeleton = None if data["skeleton"] is None else Skeleton.from_dict(data["skeleton"])
+            return cls(
+                skeleton=skeleton,
+                grouping=grouping_of(data["grouping"]["kind"], data["grouping"]["options"], skeleton),
+                grids={key: Grid(**grid) for key, grid in data["grids"].items()},
+                fits=tuple(Grid(**grid) for grid in data["fits"]),
+                thresholds=Thresholds(**data["thresholds"]),
+                categories=tuple(data["categories"]),
+                outputs=tuple(data["outputs"]),
+                sides=None if data["sides"] is None else (data["sides"][0], data["sides"][1]),
+                fill=tuple(data["fill"]),
+                mean=tuple(data["normalisation"]["mean"]),
+                std=tuple(data["normalisation"]["std"]),
+                **{name: data[name] for name in ("decoder", "input_size", "side", "least", "version")},
+            )
+        except (KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{file}: its metadata are broken ({error!r}); export it again") from error
+
+
+def _px(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} px"
