@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.bottomup-installed
 DOCS_INSTALLED := $(VENV)/.bottomup-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check bench docs clean
+.PHONY: help install demo test slow fuzz check bench docs clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was fou
 
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+slow: $(INSTALLED) ## the tests that make test leaves out: every decoder exported, half a minute each
+	$(BIN)/python -m pytest -m slow
 
 fuzz: $(INSTALLED) ## ten thousand changed files and options: each is read, or refused in one sentence; minutes
 	BOTTOMUP_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz

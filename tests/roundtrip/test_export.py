@@ -35,8 +35,6 @@ pytest.importorskip("onnxruntime", reason="bottomup.runtime needs pip install 'b
 
 from bottomup import runtime
 
-pytestmark = pytest.mark.slow
-
 STICK = Skeleton(
     name="stick",
     keypoints=("head", "left_hand", "right_hand"),
@@ -145,7 +143,12 @@ class Exported:
         return runtime.load(self.file, threads=1, score_threshold=0.0, **options)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=str)
+QUICK = ("tags", "boxes")  # which hold what the others hold in parts; to translate a graph takes half a minute of a core
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in CASES], ids=str
+)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("exported")
     checkpoint = CASES[request.param].checkpoint(folder)
