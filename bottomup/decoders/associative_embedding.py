@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -180,6 +181,7 @@ class AssociativeEmbedding(Decoder):
                 self._complete(pool, candidates, self.fill_threshold, self.detection_threshold)
         order = np.argsort(-scores, kind="stable")
         instances = Instances.of_keypoints(*(torch.from_numpy(part[order]) for part in (pool.points, pool.scores, scores)))
+        instances = replace(instances, tags=torch.from_numpy(pool.mean_tags(slice(pool.count))[order]))
         if self.nms_threshold is None:
             return instances
         return instances[oks_nms(instances, self.skeleton.sigmas, self.nms_threshold)]

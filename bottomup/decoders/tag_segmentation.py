@@ -106,18 +106,19 @@ class TagSegmentation(Decoder):
     def _prediction(self, image: dict[str, Tensor], frame: Frame) -> Prediction:
         grid, foreground = probability_grid(frame, "segmentation"), image["foreground"]
         found = [self._masks({name: image[name][label] for name in _MAPS}, grid) for label in range(len(foreground))]
-        scores = torch.cat([scores for _, scores in found])
-        labels = torch.cat([torch.full((len(scores),), label) for label, (_, scores) in enumerate(found)])
-        masks = concatenated([masks for masks, _ in found])
+        scores = torch.cat([scores for _, scores, _ in found])
+        labels = torch.cat([torch.full((len(scores),), label) for label, (_, scores, _) in enumerate(found)])
+        tags = torch.cat([image["identifiers"][label][which] for label, (_, _, which) in enumerate(found)])
+        masks = concatenated([masks for masks, _, _ in found])
         nowhere = torch.zeros(len(scores), 0)
-        instances = Instances(nowhere[..., None].expand(-1, 0, 2), nowhere, scores, masks.boxes(frame.size), labels, masks)
+        instances = Instances(nowhere[..., None].expand(-1, 0, 2), nowhere, scores, masks.boxes(frame.size), labels, masks, tags=tags)
         instances = instances[scores.argsort(descending=True, stable=True)]
         if len(foreground) > 1:
             return Prediction(instances, frame.size)
         return Prediction(instances, frame.size, resize(foreground[None], grid, _PIXELS, frame.size)[0, 0])
 
-    def _masks(self, maps: dict[str, Tensor], grid: Grid) -> tuple[Masks, Tensor]:
-        """The masks of one category's instances and their scores (P,), of maps (h, w)."""
+    def _masks(self, maps: dict[str, Tensor], grid: Grid) -> tuple[Masks, Tensor, Tensor]:
+        """The masks of one category's instances, their scores (P,) and which identifiers (P,) are theirs, of maps (h, w)."""
         there = maps["nearest"].unique()
         there = there[there >= 0][:, None, None]
         nearest, second = maps["nearest"] == there, maps["second"] == there  # (P, h, w)
@@ -126,7 +127,7 @@ class TagSegmentation(Decoder):
         outside = maps["nearest"] < 0
         levels = torch.where(outside, level.clamp(max=0.0), torch.minimum(level, own)).clamp(-1.0, 1.0)
         scores = (maps["foreground"] * nearest).sum((1, 2)) / nearest.sum((1, 2)).clamp(min=1)
-        return Masks.of_levels(levels, grid), scores
+        return Masks.of_levels(levels, grid), scores, there.flatten()
 
     def suppress(self, joined: Instances) -> Instances:
         """Those of instances, best first, whose mask is not that of a better one of their category."""
