@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("train", "train"),
     "evaluate": ("evaluate", "evaluate"),
     "predict": ("predict", "predict"),
+    "track": ("track", "track"),
     "combine": ("combine", "train"),
     "benchmark": ("benchmark", None),  # which composes each combination by itself
     "report": ("report", "report"),
@@ -40,7 +41,8 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
 
   train         data=… method=… backbone=… output=…      train a model; a small one on drawn people where nothing is given
   evaluate      weights=… [data=…] [oracle=[…]]          AP, errors, best and worst images
-  predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg)
+  predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg), or of a video
+  track         weights=… images=clip.mp4 | camera=0     the same along a video, and who is who
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint
   benchmark     matrix=… | method=A,B input_size=…       accuracy, speed and size of every combination
   report        results=FOLDER                           what was measured, as tables, plots and one page

@@ -88,7 +88,11 @@ class Prediction:
             visible=self.instances.usable(self.keypoint_threshold).numpy(),
         )
         detections = supervision.Detections(
-            xyxy=people["boxes"], mask=people.get("masks"), confidence=people["scores"], class_id=people["labels"]
+            xyxy=people["boxes"],
+            mask=people.get("masks"),
+            confidence=people["scores"],
+            class_id=people["labels"],
+            tracker_id=people.get("track_ids"),
         )
         return Supervision(key_points, detections)
 
@@ -113,6 +117,7 @@ class Prediction:
         x1, y1, x2, y2 = one.boxes[0].tolist()
         presence = one.keypoint_presence
         more = {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
+        more |= {} if one.track_ids is None else {"track_id": int(one.track_ids[0])}
         more |= {"keypoints": [round(value, 3) for value in keypoints.flatten().tolist()]} if len(found) else {}
         return more | {
             "image_id": self.image_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -124,7 +125,7 @@ class Predictor:
     @overload
     def __call__(self, images: Iterable[Image]) -> list[Prediction]: ...
     def __call__(self, images: Image | Iterable[Image]) -> Any:
-        """One Prediction for one image; a list, in order, for a list or a generator, a folder or a glob (``**``: any depth).
+        """One Prediction for one image; a list, in order, for a list, a generator, a folder, a glob (``**``: any depth) or a video.
 
         An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none. Type checkers take a
         path for one image; ``predict`` gives a list whatever is there.
@@ -134,10 +135,16 @@ class Predictor:
         return self.predict(images)  # type: ignore[arg-type]
 
     def predict(self, images: str | Path | Iterable[Image]) -> list[Prediction]:
-        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing."""
+        """Predict on several images, on those of a folder or a glob, or on a video's frames, in order: who is worth showing."""
         samples = ((index, self._sample(image, index)) for index, image in enumerate(several(images)))
         found = dict(self._run(samples, ()))
         return [self.shown(found[index]) for index in sorted(found)]
+
+    def stream(self, images: str | Path | Iterable[Image]) -> Iterator[Prediction]:
+        """As ``predict``, each prediction as soon as its batch is done: of a video or a camera no more is held than a batch."""
+        waiting = iter(several(images))
+        while batch := list(itertools.islice(waiting, self.batch_size)):
+            yield from self.predict(batch)
 
     def shown(self, prediction: Prediction) -> Prediction:
         """What of a prediction with all instances is worth showing, ``ops.shown``."""

@@ -107,7 +107,7 @@ def draw_walks(
     """Two people to each meeting, one from either side, far to near."""
     order = rng.permutation(len(heights))
     walks = [
-        draw_walk(rng, meetings[n // 2], n % 2 == 0, float(height), side, frames)
+        draw_walk(rng, meetings[n // 2], n % 4 in (0, 3), float(height), side, frames)
         for n, height in zip(order.tolist(), np.sort(heights), strict=True)
     ]
     return walks

@@ -70,7 +70,7 @@ class SyntheticVideo(Dataset):
         frames: Count = 60,
         size: Annotated[Count, "px"] = 128,
         people: Annotated[tuple[Count, Count], Ascending()] = (2, 3),
-        height: Annotated[tuple[Positive, Positive], Ascending(), "sides of the image"] = (0.45, 0.65),
+        height: Annotated[tuple[Positive, Positive], Ascending(), "sides of the image"] = (0.55, 0.8),
         turning: Fraction = 0.5,
         hiding: Fraction = 0.5,
         seed: Natural = 0,

@@ -111,7 +111,9 @@ class TagSegmentation(Decoder):
         tags = torch.cat([image["identifiers"][label][which] for label, (_, _, which) in enumerate(found)])
         masks = concatenated([masks for masks, _, _ in found])
         nowhere = torch.zeros(len(scores), 0)
-        instances = Instances(nowhere[..., None].expand(-1, 0, 2), nowhere, scores, masks.boxes(frame.size), labels, masks, tags=tags)
+        instances = Instances(
+            nowhere[..., None].expand(-1, 0, 2), nowhere, scores, masks.boxes(frame.size), labels, masks, tags=tags
+        )
         instances = instances[scores.argsort(descending=True, stable=True)]
         if len(foreground) > 1:
             return Prediction(instances, frame.size)

@@ -19,7 +19,8 @@ class PredictPlan:
     viewing: Viewing = field(default_factory=Viewing)
     place: Place = field(default_factory=Place)
     weights: str | None = None
-    images: str | None = None  # an image, a folder or a glob
+    images: str | None = None  # an image, a folder, a glob or a video
+    camera: int | None = None  # instead of images
     limit: int | None = None  # images, the first by name
     annotations: str | None = None  # a COCO file of which images are predicted, with its image ids
     image_info: str | None = None  # the same, of a test split
@@ -36,6 +37,7 @@ class PredictPlan:
             place=Place.of(config),
             weights=config.get("weights"),
             images=config.get("images"),
+            camera=config.get("camera"),
             limit=config.get("limit"),
             annotations=config.get("annotations"),
             image_info=config.get("image_info"),
@@ -46,7 +48,7 @@ class PredictPlan:
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        names = ("weights", "images", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
+        names = ("weights", "images", "camera", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
         own = {name: getattr(self, name) for name in names}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own
 

@@ -29,6 +29,10 @@ class Configuration(TypedDict, total=False):
     init: str | Sequence[str] | None
     weights: str | None
     images: str | None
+    camera: Natural | None
+    frame_rate: Positive | None
+    smooth: bool
+    tracker: _Options
     orientation: Literal["stored", "upright"] | None
     bit_depth: Annotated[int, Interval(8, 16)] | None
     annotations: str | None

@@ -65,7 +65,7 @@ class Tracker:
         return replace(prediction, instances=replace(found, track_ids=self._known(numbers)))
 
     def follow(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-        """Each frame's prediction with identities, ``confirm`` - 1 frames late: who is confirmed has one from the first frame on."""
+        """Each frame's prediction with identities, ``confirm`` - 1 frames late: who is confirmed has one from the first on."""
         waiting: deque[tuple[Prediction, Tensor]] = deque()
         for prediction in predictions:
             found, numbers = self._advance(prediction.instances)
