@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, NamedTuple
 
@@ -15,12 +16,12 @@ from bottomup.data._figures import SEGMENTS, make_figure, paint
 from bottomup.data._scenes import Actor, annotate, record, seen
 from bottomup.data._walks import Walk, draw_meeting, draw_walks
 from bottomup.data.synthetic import SPLITS, Split
-from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
+from bottomup.dataset import DATASETS, Clips, Dataset, GroundTruth, Record
 from bottomup.options import Ascending, Count, Fraction, Natural, Positive
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
 
-_KEPT_CLIPS = 4  # scripts in memory; frames are read in order
+_KEPT_CLIPS = 64  # scripts in memory, 50 kB each
 
 
 class Wall(NamedTuple):
@@ -50,11 +51,11 @@ class Shot(NamedTuple):
 
 
 @DATASETS.register
-class SyntheticVideo(Dataset):
+class SyntheticVideo(Dataset, Clips):
     """People who walk before a still background and meet, COCO's keypoints; every frame a function of (seed, split, clip, frame).
 
     Two by two they come from either side, and where they meet they pass one another or, the share ``turning`` of the pairs, both
-    turn round; at the share ``hiding`` of the meetings that is behind a wall. ``clips`` is how many there are (None: 200 of
+    turn round; at the share ``hiding`` of the meetings that is behind a wall. ``clips`` is how many there are (None: 1,000 of
     "train", 20 of the others), each of ``frames``; ``size`` is the side of the square frames in px, ``people`` the range of their
     number, ``height`` the range of their standing height as a fraction of the side, ``seed`` where chance begins.
 
@@ -78,7 +79,7 @@ class SyntheticVideo(Dataset):
         self.task = Task(COCO)
         self.split, self.size, self.seed, self.frames = split, size, seed, frames
         self.number, self.height, self.turning, self.hiding = tuple(people), tuple(height), turning, hiding
-        self.clips = clips if clips is not None else 200 if split == "train" else 20
+        self.clips = clips if clips is not None else 1000 if split == "train" else 20
         self.image_ids = list(range(1, self.clips * frames + 1))
         self._script = lru_cache(_KEPT_CLIPS)(self._drawn_script)
 
@@ -92,6 +93,8 @@ class SyntheticVideo(Dataset):
 
     def _sample(self, index: int, shot: Shot, maps: frozenset[str]) -> Sample:
         people, instances = annotate(shot.cast, shot.labels)
+        numbers = np.array(seen(shot.cast, shot.labels), np.int64)
+        people = replace(people, tracks=index // self.frames * self.number[1] + numbers)
         return Sample(
             image=np.ascontiguousarray(shot.image.transpose(2, 0, 1)),
             people=people,
@@ -101,6 +104,13 @@ class SyntheticVideo(Dataset):
             file_size=(self.size, self.size),
             to_input=np.eye(2, 3),
         )
+
+    def in_clips(self, together: int, seed: int) -> list[int]:
+        """As every data set of clips; frames of a group are drawn from all of their clip, and what makes no group is left out."""
+        rng = np.random.default_rng(seed)
+        groups = [rng.permutation(self.clip(clip))[: self.frames // together * together] for clip in range(self.clips)]
+        chunks = np.concatenate([group.reshape(-1, together) for group in groups])
+        return [int(index) for index in rng.permutation(chunks).ravel()]
 
     def people(self, index: int) -> People:
         """The people of one frame; it is drawn, as who covers whom decides what is visible."""

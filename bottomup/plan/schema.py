@@ -84,3 +84,4 @@ class Loading(TypedDict, total=False):
     unit: str | None
     min_keypoints: Natural | None
     curriculum: bool | None
+    together: Count | None

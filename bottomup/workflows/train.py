@@ -12,7 +12,7 @@ from torch import nn
 
 from bottomup.benchmark.speed import gigamacs
 from bottomup.checkpoint import initialise
-from bottomup.dataset import Dataset
+from bottomup.dataset import Clips, Dataset
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
@@ -81,7 +81,7 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
 def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) -> Callable[[int], Iterator[Batch]]:
     """The batches of this rank, from the one of a step on."""
     samples, settings = training_set(plan, dataset, model), plan.engine
-    order = Order(dataset, settings.batch_size, plan.place.seed, _curriculum(plan.data, dataset))
+    order = Order(dataset, settings.batch_size, plan.place.seed, _order(plan, dataset))
 
     def batches(first_step: int) -> Iterator[Batch]:
         return training_batches(
@@ -98,6 +98,18 @@ def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) 
         )
 
     return batches
+
+
+def _order(plan: TrainPlan, dataset: Dataset) -> Sequence[int] | None:
+    """The order that the data set is drawn in: by difficulty, or clip by clip, where the plan asks for that."""
+    together = plan.data.together
+    if together == 1:
+        return _curriculum(plan.data, dataset)
+    if not isinstance(dataset, Clips):
+        raise ConfigError(
+            f"data.together={together} draws frames of one clip, and data={plan.data.name} has no clips; leave it out"
+        )
+    return dataset.in_clips(together, plan.place.seed)
 
 
 def _curriculum(data: DataPlan, dataset: Dataset) -> Sequence[int] | None:
