@@ -80,7 +80,8 @@ class People:
     def __getitem__(self, index: NDArray[Any] | slice) -> People:
         """Some of the people, by mask, indices or slice."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return People(**{name: None if value is None else value[index] for name, value in values.items()})
+        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in values.items()}
+        return People(**chosen)
 
     def transform(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> People:
         """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip_order``."""

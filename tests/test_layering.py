@@ -22,13 +22,14 @@ PACKAGE = "bottomup"
 FLOORS = (
     ("version",), ("errors", "paths"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual"),
-    ("skeletons",), ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
+    ("skeletons",), ("geometry",), ("masks", "image_files"), ("videos",), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("needs",), ("model",), ("assembly", "views"),
     ("checkpoint",),
     ("predictor", "refine", "visualize", "export", "engine", "evaluation"),
+    ("tracking",),
     ("plan",), ("importers",), ("zoo",), ("benchmark",), ("report",), ("workflows",), ("loading",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),

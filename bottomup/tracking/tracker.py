@@ -20,16 +20,19 @@ from bottomup.types import Instances, Prediction
 
 NOBODY = -1  # the identity of whom no track is sure of
 
+_UNSURE = 3.0  # frames of growth: how much less is known of a first place, without a velocity, than of later ones
+_SURE = 0.1  # of similarity: the most that a sure place is worth; without it a wide guess would be as good as a near place
+
 
 @checked("tracker")
 class Tracker:
     """Gives the people of one video's frames identities, frame by frame: ``tracker.update(prediction).instances.track_ids``.
 
     Everybody who is followed moves on at the velocity seen so far. Those found are assigned to them one to one, at the greatest
-    total similarity of all ``cues``; nobody takes whom another is sure of by chance. Two can only be one if they are at least
-    ``least`` alike and not farther apart than ``reach`` sizes of the person, the root of its area; who was not seen may be farther
-    off by ``growth`` of that, and the keypoints count for as much less exact, for each frame. Tags are running means, of which a
-    frame keeps ``tag_memory``.
+    total similarity of all ``cues``. Two can only be one if they are at least ``least`` alike and not farther apart than ``reach``
+    sizes of the person, the root of its area; who was not seen may be farther off by ``growth`` of that for each frame, and the
+    keypoints count for as much less exact, and so is who was just born. Tags are running means, of which a frame keeps
+    ``tag_memory``.
 
     Who is found ``confirm`` frames on end is somebody, and gets the next identity, from 1 on; before that the identity is -1. Whom
     nobody saw for more than ``max_gap`` frames is gone; who comes back earlier is the same. ``smoothing`` filters the keypoints of
@@ -104,12 +107,13 @@ class Tracker:
 
     def _assigned(self, tracks: Tracks, found: Instances) -> tuple[Tensor, Tensor]:
         """Which tracks (S,) are which of those found (S,)."""
-        now, looser = tracks.now, 1 + self.growth * tracks.missed
+        now, looser = tracks.now, 1 + self.growth * (tracks.missed + _UNSURE / tracks.hits)
         alike = similarity(now, found, (tracks.areas * looser.square(), found.areas), self.sigmas, self.cues)
         reach = self.reach * looser * tracks.areas.sqrt()
         allowed = (alike >= self.least) & (distance(now, found) <= reach[:, None])
         allowed &= tracks.people.labels[:, None] == found.labels
-        rows, columns = assign(-alike.double().numpy(), allowed.numpy())
+        surer = alike + _SURE / looser[:, None]  # of two who are as like, the one whose place is known better
+        rows, columns = assign(-surer.double().numpy(), allowed.numpy())
         return torch.from_numpy(rows), torch.from_numpy(columns)
 
     def _smoothed(self, found: Instances, before: Tracks) -> tuple[Instances, Tensor, Tensor]:
