@@ -1,8 +1,8 @@
 """Who is who along drawn clips, by each cue: IDF1, MOTA and identity switches, by motmetrics.
 
-``python benchmarks/tracking.py`` writes ``benchmarks/results/tracking.json``, of ideal maps; with ``--weights NAME=FILE`` it measures
-those networks, into ``benchmarks/results/tracking_networks.json``. Twenty clips of sixty frames, ``data=synthetic_video``, split test.
-Three sources of people:
+``python benchmarks/tracking.py`` writes ``benchmarks/results/tracking.json``, of ideal maps; with ``--weights NAME=FILE`` it
+measures those networks, into ``benchmarks/results/tracking_networks.json``. Twenty clips of sixty frames, of
+``data=synthetic_video``, split test. Three sources of people:
 
 * Associative Embedding's ideal maps: keypoints that show, noise on heatmaps and tags. Every person has a tag of their own, which
   wanders from frame to frame; strangers' are four apart.

@@ -116,7 +116,9 @@ class Prediction:
         keypoints = torch.cat((points, torch.where(found, one.keypoint_scores[0], 0.0)[:, None]), dim=1)
         x1, y1, x2, y2 = one.boxes[0].tolist()
         presence = one.keypoint_presence
-        more: dict[str, Any] = {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
+        more: dict[str, Any] = (
+            {} if presence is None else {"keypoint_presence": [round(value, 3) for value in presence[0].tolist()]}
+        )
         more |= {} if one.track_ids is None else {"track_id": int(one.track_ids[0])}
         more |= {"keypoints": [round(value, 3) for value in keypoints.flatten().tolist()]} if len(found) else {}
         return more | {

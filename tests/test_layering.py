@@ -22,7 +22,8 @@ PACKAGE = "bottomup"
 FLOORS = (
     ("version",), ("errors", "paths"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual"),
-    ("skeletons",), ("geometry",), ("masks", "image_files"), ("videos",), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
+    ("skeletons",), ("geometry",), ("masks", "image_files"), ("videos",),
+    ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),

@@ -70,7 +70,8 @@ class Tags(Head):
 
     With ``frames`` of a clip beside one another in a batch (``data.together``) tags are of people, not of people in one image: the
     same in all frames, and apart from those of strangers in any. So they tell who is who in a video, the use that the paper sees in
-    tracking (§1, §5). With 1 a network may as well number people from left to right, and does.
+    tracking (§1, §5). Images of whose people nothing is known in time are each by themselves. With 1 a network may as well number
+    people from left to right, and does.
 
     ``scales`` says which of several views give tags: those whose scale is "nearest" to 1, the one that is trained at, with their
     mirror images, as the reference; or "all", as published. The tags of coarse views are those of many people at once.
@@ -122,7 +123,7 @@ class Tags(Head):
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """``pull``: squared distance of tags to their person's mean; ``push``: exp(-squared distance) between means."""
         tags, weights, read = self._read(outputs, targets)
-        if self.frames > 1:
+        if "tracks" in targets and len(tags) % self.frames == 0:
             return self._along(tags, weights, read, targets)
         mean = _mean(tags, weights)  # (B, N, D)
         spread = (_squared(tags - mean[:, :, None, None]) * weights).sum(3)  # (B, N, K)
@@ -137,11 +138,6 @@ class Tags(Head):
 
     def _along(self, tags: Tensor, weights: Tensor, read: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The same terms where the people of a group of frames are one image's: each frame has its group's terms."""
-        if "tracks" not in targets or len(tags) % self.frames:
-            raise ConfigError(
-                f"heads.tags.frames={self.frames} learns from so many frames of a clip at once; give a data set of clips, such as "
-                f"data=synthetic_video, with data.together={self.frames}, and an engine.batch_size that it divides"
-            )
         tags, weights, read, tracks = (
             part.unflatten(0, (-1, self.frames)).flatten(1, 2) for part in (tags, weights, read, targets["tracks"])
         )

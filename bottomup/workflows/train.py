@@ -68,6 +68,7 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
     model, decoder = starting.compose(dataset.task)
     fresh = _initialise(model, plan.init, place) if plan.init else list(model.state_dict())  # what no checkpoint gives
     trained = training_dataset(plan, dataset, model)
+    _check_together(plan, model)
     if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
         warn_of_limits(trained, {"data.max_people": plan.data.max_people}, "are trained on")
     batches = _batches(plan, trained, model, place)
@@ -98,6 +99,22 @@ def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) 
         )
 
     return batches
+
+
+def _check_together(plan: TrainPlan, model: PoseModel) -> None:
+    """Raise ConfigError where a head learns from more frames of a clip at once than stand beside one another, or steps cut them."""
+    together, settings = plan.data.together, plan.engine
+    for name, stack in model.stacks():
+        frames = stack.last.frames
+        if frames not in (1, together):
+            raise ConfigError(
+                f"heads.{name}.frames={frames} learns from so many frames of a clip at once; give a data set of clips, such as "
+                f"data=synthetic_video, with data.together={frames}, not {together}"
+            )
+    if settings.batch_size % together:
+        raise ConfigError(
+            f"engine.batch_size={settings.batch_size} cuts groups of data.together={together} frames; give a multiple of it"
+        )
 
 
 def _order(plan: TrainPlan, dataset: Dataset) -> Sequence[int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import Level, Source
+from bottomup.engine.distributed import Ranks
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads.tags import Tags
+from bottomup.plan.training import train_plan
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
+from bottomup.workflows.train import make_trainer
 from tests.scenes import make_batch
 
 GRID = Grid.centred(4)
@@ -89,8 +93,23 @@ def _twice(value: Any) -> Any:
     return value + value if isinstance(value, tuple) and value and not isinstance(value[0], int) else value
 
 
-def test_what_is_no_clip_is_said() -> None:
-    head, batch = make_head(2), make_batch([2, 2])
-    outputs = head.ideal(batch)
-    with pytest.raises(ConfigError, match=r"heads\.tags\.frames=2 .*data\.together=2"):
-        head.loss(outputs, head.encode(batch, outputs))
+def test_images_without_identities_are_each_by_themselves() -> None:
+    batch = make_batch([2, 2])
+    maps = {"tags": torch.randn(2, 17, 1, 24, 32)}
+    alone, along = make_head(1), make_head(2)
+    for name, term in alone.loss(maps, alone.encode(batch, maps)).items():
+        torch.testing.assert_close(along.loss(maps, along.encode(batch, maps))[name], term)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data.together=1"], "heads.tags.frames=4 learns from so many frames of a clip at once; .*data.together=4, not 1"),
+        (["data=synthetic", "data.together=4"], "data=synthetic has no clips"),
+        (["engine.batch_size=6"], "engine.batch_size=6 cuts groups of data.together=4"),
+    ],
+)
+def test_what_is_no_clip_is_said(overrides: list[str], words: str, tmp_path: Path) -> None:
+    plan = train_plan(["experiment=demo/associative_embedding_video", "backbone.channels=8", "backbone.growth=4", *overrides])
+    with pytest.raises(ConfigError, match=words):
+        make_trainer(plan, tmp_path, Ranks())
