@@ -165,7 +165,12 @@ def status_table() -> str:
 def tracking_table() -> str:
     """One row a source of people and a set of cues of benchmarks/results/tracking.json."""
     cells = [
-        [row["source"], row["cues"], *_shares(row, ("idf1", "mota")), *(f"{row[key]:.0f}" for key in ("num_switches", "num_misses"))]
+        [
+            row["source"],
+            row["cues"],
+            *_shares(row, ("idf1", "mota")),
+            *(f"{row[key]:.0f}" for key in ("num_switches", "num_misses")),
+        ]
         for row in read_result(RESULTS / "tracking.json")["rows"]
     ]
     return markdown_table(["people of", "cues", "IDF1", "MOTA", "identity switches", "missed"], cells)
