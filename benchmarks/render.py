@@ -17,7 +17,7 @@ from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E40
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "zoo", "export")))
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "zoo", "export", "video")))
 RESULTS = ROOT / "benchmarks" / "results"
 _BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -198,6 +198,20 @@ def status_table() -> str:
     return markdown_table(["measured here ([all of it](docs/results.md))", "AP"], rows)
 
 
+def tracking_table() -> str:
+    """One row a source of people and a set of cues of benchmarks/results/tracking.json."""
+    cells = [
+        [
+            row["source"],
+            row["cues"],
+            *_shares(row, ("idf1", "mota")),
+            *(f"{row[key]:.0f}" for key in ("num_switches", "num_misses")),
+        ]
+        for row in read_result(RESULTS / "tracking.json")["rows"]
+    ]
+    return markdown_table(["people of", "cues", "IDF1", "MOTA", "identity switches", "missed"], cells)
+
+
 def _measured(result: str, name: str) -> Row:
     """The figures of one row of ``benchmarks/tables.py``."""
     (found,) = (row["measured"] for row in read_result(RESULTS / f"{result}.json")["rows"] if row["name"] == name)
@@ -243,6 +257,7 @@ def render(text: str) -> str:
         "shown": shown_table(),
         "spurious_boxes": spurious_boxes_table(),
         "status": status_table(),
+        "tracking": tracking_table(),
         "zoo_choice": choice_table(),
         "zoo_measured": measured_table(),
         "zoo_published": published_table(),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bottomup.plan.training import TrainPlan, train_plan
     from bottomup.predictor import Predictor
     from bottomup.skeletons import Skeleton
+    from bottomup.tracking import Tracker
     from bottomup.types import Instances, Prediction, Task
     from bottomup.workflows.evaluate import evaluate
     from bottomup.workflows.train import train
@@ -50,6 +51,7 @@ _MODULES = {
     "Settings": "engine.settings",
     "Skeleton": "skeletons",
     "Task": "types",
+    "Tracker": "tracking",
     "TrainPlan": "plan.training",
     "Validating": "plan.groups",
     "Viewing": "plan.parts",
@@ -80,6 +82,7 @@ __all__ = [
     "Settings",
     "Skeleton",
     "Task",
+    "Tracker",
     "TrainPlan",
     "Validating",
     "Viewing",

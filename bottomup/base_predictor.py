@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -42,6 +43,7 @@ class BasePredictor(ABC):
     read: ImageReader
     thresholds: Thresholds
     on_error: OnError
+    batch_size: int
 
     @property
     @abstractmethod
@@ -63,7 +65,7 @@ class BasePredictor(ABC):
     @overload
     def __call__(self, images: Iterable[Image]) -> list[Prediction]: ...
     def __call__(self, images: Image | Iterable[Image]) -> Any:
-        """One Prediction for one image; a list, in order, for a list or a generator, a folder or a glob (``**``: any depth).
+        """One Prediction for one image; a list, in order, for a list, a generator, a folder, a glob (``**``: any depth) or a video.
 
         An image is a path, an (H, W, 3) uint8 RGB array or a Pillow image. DataError names what is none. Type checkers take a
         path for one image; ``predict`` gives a list whatever is there.
@@ -73,7 +75,7 @@ class BasePredictor(ABC):
         return self.predict(images)  # type: ignore[arg-type]
 
     def predict(self, images: str | Path | Iterable[Image]) -> list[Prediction]:
-        """Predict on several images, or on those of a folder or a glob, in order: the instances worth showing.
+        """Predict on several images, on those of a folder or a glob, or on a video's frames, in order: who is worth showing.
 
         Of images that are skipped there is none; each ``image_id`` is the place of its image among those that were given.
         """
@@ -82,6 +84,12 @@ class BasePredictor(ABC):
         found = dict(self.predict_samples(readable.of(samples)))
         readable.tell("are left out")
         return [self.shown(found[index]) for index in sorted(found)]
+
+    def stream(self, images: str | Path | Iterable[Image]) -> Iterator[Prediction]:
+        """As ``predict``, each prediction as soon as its batch is done: of a video or a camera no more is held than a batch."""
+        waiting = iter(several(images))
+        while batch := list(islice(waiting, self.batch_size)):
+            yield from self.predict(batch)
 
     def shown(self, prediction: Prediction) -> Prediction:
         """What of a prediction with all instances is worth showing, ``ops.shown``."""

@@ -158,6 +158,7 @@ class Head(nn.Module, ABC):
     pointwise: bool = False  # whether its maps, (B, C, h, w), are of each cell's features alone: then enlarging them may follow
     reads_instances: bool = False  # whether encode or ideal reads Batch.instances
     feedback: int = 0  # channels of its maps that what feeds predictions back may take in
+    frames: int = 1  # how many frames of a clip, side by side in a batch, its loss reads at once
     matches: bool = False  # whether encode reads outputs (its targets depend on what was predicted)
     beside: frozenset[str] = frozenset()  # keys whose ideal outputs its own are of, row by row: both are given, or neither
     least: ClassVar[Mapping[str, Least]] = {}  # of its ``metrics`` those that training warns of while they are lower

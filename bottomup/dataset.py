@@ -77,4 +77,12 @@ class Dataset(ABC):
         return image["height"], image["width"]
 
 
+class Clips(ABC):
+    """What a data set of videos can do beside: say which of its images are frames of one clip."""
+
+    @abstractmethod
+    def in_clips(self, together: int, seed: int) -> list[int]:
+        """Indices in a drawn order in which ``together`` frames of one clip stand side by side, one group after another."""
+
+
 DATASETS: Registry[Dataset] = Registry("data set", "bottomup.data")

@@ -111,15 +111,18 @@ def _kind(what: str, remedy: str, suffixes: str, head: bytes | None = None) -> R
 
 
 _FRAMES = "take the frames out of it first, as by `ffmpeg -i {name} frames/%06d.png`"
+_VIDEO = _kind(
+    "a video, no image",
+    "give it alone, as `bottomup predict images={name}` takes it",
+    "mp4 m4v mov avi mkv webm mpg mpeg mts m2ts wmv flv 3gp ogv",
+    rb"....ftyp(?!avi|mif1|hei|hev|msf1|crx)|RIFF....AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xb3\xba]|OggS",
+)
 REFUSED = (
     _kind(
         "a HEIC image, which is not read", "save it as JPEG, as by `magick {name} photo.jpg`", "heic heif hif",
         rb"....ftyp(hei|hev|mif1(?!.{0,48}avif)|msf1)",
     ),
-    _kind(
-        "a video, no image", _FRAMES, "mp4 m4v mov avi mkv webm mpg mpeg mts m2ts wmv flv 3gp ogv",
-        rb"....ftyp(?!avi|mif1|hei|hev|msf1|crx)|RIFF....AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xb3\xba]|OggS",
-    ),
+    _VIDEO,
     _kind("a camera's raw file, of which only a preview could be read", "develop it as JPEG or PNG",
           "dng cr2 cr3 nef arw raf orf rw2 pef srw"),
     _kind("a document, no image", "export it as PNG", "pdf svg ai eps ps psd", rb"%PDF|%!PS|8BPS|\s*<(svg|\?xml)"),
@@ -131,6 +134,14 @@ _PLAIN = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|BM")  # what nobody's suffix ma
 def refused_by_name(path: Path) -> Refused | None:
     """The kind of pictures that are not read which a file's suffix says it is."""
     return next((kind for kind in REFUSED if path.suffix.lower() in kind.suffixes), None)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video: by how it begins, else by its name."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _kind_of(file.read(_HEAD), path) is _VIDEO
 
 
 def _kind_of(head: bytes, path: Path) -> Refused | None:

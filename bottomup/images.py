@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from bottomup.errors import DataError, warn
-from bottomup.image_files import ImageReader, refused_by_name
+from bottomup.image_files import ImageReader, is_video, refused_by_name
 from bottomup.paths import path_of
+from bottomup.videos import Clip, video_file
 
 _SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2",
@@ -29,22 +30,31 @@ _LOOKED_AT = 10_000  # entries of folders, where an image is looked for to name 
 
 
 def is_one(images: object) -> bool:
-    """Whether what is given is a single image, no list, folder or glob of them."""
-    return isinstance(images, (np.ndarray, PillowImage)) or (isinstance(images, (str, Path)) and path_of(images).is_file())
+    """Whether what is given is a single image, no list, folder, glob or video of them."""
+    if isinstance(images, (str, Path)):
+        path = path_of(images)
+        return path.is_file() and not is_video(path)
+    return isinstance(images, (np.ndarray, PillowImage))
 
 
 def several(images: object) -> Iterable[Image]:
-    """What is given as several images, or those of a folder or a glob; DataError for what is neither.
+    """What is given as several images, those of a folder or a glob, or the frames of a video; DataError for what is neither.
 
     A tensor is taken for one image, of which ``pixels_of`` says what to make.
     """
     if isinstance(images, (str, Path)):
-        return find_images(images)
+        return video_of(images) or find_images(images)
     if isinstance(images, Iterable) and not hasattr(images, "detach"):
         return images
     if isinstance(images, Iterable):
         return [images]  # type: ignore[list-item]
     raise DataError(f"images should be {_EXPECTED}, several of those, a folder or a glob, got {type(images).__name__}; give such")
+
+
+def video_of(where: str | Path) -> Clip | None:
+    """The video that ``where`` is; None for anything else, DataError for one that cannot be read."""
+    path = path_of(where)
+    return video_file(path) if is_video(path) else None
 
 
 def find_images(where: str | Path) -> list[Path]:

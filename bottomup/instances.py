@@ -27,6 +27,8 @@ class Instances:
     masks: Masks | None = None  # None: the method finds none
     box_scores: Tensor | None = None  # (P,) of the boxes alone; None: the method finds no boxes
     keypoint_presence: Tensor | None = None  # (P, K) probability that something is there; None: as keypoint_scores say
+    tags: Tensor | None = None  # (P, D) the mean tag of each one's keypoints; None: the method has no tags
+    track_ids: Tensor | None = None  # (P,) int64 who it is along a video, from 1 on, -1 for nobody known; None: nobody was tracked
 
     def __len__(self) -> int:
         return len(self.scores)

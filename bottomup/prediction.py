@@ -89,7 +89,11 @@ class Prediction:
             visible=self.instances.usable(self.keypoint_threshold).numpy(),
         )
         detections = supervision.Detections(
-            xyxy=people["boxes"], mask=people.get("masks"), confidence=people["scores"], class_id=people["labels"]
+            xyxy=people["boxes"],
+            mask=people.get("masks"),
+            confidence=people["scores"],
+            class_id=people["labels"],
+            tracker_id=people.get("track_ids"),
         )
         return Supervision(key_points, detections)
 
@@ -117,6 +121,7 @@ class Prediction:
             {} if own.keypoint_presence is None else {"keypoint_presence": _rounded(own.keypoint_presence)}
         )
         columns |= {"keypoints": _rounded(rows)} if found.shape[1] else {}
+        columns |= {} if own.track_ids is None else {"track_id": own.track_ids.tolist()}
         columns["bbox"] = _rounded(torch.cat((corners, far.double() - corners.double()), dim=1))
         columns["score"] = own.scores.tolist()
         for values in zip(*columns.values(), strict=True):

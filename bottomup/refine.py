@@ -116,7 +116,7 @@ class Refined(BasePredictor):
         check_same_keypoints(refiner.network, predictor.skeleton)
         self.predictor, self.refiner = predictor, refiner
         self.model, self.decoder, self.thresholds = predictor.model, predictor.decoder, predictor.thresholds
-        self.read, self.on_error = predictor.read, predictor.on_error
+        self.read, self.on_error, self.batch_size = predictor.read, predictor.on_error, predictor.batch_size
 
     def __repr__(self) -> str:
         return f"Refined({self.predictor!r}, {self.refiner!r})"

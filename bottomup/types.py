@@ -57,6 +57,9 @@ class People:
     areas: NDArray[np.float32]  # (N,) px², of the segment where there is one: the s² of OKS
     labels: NDArray[np.int64]  # (N,) category index
     has_mask: NDArray[np.bool_]  # (N,)
+    tracks: NDArray[np.int64] | None = (
+        None  # (N,) who each one is along a video, unlike anybody else of the data set; None: not known
+    )
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -76,7 +79,9 @@ class People:
 
     def __getitem__(self, index: NDArray[Any] | slice) -> People:
         """Some of the people, by mask, indices or slice."""
-        return People(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in values.items()}
+        return People(**chosen)
 
     def transform(self, matrix: NDArray[np.float64], flip_order: tuple[int, ...]) -> People:
         """Move everything by an affine matrix (2, 3); where it mirrors, keypoints swap sides by ``flip_order``."""
@@ -162,6 +167,7 @@ class Batch:
     ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
     instances: Tensor | None = None  # (B, H, W) int16
+    tracks: Tensor | None = None  # (B, N) int64, as People's; padding counts for nobody
     annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one
 
     def __len__(self) -> int:

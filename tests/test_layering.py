@@ -23,13 +23,14 @@ FLOORS = (
     ("version",), ("errors", "paths", "ending"), ("shapes", "precision", "devices"),
     ("fitting",), ("options",), ("registry", "thresholds", "manual", "crops"),
     ("skeletons",), ("grid", "affine", "framing"), ("grouping",), ("runtime",),  # whose imports bring no PyTorch
-    ("geometry",), ("masks", "image_files"), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
+    ("geometry",), ("masks", "image_files"), ("videos",), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),
     ("ops", "coco"), ("samples",),
     ("data", "backbones", "necks", "heads", "decoders"),
     ("head_stack",), ("needs",), ("model",), ("assembly", "views"),
     ("checkpoint",),
     ("base_predictor", "predictor", "ensemble", "refine", "visualize", "export", "engine", "evaluation"),
+    ("tracking",),
     ("plan",), ("importers",), ("zoo",), ("benchmark",), ("report",), ("workflows",), ("loading",), ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),

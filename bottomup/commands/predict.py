@@ -1,4 +1,4 @@
-"""``bottomup predict``: COCO results and overlays of an image, a folder or a glob.
+"""``bottomup predict``: COCO results and overlays of an image, a folder or a glob, or of a video, frame by frame.
 
 The model is that of the checkpoint's run, with what is typed on top.
 """
@@ -22,12 +22,14 @@ from bottomup.commands.photos import Photo, photos_of, read_listing
 from bottomup.errors import ConfigError, DataError, counted, printable
 from bottomup.geometry import Grid
 from bottomup.image_files import ImageReader, Orientation
-from bottomup.images import find_images
+from bottomup.images import find_images, video_of
 from bottomup.ops.sampling import gather_maps
 from bottomup.paths import write_json
 from bottomup.plan.predicting import PredictPlan, predict_plan
 from bottomup.types import Instances, Prediction, Task
+from bottomup.videos import Clip, camera
 from bottomup.visualize import draw_grouping, draw_instances, draw_outputs, plot_tags, save_png
+from bottomup.workflows.clips import VIDEO, Following, check_drawing, follow_clip, write_summary
 from bottomup.workflows.folders import alone, check_results_folder, write_config
 from bottomup.workflows.models import Loaded, make_ensemble, seen, with_checkpoints
 
@@ -67,11 +69,14 @@ class Drawing:
 
 
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Predict as the overrides say; returns ``{"images": …, "instances": …, "unreadable": []}``.
+    """Predict as the overrides say; returns ``{"images": …, "instances": …, "unreadable": []}``, of a video its ``frames``.
 
     A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
     """
     plan = _asked(overrides)
+    clip = clip_of(plan)
+    if clip is not None:
+        return _predict_clip(plan, clip, overrides)
     files = find_images(str(plan.images))  # before a network is fetched for images that are not there
     plan, loaded = _with_models(plan, overrides)
     task = _task_of(loaded)
@@ -98,6 +103,41 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return summary
 
 
+def clip_of(plan: PredictPlan) -> Clip | None:
+    """The camera or the video that is asked for, its first ``limit`` frames; None for images, which are no such."""
+    if plan.camera is not None:
+        return camera(plan.camera).first(plan.limit)
+    clip = video_of(str(plan.images))
+    return None if clip is None else clip.first(plan.limit)
+
+
+def _predict_clip(plan: PredictPlan, clip: Clip, overrides: Sequence[str]) -> dict[str, Any]:
+    """Predict on the frames of a video, by JSON lines and a video."""
+    said = ("maps", "annotations", "image_info")
+    given = [name for name in said if getattr(plan, name)]
+    if given:
+        raise ConfigError(f"{given[0]}= is of images, and {clip.name} is a video; leave it out")
+    check_drawing(plan.draw)
+    plan, predictor = ready(plan, overrides)
+    output = plan.place.folder("predict")
+    check_results_folder(output, overwrite=plan.overwrite)
+    numbers = tuple(range(1, len(predictor.model.task.categories) + 1))
+    lines, video = output / "predictions.jsonl", output / VIDEO if plan.draw else None
+    with alone(output):
+        write_config(output, plan.plain())
+        told = follow_clip(clip, Following(predictor, None, lines, video, numbers))
+        summary = write_summary(output, told, tracked=False)
+    people, frames = counted(told.instances, "person", "people"), counted(told.frames, "frame")
+    print(f"{people} in {frames}, {seen(predictor)}: {lines}{f', {video}' if video else ''}")
+    return summary
+
+
+def ready(plan: PredictPlan, overrides: Sequence[str]) -> tuple[PredictPlan, BasePredictor]:
+    """The plan with the checkpoints' models, and their predictor."""
+    plan, loaded = _with_models(plan, overrides)
+    return plan, make_ensemble(loaded, plan.viewing, plan.place.chosen_device(), _task_of(loaded))
+
+
 def planned(overrides: Sequence[str]) -> tuple[PredictPlan, list[Loaded]]:
     """The plan of what is typed, with the checkpoints' models, and images read as the first one's data were."""
     return _with_models(_asked(overrides), overrides)
@@ -106,13 +146,20 @@ def planned(overrides: Sequence[str]) -> tuple[PredictPlan, list[Loaded]]:
 def _asked(overrides: Sequence[str]) -> PredictPlan:
     """The plan of what is typed, before any weights are read; ConfigError where images or weights are missing."""
     plan = predict_plan(overrides)
-    if not plan.images:
-        raise ConfigError("images= is missing: give an image, a folder or a glob")
+    check_asked(plan, "an image, a folder, a glob or a video")
+    return plan
+
+
+def check_asked(plan: PredictPlan, kinds: str) -> None:
+    """Raise ConfigError where images, of which ``kinds`` may be, or weights are missing, or images are given twice."""
+    if plan.images and plan.camera is not None:
+        raise ConfigError("images= and camera= both say what is looked at; give one of them")
+    if not plan.images and plan.camera is None:
+        raise ConfigError(f"images= is missing: give {kinds}")
     if not plan.weights:
         raise ConfigError(
             "weights= is missing: give a checkpoint (best.pt or last.pt of a run), or a name that `bottomup zoo` lists"
         )
-    return plan
 
 
 def _with_models(plan: PredictPlan, overrides: Sequence[str]) -> tuple[PredictPlan, list[Loaded]]:

@@ -18,6 +18,9 @@ _PARTS = {
 }
 
 
+_OF_VIDEOS = ("vid_id", "frame_id", "nframes")
+
+
 @DATASETS.register
 class Posetrack18(Coco):
     """The annotated frames of PoseTrack18's videos: seventeen keypoints, of which nobody's ears are annotated.
@@ -26,7 +29,7 @@ class Posetrack18(Coco):
     ``root/annotations/posetrack18_SPLIT.json``, and for images below root, as the files name them; ``annotations`` (a folder or a
     file) and ``images`` state either path. Frames that are not labelled are left out; regions to ignore are crowds. ``skeleton``
     takes the place of the data set's own; ``only_people``, ``image_ids`` and ``exclude_ids`` are as of data set ``coco``. It is
-    judged by PCKh, frame by frame (``evaluation.measures.pckh``); tracks are not.
+    judged by PCKh, frame by frame (``evaluation.measures.pckh``); tracks are read, and not judged.
     """
 
     measures: Mapping[str, Mapping[str, object]] = {"pckh": {"parts": _PARTS}}
@@ -44,6 +47,8 @@ class Posetrack18(Coco):
         exclude_ids: Sequence[int | float | str] | str | None = None,
     ) -> None:
         self._head_sizes: dict[int, float] = {}
+        self._tracks: dict[int, int] = {}
+        self._frames: dict[int, Record] = {}
         usual = ("annotations/{split}", "annotations/posetrack18_{split}.json", "posetrack18_{split}.json")
         super().__init__(
             annotations=str(place("posetrack18", root, annotations, split, usual, "annotations")),
@@ -66,15 +71,24 @@ class Posetrack18(Coco):
         regions = [region for image in images for region in _ignored(image)]
         numbered = [person | {"id": number} for number, person in enumerate([*people, *regions], 1)]
         self._head_sizes = {person["id"]: head_size(person["bbox_head"]) for person in numbered if person.get("bbox_head")}
+        self._tracks = {person["id"]: person["track_id"] for person in numbered if isinstance(person.get("track_id"), int)}
+        self._frames = {image["id"]: {key: image[key] for key in _OF_VIDEOS if key in image} for image in images}
         category_id = parts[0]["categories"][0]["id"] if parts[0]["categories"] else 1
         kept = [{"category_id": category_id, **_area(person)} | person for person in numbered]
         return {"images": images, "annotations": kept, "categories": parts[0]["categories"]}
 
     def ground_truth(self, indices: Sequence[int] | None = None) -> GroundTruth:
-        """As of ``coco``, with the ``head_size`` px of those whose head has a box."""
+        """As of ``coco``, with the ``head_size`` px of those whose head has a box, and who and when it is in a video.
+
+        That is a person's ``track_id``, the same in all frames of a video, and an image's ``vid_id``, ``frame_id`` and ``nframes``.
+        """
         truth = super().ground_truth(indices)
-        people = [person | {"head_size": self._head_sizes.get(person["id"])} for person in truth["annotations"]]
-        return {**truth, "annotations": people}
+        images = [image | self._frames.get(image["id"], {}) for image in truth["images"]]
+        people = [
+            person | {"head_size": self._head_sizes.get(person["id"]), "track_id": self._tracks.get(person["id"])}
+            for person in truth["annotations"]
+        ]
+        return {**truth, "images": images, "annotations": people}
 
 
 def _area(person: Record) -> Record:

@@ -8,36 +8,26 @@ from typing import Annotated, Literal, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from bottomup.data._backgrounds import draw_background, draw_occluder
 from bottomup.data._figures import SEGMENTS, Figure, make_figure, paint, visibility
 from bottomup.data._poses import draw_pose
+from bottomup.data._scenes import Actor, annotate, record
 from bottomup.data._things import Thing, make_thing
 from bottomup.dataset import DATASETS, Dataset, GroundTruth, Record
-from bottomup.geometry import to_indices
 from bottomup.options import Ascending, Count, Fraction, FromZero, Natural, Positive
 from bottomup.skeletons import COCO
 from bottomup.types import People, Sample, Task
 
 Split = Literal["train", "val", "test"]
 
-_SPLITS = {"train": 0, "val": 1, "test": 2}
+SPLITS = {"train": 0, "val": 1, "test": 2}  # part of the seed
 _ATTEMPTS = 12  # images drawn before whoever is hidden is sent away
 _FEWEST_KEYPOINTS = 3
 _FEW = 1.7  # 1: all numbers of people are equally frequent
 _REACH = 0.2  # in heights: how far apart the pelvises of two overlapping people stand
 _SMALLEST_SHARE = 0.25  # of a person's own silhouette that must stay visible
 _SMALLEST_AREA = 0.02  # of the squared height; a whole silhouette has 0.1 to 0.15
-
-
-class Actor(NamedTuple):
-    """One person of a scene, or a thing."""
-
-    figure: Figure
-    centre: tuple[float, float]  # of the pelvis, px
-    height: float  # px
-    label: int = 0  # of its category: a person's
 
 
 class Scene(NamedTuple):
@@ -94,7 +84,7 @@ class Synthetic(Dataset):
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Draw one image with its people."""
         scene = self._scene(index)
-        people, instances = _annotate(scene.cast, scene.labels)
+        people, instances = annotate(scene.cast, scene.labels)
         nothing = np.zeros((self.size, self.size), bool)
         return Sample(
             image=np.ascontiguousarray(scene.image.transpose(2, 0, 1)),
@@ -125,13 +115,13 @@ class Synthetic(Dataset):
                 {"id": image_id, "width": self.size, "height": self.size, "file_name": f"{self.split}_{image_id:06d}.png"}
             )
             for n in range(len(sample.people)):
-                annotations.append(_record(sample, n, len(annotations) + 1))
+                annotations.append(record(sample, n, len(annotations) + 1))
         category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": []}
         things = [{"id": number, "name": name} for number, name in enumerate(self.things, start=2)]
         return {"images": images, "annotations": annotations, "categories": [category, *things]}
 
     def _scene(self, index: int) -> Scene:
-        rng = np.random.default_rng((self.seed, _SPLITS[self.split], index))
+        rng = np.random.default_rng((self.seed, SPLITS[self.split], index))
         fewest, most = self.number
         number = fewest + int((most + 1 - fewest) * rng.random() ** _FEW)
         for _ in range(_ATTEMPTS):
@@ -217,45 +207,3 @@ def _fewer(scene: Scene) -> list[Actor]:
     *farther, nearest = scene.cast
     seen = [actor for actor, seen in zip(farther, scene.seen[:-1], strict=True) if seen]
     return [*seen, nearest] if len(seen) < len(farther) else farther
-
-
-def _annotate(cast: list[Actor], labels: NDArray[np.int16]) -> tuple[People, NDArray[np.int16]]:
-    """What is visible of everybody; who is hidden altogether is left out."""
-    figures = [actor.figure for actor in cast]
-    owner = ((labels - 1) // SEGMENTS).astype(np.int16)  # -1: background
-    kept = [person for person in range(len(figures)) if (owner == person).any()]
-    renumber = np.zeros(len(figures) + 1, np.int16)
-    renumber[[person + 1 for person in kept]] = np.arange(1, len(kept) + 1)
-    instances = renumber[owner + 1]
-    visible = np.stack([visibility(figures[person], labels, person) for person in kept])
-    keypoints = np.stack([figures[person].keypoints for person in kept]) * (visible > 0)[..., None]
-    boxes = np.array([_box(instances == n + 1) for n in range(len(kept))], np.float32)
-    areas = np.bincount(instances.ravel(), minlength=len(kept) + 1)[1:].astype(np.float32)
-    categories = np.array([cast[person].label for person in kept], np.int64)
-    people = People(keypoints.astype(np.float32), visible, boxes, areas, categories, np.ones(len(kept), bool))
-    return people, instances
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
-    return x, y, x + w, y + h
-
-
-def _record(sample: Sample, n: int, record_id: int) -> Record:
-    people = sample.people
-    assert sample.instances is not None
-    rle = coco_mask.encode(np.asfortranarray((sample.instances == n + 1).astype(np.uint8)))
-    seen = people.visibility[n] > 0
-    points = np.where(seen[:, None], to_indices(people.keypoints[n].astype(np.float64)), 0.0)
-    x1, y1, x2, y2 = people.boxes[n].tolist()
-    return {
-        "id": record_id,
-        "image_id": sample.image_id,
-        "category_id": int(people.labels[n]) + 1,
-        "iscrowd": 0,
-        "keypoints": np.column_stack((points, people.visibility[n])).ravel().tolist(),
-        "num_keypoints": int(seen.sum()),
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": float(people.areas[n]),
-        "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
-    }

@@ -11,7 +11,7 @@ from bottomup.drawing.sheets import Picture, text_size, to_picture, write
 from bottomup.instances import Instances
 from bottomup.skeletons import Skeleton
 
-WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+WHITE, _BLACK, _GREY = (255, 255, 255), (0, 0, 0), (170, 170, 170)
 _PERSON_TO_LINE = 70  # a person is about this many line widths long
 _PICTURE_TO_LINE = 110  # and no line is wider than this share of the picture
 _TINT = 0.4  # of the colour over a mask
@@ -28,6 +28,7 @@ def draw_instances(
 ) -> Picture:
     """Predicted poses, one colour each, a lighter shade on the person's left and a darker one on its right, with scores.
 
+    Who has an identity along a video has a colour and a number by that instead, and who has none yet is grey.
     Masks, where there are any, are tinted in the same colour; instances without keypoints, which need no skeleton, are masks alone.
     Keypoints are in px of the image (3, H, W); those that are NaN, or whose presence (score, where that is all there is) is no
     more than ``keypoint_threshold``, are left out, and so is the score of a person too small to carry it.
@@ -36,19 +37,34 @@ def draw_instances(
     points = instances.keypoints.numpy()
     found = instances.usable(keypoint_threshold).numpy()
     best_last = range(len(instances) - 1, -1, -1)  # on top of the others
+    colours, labels = _colours(instances), _labels(instances)
     if instances.masks is not None:
         windows = list(instances.masks.windows(image.shape[1:]))
         for index in best_last:
             window, inside = windows[index]
-            tint(picture[window], inside.numpy(), person_colour(index))
+            tint(picture[window], inside.numpy(), colours[index])
     for index in best_last:
-        draw_pose(picture, points[index], found[index], np.zeros_like(found[index]), skeleton, person_colour(index))
+        draw_pose(picture, points[index], found[index], np.zeros_like(found[index]), skeleton, colours[index])
     extents = points if points.shape[1] else instances.boxes.view(-1, 2, 2).numpy()
     shown = found if points.shape[1] else np.ones(extents.shape[:2], bool)
     for index in best_last:
         if shown[index].any():
-            _write_score(picture, float(instances.scores[index]), extents[index][shown[index]], person_colour(index))
+            _write_label(picture, labels[index], extents[index][shown[index]], colours[index])
     return picture
+
+
+def _colours(instances: Instances) -> list[Colour]:
+    """Each one's colour: by its place, or by its identity."""
+    if instances.track_ids is None:
+        return [person_colour(index) for index in range(len(instances))]
+    return [person_colour(number) if number > 0 else _GREY for number in instances.track_ids.tolist()]
+
+
+def _labels(instances: Instances) -> list[str]:
+    """What is written above each one: its score, or its identity."""
+    if instances.track_ids is None:
+        return [f"{score:.2f}" for score in instances.scores.tolist()]
+    return [str(number) if number > 0 else "" for number in instances.track_ids.tolist()]
 
 
 def tint(picture: Picture, inside: NDArray[np.bool_], colour: Colour) -> None:
@@ -113,9 +129,9 @@ def _mixed(colour: Colour, other: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _write_score(picture: Picture, score: float, points: NDArray[np.float32], colour: Colour) -> None:
+def _write_label(picture: Picture, text: str, points: NDArray[np.float32], colour: Colour) -> None:
     """Write above the topmost of a person's points, inside the picture, unless the text is long beside the person."""
-    text, extent = f"{score:.2f}", _extent(points)
+    extent = _extent(points)
     size = float(np.clip(extent / 300, 0.35, max(0.4, max(picture.shape) / 1000)))
     width, height = text_size(text, size)
     if extent < 2 * width:

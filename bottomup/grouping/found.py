@@ -29,6 +29,8 @@ class Found:
     masks: MaskCrops | None = None  # None: the method finds none
     box_scores: Floats | None = None  # (P,) of the boxes alone; None: the method finds no boxes
     keypoint_presence: Floats | None = None  # (P, K) probability that something is there; None: as keypoint_scores say
+    tags: Floats | None = None  # (P, D) the mean tag of each one's keypoints; None: the method has no tags
+    track_ids: NDArray[np.int64] | None = None  # (P,) who it is along a video, from 1 on, -1: nobody known; None: not tracked
 
     def __len__(self) -> int:
         return len(self.scores)

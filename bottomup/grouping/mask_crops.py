@@ -61,6 +61,12 @@ class MaskCrops:
         """Move the masks by an affine matrix (2, 3); nothing is drawn, so nothing is lost."""
         return replace(self, to_frame=chain(self.to_frame, matrix))
 
+    def shifted(self, steps: Sequence[tuple[int, int]]) -> MaskCrops:
+        """Each mask moved by whole cells (x, y) of its own."""
+        corners = [(crop.corner[0] + x, crop.corner[1] + y) for crop, (x, y) in zip(self.crops, steps, strict=True)]
+        crops = [crop._replace(corner=corner) for crop, corner in zip(self.crops, corners, strict=True)]
+        return replace(self, crops=tuple(crops))
+
     def on_cells_of(self, other: MaskCrops) -> MaskCrops:
         """The same masks on the cells of ``other``, read between their own."""
         cells = chain(_HALF_A_CELL, other.to_frame)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bottomup.grid import Grid
 from bottomup.grouping.found import Arrays, Decoded, Field, Floats, Found, HostFrame, best_first, images_of
@@ -43,25 +44,29 @@ class MaskGrouping:
     def _decoded(self, image: Arrays, frame: HostFrame) -> Decoded:
         grid, foreground = frame.grid("segmentation"), image["foreground"]
         found = [self._masks({name: image[name][label] for name in _MAPS}, grid) for label in range(len(foreground))]
-        scores = np.concatenate([scores for _, scores in found])
-        labels = np.concatenate([np.full(len(scores), label, np.int64) for label, (_, scores) in enumerate(found)])
-        masks = concatenated([masks for masks, _ in found])
+        scores = np.concatenate([scores for _, scores, _ in found])
+        labels = np.concatenate([np.full(len(scores), label, np.int64) for label, (_, scores, _) in enumerate(found)])
+        tags = np.concatenate([image["identifiers"][label][which] for label, (_, _, which) in enumerate(found)])
+        masks = concatenated([masks for masks, _, _ in found])
         nowhere = np.zeros((len(scores), 0), np.float32)
-        people = Found(np.zeros((len(scores), 0, 2), np.float32), nowhere, scores, masks.boxes(frame.size), labels, masks)
+        people = Found(
+            np.zeros((len(scores), 0, 2), np.float32), nowhere, scores, masks.boxes(frame.size), labels, masks, tags=tags
+        )
         people = people[best_first(scores)]
         return Decoded(people, to_pixels(foreground[0], grid, frame.size) if len(foreground) == 1 else None)
 
-    def _masks(self, maps: Arrays, grid: Grid) -> tuple[MaskCrops, Floats]:
-        """The masks of one category's instances and their scores (P,), of maps (h, w)."""
-        there = np.unique(maps["nearest"])
-        there = there[there >= 0][:, None, None]
+    def _masks(self, maps: Arrays, grid: Grid) -> tuple[MaskCrops, Floats, NDArray[np.int64]]:
+        """The masks of one category's instances, their scores (P,) and which identifiers (P,) are theirs, of maps (h, w)."""
+        which = np.unique(maps["nearest"])
+        which = which[which >= 0].astype(np.int64)
+        there = which[:, None, None]
         nearest, second = maps["nearest"] == there, maps["second"] == there  # (P, h, w)
         level = foreground_level(maps["foreground"], self.threshold)
         own = np.where(nearest, maps["margin"], np.where(second, -maps["margin"], -np.inf))
         outside = maps["nearest"] < 0
         levels = np.where(outside, level.clip(max=0.0), np.minimum(level, own)).clip(-1.0, 1.0).astype(np.float32)
         scores = (maps["foreground"] * nearest).sum((1, 2)) / nearest.sum((1, 2)).clip(min=1)
-        return MaskCrops.of_levels(levels, grid), scores.astype(np.float32)
+        return MaskCrops.of_levels(levels, grid), scores.astype(np.float32), which
 
     def suppress(self, joined: Found) -> Found:
         """Those of people, best first, whose mask is not that of a better one of their category."""

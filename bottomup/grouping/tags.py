@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -86,6 +86,7 @@ class TagGrouping:
                 self._complete(pool, candidates, self.fill_threshold, self.detection_threshold)
         order = best_first(scores)
         found = Found.of_keypoints(*(part[order] for part in (pool.points, pool.scores, scores)))
+        found = replace(found, tags=pool.mean_tags(slice(pool.count))[order])
         if self.nms_threshold is None:
             return found
         return found[oks_nms(found, self.skeleton.sigmas, self.nms_threshold)]

@@ -68,6 +68,11 @@ class Tags(Head):
     as heavy as it is near. The peak of a keypoint between two cells falls on either, so that the decoder may read a tag that
     "nearest" has not trained.
 
+    With ``frames`` of a clip beside one another in a batch (``data.together``) tags are of people, not of people in one image: the
+    same in all frames, and apart from those of strangers in any. So they tell who is who in a video, the use that the paper sees in
+    tracking (§1, §5). Images of whose people nothing is known in time are each by themselves. With 1 a network may as well number
+    people from left to right, and does.
+
     ``scales`` says which of several views give tags: those whose scale is "nearest" to 1, the one that is trained at, with their
     mirror images, as the reference; or "all", as published. The tags of coarse views are those of many people at once.
     """
@@ -87,11 +92,12 @@ class Tags(Head):
         distance: Distance = "l2",
         cells: Cells = "nearest",
         scales: Scales = "nearest",
+        frames: Count = 1,
     ) -> None:
         super().__init__(source, task)
         if not task.keypoints:
             raise ConfigError("head tags needs a skeleton; the task has none")
-        self.dim, self.push, self.pull, self.cells, self.scales = dim, push, pull, cells, scales
+        self.dim, self.push, self.pull, self.cells, self.scales, self.frames = dim, push, pull, cells, scales, frames
         self.unit = 1.0 if distance == "l2" else dim**-0.5  # of tag distance, in what the convolution gives
         self.conv = nn.Conv2d(source.level.channels, task.keypoints * dim, 1)
         self.provides = {"tags": "B K D h w"}
@@ -111,11 +117,14 @@ class Tags(Head):
         x, y = cells.unbind(-1)
         weights = weights * ((x >= 0) & (x < w) & (y >= 0) & (y < h))
         total = weights.sum(-1, keepdim=True)
-        return {"cells": cells, "weights": weights / torch.where(total > 0, total, 1.0)}
+        found = {"cells": cells, "weights": weights / torch.where(total > 0, total, 1.0)}
+        return found | {"tracks": batch.tracks} if self.frames > 1 and batch.tracks is not None else found
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """``pull``: squared distance of tags to their person's mean; ``push``: exp(-squared distance) between means."""
         tags, weights, read = self._read(outputs, targets)
+        if "tracks" in targets and len(tags) % self.frames == 0:
+            return self._along(tags, weights, read, targets)
         mean = _mean(tags, weights)  # (B, N, D)
         spread = (_squared(tags - mean[:, :, None, None]) * weights).sum(3)  # (B, N, K)
         if self.pull == "mean":
@@ -126,6 +135,26 @@ class Tags(Head):
         both = someone[:, :, None] & someone[:, None, :]
         similar = torch.exp(-_squared(mean[:, :, None] - mean[:, None, :])) * both  # (B, N, N)
         return {"pull": pull, "push": _PUSH[self.push](similar, people)}
+
+    def _along(self, tags: Tensor, weights: Tensor, read: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """The same terms where the people of a group of frames are one image's: each frame has its group's terms."""
+        tags, weights, read, tracks = (
+            part.unflatten(0, (-1, self.frames)).flatten(1, 2) for part in (tags, weights, read, targets["tracks"])
+        )
+        someone = read.any(2)  # (G, P), P = frames * N
+        both = someone[:, :, None] & someone[:, None, :]
+        same = (both & (tracks[:, :, None] == tracks[:, None, :])).float()
+        mean = _mean(tags, weights)  # (G, P, D), of each frame
+        mean = same @ mean / same.sum(2, keepdim=True).clamp(min=1)  # of all frames
+        spread = (_squared(tags - mean[:, :, None, None]) * weights).sum(3)
+        if self.pull == "mean":
+            spread = spread / read.sum(2, keepdim=True).clamp(min=1)
+        people = someone.sum(1).float()
+        similar = torch.exp(-_squared(mean[:, :, None] - mean[:, None, :])) * both * (1 - same)
+        pull = spread.sum((1, 2)) / people.clamp(min=1)
+        pairs = (both.float() - same).sum((1, 2)).clamp(min=1)
+        terms = {"pull": pull, "push": similar.sum((1, 2)) / pairs}
+        return {name: term.repeat_interleave(self.frames) for name, term in terms.items()}
 
     def metrics(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Mean tag distance ``within`` people (to their mean) and ``between`` people's means; a collapse shows at once."""

@@ -80,7 +80,7 @@ def _copied(value: Any) -> Any:
 
 def _waits_for_weights(command: str, overrides: Sequence[str]) -> bool:
     """Whether a checkpoint will say which components there are, whose options cannot be judged before."""
-    return command in ("predict", "export") or "weights" in map(key_of, overrides)
+    return command in ("predict", "track", "export") or "weights" in map(key_of, overrides)
 
 
 def _composed(command: str | None, overrides: Sequence[str]) -> Any:

@@ -46,6 +46,7 @@ class DataPlan:
     unit: str = "image"  # or "person", of labels alone in training, or "crop", around one person each, wherever images are read
     min_keypoints: int = 1  # of a person, where those are the unit
     curriculum: bool = False
+    together: int = 1  # so many frames of a clip stand beside one another in a batch
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:

@@ -35,7 +35,8 @@ Names = Collection[str] | None  # None: anything
 
 # Parts that a command's file has because methods and experiments speak of them, but that the command does not read.
 _OF_TRAINING = ("augment", "engine", "validation")
-_UNREAD = {"evaluate": _OF_TRAINING, "predict": (*_OF_TRAINING, "data"), "export": (*_OF_TRAINING, "data")}
+_OF_WEIGHTS = (*_OF_TRAINING, "data")
+_UNREAD = {"evaluate": _OF_TRAINING, "predict": _OF_WEIGHTS, "track": _OF_WEIGHTS, "export": _OF_WEIGHTS}
 
 
 @cache
@@ -97,10 +98,12 @@ def _constructor(path: _Path, config: Mapping[str, Any]) -> Callable[..., object
     """Whose options stand below a path: a component's, the settings', or a group of such; None where whatever comes does."""
     from bottomup.engine.settings import Settings
     from bottomup.samples.augment import Augment
+    from bottomup.tracking import Tracker
 
     settings: dict[_Path, Callable[..., object]] = {
         ("augment",): Augment,
         ("engine",): Settings,
+        ("tracker",): Tracker,
     }
     if path in settings:
         return settings[path]

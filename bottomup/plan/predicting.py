@@ -20,7 +20,8 @@ class PredictPlan:
     place: Place = field(default_factory=Place)
     weights: str | Sequence[str] | None = None  # one, or several that are joined
     others: tuple[ModelPlan, ...] = ()  # of the weights after the first; none: as their checkpoints say
-    images: str | None = None  # an image, a folder or a glob
+    images: str | None = None  # an image, a folder, a glob or a video
+    camera: int | None = None  # instead of images
     limit: int | None = None  # images, the first by name
     annotations: str | None = None  # a COCO file of which images are predicted, with its image ids
     image_info: str | None = None  # the same, of a test split
@@ -38,6 +39,7 @@ class PredictPlan:
             weights=config.get("weights"),
             others=tuple(map(ModelPlan.of, config.get("others") or ())),
             images=config.get("images"),
+            camera=config.get("camera"),
             limit=config.get("limit"),
             annotations=config.get("annotations"),
             image_info=config.get("image_info"),
@@ -48,7 +50,7 @@ class PredictPlan:
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        names = ("images", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
+        names = ("images", "camera", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
         own = {"weights": plain_names(self.weights)} | {name: getattr(self, name) for name in names}
         own |= {"others": [other.plain() for other in self.others]} if self.others else {}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own

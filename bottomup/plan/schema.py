@@ -32,6 +32,10 @@ class Configuration(TypedDict, total=False):
     images: str | None
     format: Literal["onnx", "torch"]
     sides: tuple[Count, Count] | None
+    camera: Natural | None
+    frame_rate: Positive | None
+    smooth: bool
+    tracker: _Options
     orientation: Literal["stored", "upright"] | None
     bit_depth: Annotated[int, Interval(8, 16)] | None
     annotations: str | None
@@ -89,6 +93,7 @@ class Loading(TypedDict, total=False):
     unit: str | None
     min_keypoints: Natural | None
     curriculum: bool | None
+    together: Count | None
 
 
 class StageOptions(TypedDict, total=False):

@@ -52,6 +52,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         areas=_padded([people.areas for people in rows], count),
         labels=_padded([people.labels for people in rows], count),
         has_mask=_padded([people.has_mask for people in rows], count),
+        tracks=_tracks(rows, count),
         present=_padded([np.ones(len(sample.people), bool) for sample in samples], count),
         content=torch.tensor([_content(sample) for sample in samples], dtype=torch.float32),
         image_ids=tuple(sample.image_id for sample in samples),
@@ -69,7 +70,8 @@ def _rows(sample: Sample) -> People:
     people, beside = sample.people, sample.beside
     if beside is None or not len(beside):
         return people
-    return People(**{f.name: np.concatenate((getattr(people, f.name), getattr(beside, f.name))) for f in fields(People)})
+    names = [f.name for f in fields(People) if getattr(people, f.name) is not None]
+    return People(**{name: np.concatenate((getattr(people, name), getattr(beside, name))) for name in names})
 
 
 def _largest(sample: Sample, count: int) -> Sample:
@@ -89,6 +91,11 @@ def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array[:count]
     return torch.from_numpy(padded)
+
+
+def _tracks(rows: list[People], count: int) -> Tensor | None:
+    known = [people.tracks for people in rows if people.tracks is not None]
+    return _padded(known, count) if len(known) == len(rows) else None  # type: ignore[arg-type]  # lists are invariant
 
 
 def _content(sample: Sample) -> tuple[float, float, float, float]:

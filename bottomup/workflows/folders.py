@@ -22,7 +22,10 @@ LAST = "last.pt"  # of a training run: what resume=true goes on from
 BEST = "best.pt"
 
 _OF_TRAINING = (LAST, BEST, "log.jsonl")
-_OF_PREDICTION = ("predictions.json", "metrics.json", "config.yaml", "pictures")
+_OF_PREDICTION = (
+    "predictions.json", "predictions.jsonl", "tracks.jsonl", "posetrack.json", "video.mp4", "metrics.json", "config.yaml",
+    "pictures",
+)  # fmt: skip
 
 
 def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from bottomup.benchmark.speed import gigamacs
 from bottomup.checkpoint import initialise
-from bottomup.dataset import Dataset
+from bottomup.dataset import Clips, Dataset
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.engine.trainer import Trainer
@@ -85,6 +85,7 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
     model, decoder = starting.compose(dataset.task)
     fresh = _initialise(model, plan.init, place) if plan.init else list(model.state_dict())  # what no checkpoint gives
     trained = training_dataset(plan, dataset, model)
+    _check_together(plan, model)
     if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
         warn_of_limits(trained, {"data.max_people": plan.data.max_people}, "are trained on")
     batches = _batches(plan, trained, model, place)
@@ -98,7 +99,7 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
 def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) -> Callable[[int], Iterator[Batch]]:
     """The batches of this rank, from the one of a step on."""
     samples, settings = training_set(plan, dataset, model), plan.engine
-    order = Order(dataset, settings.batch_size, plan.place.seed, _curriculum(plan.data, dataset))
+    order = Order(dataset, settings.batch_size, plan.place.seed, _order(plan, dataset))
 
     def batches(first_step: int) -> Iterator[Batch]:
         return training_batches(
@@ -116,6 +117,34 @@ def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) 
         )
 
     return batches
+
+
+def _check_together(plan: TrainPlan, model: PoseModel) -> None:
+    """Raise ConfigError where a head learns from more frames of a clip at once than stand beside one another, or steps cut them."""
+    together, settings = plan.data.together, plan.engine
+    for name, stack in model.stacks():
+        frames = stack.last.frames
+        if frames not in (1, together):
+            raise ConfigError(
+                f"heads.{name}.frames={frames} learns from so many frames of a clip at once; give a data set of clips, such as "
+                f"data=synthetic_video, with data.together={frames}, not {together}"
+            )
+    if settings.batch_size % together:
+        raise ConfigError(
+            f"engine.batch_size={settings.batch_size} cuts groups of data.together={together} frames; give a multiple of it"
+        )
+
+
+def _order(plan: TrainPlan, dataset: Dataset) -> Sequence[int] | None:
+    """The order that the data set is drawn in: by difficulty, or clip by clip, where the plan asks for that."""
+    together = plan.data.together
+    if together == 1:
+        return _curriculum(plan.data, dataset)
+    if not isinstance(dataset, Clips):
+        raise ConfigError(
+            f"data.together={together} draws frames of one clip, and data={plan.data.name} has no clips; leave it out"
+        )
+    return dataset.in_clips(together, plan.place.seed)
 
 
 def _curriculum(data: DataPlan, dataset: Dataset) -> Sequence[int] | None:

@@ -174,7 +174,7 @@ def test_an_animation_is_refused_and_one_frame_is_read(suffix: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "head", "said"),
     [
-        ("a.mp4", b"\0\0\0\x18ftypmp42", "a video, no image; .*ffmpeg -i a.mp4"),
+        ("a.mp4", b"\0\0\0\x18ftypmp42", "a video, no image; .*images=a.mp4"),
         ("a.mov", b"\0\0\0\x14ftypqt  ", "a video"),
         ("a.avi", b"RIFF\0\0\0\0AVI LIST", "a video"),
         ("a.mkv", b"\x1aE\xdf\xa3", "a video"),
