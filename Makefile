@@ -8,6 +8,7 @@ CASES ?= 800
 
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet install $(PIP_ARGS)
+LIBRARY_INSTALLED := $(VENV)/.bottomup-library-installed
 INSTALLED := $(VENV)/.bottomup-installed
 DOCS_INSTALLED := $(VENV)/.bottomup-docs-installed
 
@@ -19,7 +20,7 @@ help: ## what there is to make
 
 install: $(INSTALLED) ## a virtual environment, .venv, with bottomup (editable) and its development tools
 
-demo: $(INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo: four to six minutes, the installation among them
+demo: $(LIBRARY_INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo: four to six minutes, the installation among them
 	@echo "training: two to four minutes on two CPU cores; interrupted, make demo goes on where it stopped"
 	$(BIN)/bottomup train output=outputs/demo $(if $(wildcard outputs/demo/last.pt),resume=true,experiment=demo/associative_embedding overwrite=true)
 	$(BIN)/bottomup evaluate weights=outputs/demo/best.pt data.split=test output=outputs/demo/evaluate
@@ -40,7 +41,7 @@ check: $(INSTALLED) ## lint, format, types and layering
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layering.py
 
-bench: $(INSTALLED) ## train, judge and time a small matrix of methods and crossings; a page of it in outputs/bench
+bench: $(LIBRARY_INSTALLED) ## train, judge and time a small matrix of methods and crossings; a page of it in outputs/bench
 	$(BIN)/bottomup benchmark matrix=small output=outputs/bench
 	$(BIN)/bottomup report results=outputs/bench
 	@echo "side by side: outputs/bench/report.html"
@@ -54,12 +55,16 @@ clean: ## remove caches and build products; environments and outputs stay
 	find bottomup benchmarks docs examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships venv without ensurepip: there the outer pip puts one into the environment.
-$(INSTALLED): pyproject.toml
+$(LIBRARY_INSTALLED): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "no '$(PYTHON)' found; name a Python >= 3.11: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("bottomup needs Python >= 3.11, but $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 ..." % v[:2])'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
 	  || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet $(PIP_ARGS) pip; }
 	@echo "installing bottomup into $(VENV) (PyTorch is large: minutes the first time)"
+	@$(BIN)/python $(PIP) --editable .
+	@touch $@
+
+$(INSTALLED): $(LIBRARY_INSTALLED)
 	@$(BIN)/python $(PIP) --editable '.[dev]'
 	@touch $@
 
