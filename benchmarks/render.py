@@ -1,4 +1,4 @@
-"""Render the tables into README.md and docs/results.md, zoo.md and video.md: every number comes from benchmarks/results or configs/zoo."""
+"""Render the tables into README.md, docs/results.md, zoo.md and video.md: all numbers are of benchmarks/results or configs/zoo."""
 
 from __future__ import annotations
 
