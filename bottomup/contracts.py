@@ -269,8 +269,7 @@ class Decoder(ABC):
 
     def people(self, tensors: dict[str, Tensor], frame: Frame) -> list[Prediction]:
         """The sequential part, on the host: one Prediction an image in input px, nothing outside ``frame.content``."""
-        if self.grouping is None:
-            raise NotImplementedError(f"{type(self).__name__} needs a grouping, or people of its own")
+        assert self.grouping is not None, f"{type(self).__name__} needs a grouping, or people of its own"
         arrays = {name: _array(tensor) for name, tensor in tensors.items()}
         decoded = self.grouping(arrays, HostFrame(frame.grids, frame.size, _array(frame.content)))
         pixels = [None if image.segmentation is None else torch.from_numpy(image.segmentation) for image in decoded]

@@ -49,7 +49,8 @@ def _clip(plan: TrackPlan) -> Clip:
 
 
 def _track(plan: TrackPlan, clip: Clip, predictor: BasePredictor, output: Path) -> dict[str, Any]:
-    tracker = plan.make_tracker(predictor.skeleton, clip.frame_rate)
+    frames = max((stack.last.frames for _, stack in predictor.model.stacks()), default=1)
+    tracker = plan.make_tracker(predictor.skeleton, clip.frame_rate, frames)
     numbers = tuple(range(1, len(predictor.model.task.categories) + 1))
     lines, video = output / "tracks.jsonl", output / VIDEO if plan.predicting.draw else None
     told = Told()

@@ -36,10 +36,11 @@ class TrackPlan:
         plan.make_tracker(None, 1.0)  # says what does not fit before a network is fetched
         return plan
 
-    def make_tracker(self, skeleton: Skeleton | None, frame_rate: float) -> Tracker:
-        """The tracker of a video of a frame rate in Hz."""
+    def make_tracker(self, skeleton: Skeleton | None, frame_rate: float, frames: int = 1) -> Tracker:
+        """The tracker of a video of a frame rate in Hz; tags have a say by default where they were trained over several ``frames``."""
         smoothing = {"smoothing": self.tracker.get("smoothing") or {}} if self.smooth else {}
-        return made(Tracker, skeleton, options={"frame_rate": frame_rate, **self.tracker, **smoothing})
+        cues = {"cues": {"tags": float(frames > 1), **(self.tracker.get("cues") or {})}}
+        return made(Tracker, skeleton, options={"frame_rate": frame_rate, **self.tracker, **cues, **smoothing})
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""

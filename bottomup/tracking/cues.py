@@ -21,14 +21,16 @@ from bottomup.types import Instances
 class Cues:
     """What each cue weighs; one that a method does not give, or that weighs 0, has no say.
 
+    By default keypoints decide alone where there are any, and masks elsewhere: tags of a network that saw single images change as
+    people cross, and masks of people who touch are less theirs than their keypoints are (docs/video.md has the figures).
     ``oks`` is the similarity of keypoints, ``boxes`` and ``masks`` are intersections over unions, ``tags`` is exp(-d²) of the tag
     distance d, the similarity that Associative Embedding's loss pushes below that of strangers (§3.3).
     """
 
     oks: FromZero = 1.0
     boxes: FromZero = 0.0
-    masks: FromZero = 1.0
-    tags: FromZero = 1.0
+    masks: FromZero | None = None  # None: 1 for people without keypoints, else 0
+    tags: FromZero = 0.0
 
 
 def similarity(people: Instances, found: Instances, areas: tuple[Tensor, Tensor], sigmas: Sequence[float], cues: Cues) -> Tensor:
@@ -48,12 +50,14 @@ def _similarities(
     people: Instances, found: Instances, areas: tuple[Tensor, Tensor], sigmas: Sequence[float], cues: Cues
 ) -> Iterator[tuple[float, Tensor]]:
     """The weight and the similarities (T, P) of each cue that both sides have."""
-    if cues.oks and people.keypoints.shape[1]:
+    posed = people.keypoints.shape[1] > 0
+    masks = float(not posed) if cues.masks is None else cues.masks
+    if cues.oks and posed:
         yield cues.oks, oks(people.keypoints, found.keypoints, *areas, sigmas)
     if cues.boxes:
         yield cues.boxes, box_iou(people.boxes, found.boxes).nan_to_num(0.0)
-    if cues.masks and people.masks is not None and found.masks is not None:
-        yield cues.masks, concatenated((people.masks, found.masks)).overlaps()[: len(people), len(people) :]
+    if masks and people.masks is not None and found.masks is not None:
+        yield masks, concatenated((people.masks, found.masks)).overlaps()[: len(people), len(people) :]
     if cues.tags and people.tags is not None and found.tags is not None and people.tags.shape[1] == found.tags.shape[1]:
         yield cues.tags, torch.exp(-(people.tags[:, None] - found.tags[None]).square().sum(-1)).nan_to_num(0.0)
 

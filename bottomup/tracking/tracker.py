@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from bottomup.ops.matching import assign
+from bottomup.grouping.matching import assign
 from bottomup.options import BelowOne, Count, Fraction, FromZero, Natural, Positive, checked
 from bottomup.skeletons import Skeleton
 from bottomup.tracking.cues import Cues, distance, similarity
