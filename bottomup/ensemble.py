@@ -12,10 +12,10 @@ import torch
 from bottomup.base_predictor import BasePredictor, Look
 from bottomup.crops import Crops, Window
 from bottomup.dataset import Dataset
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, counted
 from bottomup.images import Image
 from bottomup.model import PoseModel
-from bottomup.options import FromZero
+from bottomup.options import FromZero, checked
 from bottomup.predictor import Predictor, needed
 from bottomup.samples.cropping import cropped
 from bottomup.samples.loader import alike, attempted_samples, collate
@@ -39,6 +39,7 @@ class Part(NamedTuple):
         return tuple(sample.shape for sample in self.samples)
 
 
+@checked("ensemble")
 class Ensemble(BasePredictor):
     """Predictors, its ``members``, that see the same images; with ``crops`` each sees crops of an image beside the whole of it.
 
@@ -222,7 +223,7 @@ def _checked_votes(votes: Sequence[float] | None, count: int) -> tuple[float, ..
     if votes is None:
         return (1.0,) * count
     if len(votes) != count or min(votes) < 0 or max(votes) <= 0:
-        raise ConfigError(f"votes should be {count} numbers from 0 on, one of each network and one above 0, got {list(votes)}")
+        raise ConfigError(f"votes should be {counted(count, 'number')} from 0 on, one of each network and one above 0, got {list(votes)}")
     return tuple(map(float, votes))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Annotated, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from bottomup.base_predictor import BasePredictor, Look
 from bottomup.dataset import Dataset
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import boxes_around, square_around
 from bottomup.images import Image, pixels_of
 from bottomup.model import PoseModel
@@ -25,7 +26,7 @@ from bottomup.ops.crops import images_in
 from bottomup.options import BelowOne, Fraction, Positive, checked
 from bottomup.predictor import Predictor
 from bottomup.samples.person_crops import MARGIN
-from bottomup.samples.skipping import Readable
+from bottomup.samples.skipping import Readable, attempted
 from bottomup.skeletons import Skeleton
 from bottomup.types import Batch, Instances, Prediction, Sample
 
@@ -76,8 +77,18 @@ class Refiner:
         return f"Refiner({self.network!r})"
 
     def __call__(self, image: Image, prediction: Prediction) -> Prediction:
-        """The prediction of one image, in its px, refined; an image is a path, an (H, W, 3) uint8 RGB array or a Pillow image."""
-        return self.refined([pixels_of(image, self.network.read).transpose(2, 0, 1)], [prediction])[0]
+        """The prediction of one image, in its px, refined; an image is a path, an (H, W, 3) uint8 RGB array or a Pillow image.
+
+        DataError where the prediction is of another size, as of a file that was read as stored and is read upright here.
+        """
+        pixels = pixels_of(image, self.network.read).transpose(2, 0, 1)
+        if prediction.size != pixels.shape[1:]:
+            (h, w), (own_h, own_w) = prediction.size, pixels.shape[1:]
+            raise DataError(
+                f"the prediction is of an image of {h} x {w} px, this one has {own_h} x {own_w}; give the image that it is of, "
+                "or load both networks with one orientation="
+            )
+        return self.refined([pixels], [prediction])[0]
 
     def refined(self, images: Sequence[NDArray[np.uint8]], predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions of several images (3, H, W) RGB, in their px, refined: their people go through the network together."""
@@ -143,10 +154,13 @@ class Refined(BasePredictor):
     ) -> Iterator[tuple[int, Prediction]]:
         """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
 
-        ``oracle`` and ``readable`` are the predictor's. An image is read again to look at its people.
+        ``oracle`` and ``readable`` are the predictor's. An image is read again to look at its people; one that is then not to be
+        read, as where the oracle needed none, is skipped like any other.
         """
+        readable = readable or Readable()
         found = self.predictor.predict_dataset(dataset, oracle, workers, readable)
-        yield from self._refined((index, dataset.sample(index, frozenset()).pixels, prediction) for index, prediction in found)
+        again = ((index, attempted(partial(_beside, dataset, index, prediction), self.on_error)) for index, prediction in found)
+        yield from self._refined((index, *seen) for index, seen in readable.of(again))
 
     def _refined(self, found: Iterator[tuple[int, NDArray[np.uint8], Prediction]]) -> Iterator[tuple[int, Prediction]]:
         """The predictions with their indices, a few images at a time."""
@@ -159,6 +173,11 @@ class Refined(BasePredictor):
         look = self.predictor.look(image)
         pixels = pixels_of(image, self.read).transpose(2, 0, 1)
         return look._replace(prediction=self.shown(self.refiner.refined([pixels], [look.prediction])[0]))
+
+
+def _beside(dataset: Dataset, index: int, prediction: Prediction) -> tuple[NDArray[np.uint8], Prediction]:
+    """The pixels (3, H, W) of an image of a data set, with its prediction."""
+    return dataset.sample(index, frozenset()).pixels, prediction
 
 
 def check_same_keypoints(network: Predictor, skeleton: Skeleton | None) -> None:

@@ -12,11 +12,12 @@ from bottomup.errors import ConfigError, unknown
 from bottomup.options import check_values, resolved
 from bottomup.plan.composing import load_config
 from bottomup.plan.overrides import key_of, overrides_of, parts_of
-from bottomup.plan.schema import StageOptions
+from bottomup.plan.schema import Configuration, StageOptions
 from bottomup.plan.training import TrainPlan, saved_run
 
 # Keys that are of the chain as a whole, never of one of its trainings.
 _OF_THE_CHAIN = ("experiment", "output", "overwrite", "resume", "show", "stages")
+_TRAINABLE = ("experiment", "method", "heads")  # one of which says what a stage trains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +54,14 @@ class ChainPlan:
 
         ConfigError for what does not fit.
         """
+        _check_said(config["stages"])
         stages = {name: _composed(name, options or {}, overrides) for name, options in config["stages"].items()}
         return cls(stages=stages, whole=TrainPlan.of(config))
 
     @classmethod
     def resumed(cls, saved: Mapping[str, Any], overrides: Sequence[str]) -> Self:
         """The chain that a folder's configuration says, with what is typed on top; ConfigError for what does not fit."""
+        _check_of_stages(list(saved["stages"]), overrides)
         stages = {name: _again(name, own, overrides) for name, own in saved["stages"].items()}
         return cls(stages=stages, whole=_on_top(saved, [text for text in overrides if parts_of(text)[0] != "stages"]))
 
@@ -97,11 +100,33 @@ def typed_for(name: str, overrides: Sequence[str], takes: Sequence[str] | None =
     return [*general, *(text.replace(prefix, "", 1) for text in overrides if key_of(text).startswith(prefix))]
 
 
+def _check_said(stages: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """ConfigError for a stage that does not say what it trains, as of a name that was typed and is misspelt."""
+    saying = [name for name, options in stages.items() if set(_TRAINABLE) & set(options or ())]
+    for name in stages:
+        if name not in saying:
+            raise ConfigError(f"stages.{name} says nothing of what it trains, as experiment=: {unknown('stage', name, saying)}")
+
+
+def _check_of_stages(names: Sequence[str], overrides: Sequence[str]) -> None:
+    """ConfigError where what is typed to go on is of a stage that the run does not have, or makes it one of other stages."""
+    for parts, text in ((parts_of(text), text) for text in overrides):
+        if parts[0] != "stages":
+            continue
+        if len(parts) > 1 and parts[1] not in names:
+            raise ConfigError("stages: " + unknown("stage", parts[1], names))
+        if len(parts) < 3:
+            raise ConfigError(f"{text!r}: a run goes on with the stages that it began with; give options, stages.{names[0]}.KEY=VALUE")
+
+
 def _composed(name: str, options: Mapping[str, Any], overrides: Sequence[str]) -> Stage:
     """One stage: what its file says, with what was typed on top."""
     known = resolved(StageOptions)
     own = {key: value for key, value in options.items() if key in known}
     check_values(f"stages.{name}", own, known)
+    for key in own.get("takes") or ():
+        if (first := key.partition(".")[0]) not in (keys := resolved(Configuration)):
+            raise ConfigError(f"stages.{name}.takes: " + unknown("key", first, list(keys)))
     said = overrides_of({key: value for key, value in options.items() if key not in known})
     after, takes = own.get("after") or (), own.get("takes")
     typed = [text for text in typed_for(name, overrides, takes) if key_of(text) not in known]

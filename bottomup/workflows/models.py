@@ -61,7 +61,7 @@ def with_checkpoints(model: ModelPlan, weights: str | Sequence[str] | None, over
 def make_ensemble(loaded: Sequence[Loaded], viewing: Viewing, device: str, task: Task) -> BasePredictor:
     """The predictor of one checkpoint; of several, or where crops are seen, the ensemble; refined where a network is given."""
     members = [make_predictor(one.model, viewing, device, one.checkpoint, task, one.weights) for one in loaded]
-    alone = len(members) == 1 and viewing.crops is None
+    alone = len(members) == 1 and viewing.crops is None and viewing.votes is None
     return with_refiner(members[0] if alone else Ensemble(members, crops=viewing.crops, votes=viewing.votes), viewing, device)
 
 
@@ -101,8 +101,11 @@ def make_predictor(
 
 
 def make_refiner(plan: Refining, precision: Precision, device: str) -> Refiner | None:
-    """What refines poses as planned; None where nothing does."""
+    """What refines poses as planned; None where nothing does. ConfigError where it is said how, and not by which network."""
     if plan.weights is None:
+        said = [name for name, value in plan.plain().items() if value != Refining().plain()[name]]
+        if said:
+            raise ConfigError(f"refine.{said[0]} is given, but refine= is missing: give a checkpoint of method=single_person")
         return None
     network = make_network(plan.weights, plan.sizes, precision, device)
     options = {name: value for name, value in plan.plain().items() if name not in ("weights", "sizes")}

@@ -161,11 +161,28 @@ def test_two_ranks_train_a_chain_that_is_typed(tmp_path: Path) -> None:
         ("stages.boxes.engine.step=3", "stage boxes: no key named 'engine.step'; did you mean engine.steps?"),
         ("stages=3", "stages should be a mapping"),
         ("stages.prn.takes=data", "stages.prn.takes should be a list"),
+        ("stages.prn.takes=[dta]", "stages.prn.takes: no key named 'dta'; did you mean 'data'?"),
+        ("stages.boxs.engine.steps=3", "no stage named 'boxs'; did you mean 'boxes'?"),
     ],
 )
 def test_a_mistake_in_any_stage_is_told_before_the_first_begins(typed: str, words: str) -> None:
     with pytest.raises(ConfigError) as error:
         training_plan(["experiment=multiposenet/all", typed])
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("stages.boxs.engine.steps=3", "no stage named 'boxs'; did you mean 'boxes'?"),
+        ("~stages.prn", "goes on with the stages that it began with"),
+        ("stages={more: {experiment: multiposenet/prn}}", "goes on with the stages that it began with"),
+    ],
+)
+def test_what_goes_on_refuses_other_stages(typed: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(training_plan(TINY).plain()))))
+    with pytest.raises(ConfigError) as error:
+        resumed_training(tmp_path, ["resume=true", f"output={tmp_path}", typed])
     assert words in str(error.value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -11,14 +12,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from bottomup.errors import ConfigError
+from bottomup.data.coco import Coco
+from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import invert, transform_points
 from bottomup.ops.crops import images_in
 from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
 from bottomup.refine import Poses, Refined, Refiner, check_same_keypoints, poses_in
+from bottomup.samples.skipping import Readable
 from bottomup.skeletons import COCO, CROWDPOSE
 from bottomup.types import Batch, Instances, Prediction, Task
+from tests.coco_folders import write_folder
 
 SIDE = 64
 BOXES = torch.tensor([[40.0, 30, 80, 130], [100, 100, 120, 110], [-10, 150, 60, 230], [0, 0, 256, 256]])
@@ -206,3 +210,22 @@ def test_a_predictor_refines_as_the_refiner_does_by_itself() -> None:
     expected = plain.shown(refiner(image, first))
     torch.testing.assert_close(refined.instances.keypoints, expected.instances.keypoints, equal_nan=True, atol=1e-2, rtol=0)
     assert not torch.equal(first.instances.keypoints.nan_to_num(), refined.instances.keypoints.nan_to_num())
+
+
+def test_a_refiner_is_given_the_image_that_was_predicted_on() -> None:
+    """Not one that is read turned: its keypoints would move to other places."""
+    image = np.zeros((64, 96, 3), np.uint8)
+    prediction = Prediction(Instances.of_keypoints(torch.ones(1, 17, 2), torch.ones(1, 17), torch.ones(1)), (96, 64))
+    with pytest.raises(DataError, match="96 x 64 px, this one has 64 x 96"):
+        Refiner(tiny())(image, prediction)
+
+
+def test_images_that_ideal_maps_did_not_need_are_skipped_where_a_refiner_cannot_read_them(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    first, *others = sorted((root / "val").iterdir())
+    first.write_bytes(b"no image")
+    model, decoder = train_plan(["experiment=demo/associative_embedding", "backbone=hourglass_tiny"]).model.compose(Task(COCO))
+    plain = Predictor(model, decoder, input_size=64, on_error="skip")
+    readable = Readable()
+    found = dict(Refined(plain, Refiner(tiny())).predict_dataset(Coco(root=str(root)), ["heatmap", "tags"], readable=readable))
+    assert len(found) == len(others) and len(readable.unread) == 1

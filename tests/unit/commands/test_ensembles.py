@@ -97,8 +97,20 @@ def test_multiposenets_recipe_of_test_dev_is_a_preset() -> None:
         ("crops={overlap: 0.5}", "crops needs size"),
         ("crops=3", "crops should be"),
         ("views=people", "known: maps, instances, oks_nms"),
+        ("votes=[1,2]", "votes should be 1 number from 0 on"),
+        ("refine.threshold=0.5", "refine.threshold is given, but refine= is missing"),
+        ("refine.sizes=[1,0.5]", "refine.sizes is given, but refine= is missing"),
     ],
 )
 def test_what_does_not_fit_is_refused(said: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", said, *DRAWN, "oracle=[heatmap,tags]"]) != 0
     assert told in capsys.readouterr().err
+
+
+def test_votes_are_judged_of_one_network_as_of_several(weights: str) -> None:
+    """Before, those of one network were not looked at, and texts ended in a TypeError."""
+    one, other = weights.strip("[]").split(",")
+    assert isinstance(bottomup.load(one, votes=[1]), Ensemble)
+    for file, votes in ((one, [1, 2]), ([one, other], ["a", 1]), ([one, other], [float("nan"), 1]), ([one, other], 1)):
+        with pytest.raises(BottomupError, match="votes should be"):
+            bottomup.load(file, votes=votes)  # type: ignore[call-overload]
