@@ -37,7 +37,7 @@ class TrackPlan:
         return plan
 
     def make_tracker(self, skeleton: Skeleton | None, frame_rate: float, frames: int = 1) -> Tracker:
-        """The tracker of a video of a frame rate in Hz; tags have a say by default where they were trained over several ``frames``."""
+        """The tracker of a video of a frame rate in Hz; tags have a say where they were trained over several ``frames``."""
         smoothing = {"smoothing": self.tracker.get("smoothing") or {}} if self.smooth else {}
         cues = {"cues": {"tags": float(frames > 1), **(self.tracker.get("cues") or {})}}
         return made(Tracker, skeleton, options={"frame_rate": frame_rate, **self.tracker, **cues, **smoothing})

@@ -64,8 +64,9 @@ def test_who_passes_behind_another_comes_out_as_who_went_in() -> None:
 def test_tags_tell_who_turned_round_where_places_alone_would_swap_them() -> None:
     """Both walk back from where they would have met, unseen meanwhile."""
     paths = [hidden(turning(path, 30), 26, 34) for path in (passes, comes)]
-    assert identities(clip(paths, 60, TAGS)) == [{1}, {2}]
-    assert identities(clip(paths, 60)) != [{1}, {2}]
+    told = Cues(tags=1.0)
+    assert identities(clip(paths, 60, TAGS), cues=told) == [{1}, {2}]
+    assert identities(clip(paths, 60), cues=told) != [{1}, {2}] != identities(clip(paths, 60, TAGS))
 
 
 def test_the_order_of_a_frame_s_instances_says_nothing() -> None:
