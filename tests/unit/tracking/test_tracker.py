@@ -75,7 +75,7 @@ def test_the_order_of_a_frame_s_instances_says_nothing() -> None:
     for ids, prediction in shown:
         order = torch.from_numpy(rng.permutation(len(ids)))
         mixed.append(([ids[i] for i in order.tolist()], replace(prediction, instances=prediction.instances[order])))
-    assert sorted(map(sorted, identities(mixed))) == [[1], [2], [3]]
+    assert sorted(map(sorted, identities(mixed, cues=Cues(tags=1.0)))) == [[1], [2], [3]]
 
 
 @pytest.mark.parametrize("scale", [0.25, 8.0])
