@@ -223,7 +223,9 @@ def _checked_votes(votes: Sequence[float] | None, count: int) -> tuple[float, ..
     if votes is None:
         return (1.0,) * count
     if len(votes) != count or min(votes) < 0 or max(votes) <= 0:
-        raise ConfigError(f"votes should be {counted(count, 'number')} from 0 on, one of each network and one above 0, got {list(votes)}")
+        raise ConfigError(
+            f"votes should be {counted(count, 'number')} from 0 on, one of each network and one above 0, got {list(votes)}"
+        )
     return tuple(map(float, votes))
 
 

@@ -114,9 +114,11 @@ def _check_of_stages(names: Sequence[str], overrides: Sequence[str]) -> None:
         if parts[0] != "stages":
             continue
         if len(parts) > 1 and parts[1] not in names:
-            raise ConfigError("stages: " + unknown("stage", parts[1], names))
+            raise ConfigError("stages: " + unknown("stage", parts[1], list(names)))
         if len(parts) < 3:
-            raise ConfigError(f"{text!r}: a run goes on with the stages that it began with; give options, stages.{names[0]}.KEY=VALUE")
+            raise ConfigError(
+                f"{text!r}: a run goes on with the stages that it began with; give options, stages.{names[0]}.KEY=VALUE"
+            )
 
 
 def _composed(name: str, options: Mapping[str, Any], overrides: Sequence[str]) -> Stage:
