@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
+from bottomup.errors import DataError
 from bottomup.options import BelowOne, Count, checked
+
+_MOST = 1000  # crops of an image, all of which are held until the last is seen
 
 
 class Window(NamedTuple):
@@ -30,7 +33,7 @@ class Crops:
 
     A crop's sides are ``size`` px of the image, or the image's where that is shorter. Neighbours share ``overlap`` of a side at
     least, and all are spread evenly, so that the outer ones end where the image does: whoever is no larger than what neighbours
-    share is whole in one of them. An image that is no larger than a crop has none.
+    share is whole in one of them. An image that is no larger than a crop has none; DataError for one of more than a thousand.
     """
 
     size: Annotated[Count, "image px"]
@@ -39,8 +42,14 @@ class Crops:
     def of(self, size: tuple[int, int]) -> list[Window]:
         """The crops of an image of ``size`` (H, W), row by row."""
         (tops, height), (lefts, width) = (self._along(side) for side in size)
-        if len(tops) * len(lefts) == 1:
+        count = len(tops) * len(lefts)
+        if count == 1:
             return []
+        if count > _MOST:
+            raise DataError(
+                f"an image of {size[0]} x {size[1]} px would be seen in {count} crops of {self.size} px, over {_MOST}; "
+                "give a larger crops.size, or a smaller crops.overlap"
+            )
         return [Window(left, top, left + width, top + height) for top in tops for left in lefts]
 
     def _along(self, side: int) -> tuple[list[int], int]:

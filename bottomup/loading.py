@@ -75,12 +75,12 @@ def load(
     if "decoder" in options or isinstance(overrides, str):
         raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
     check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes", "refine"))
+    viewing = Viewing.of({"crops": crops, "refine": refine, "precision": options.get("precision", "fp32")})
     files = list(file) if isinstance(file, list | tuple) else [cast(str | Path, file)]  # which _file judges
     members = [_member(each, weights, overrides, device, options) for each in files]
     joint = crops is not None or votes is not None or isinstance(file, list | tuple)
-    own = crops if crops is None or isinstance(crops, Crops) else Crops(**crops)
-    predictor = Ensemble(members, crops=own, votes=votes) if joint else members[0]
-    return with_refiner(predictor, Viewing.of({"refine": refine, "precision": options.get("precision", "fp32")}), device)
+    predictor = Ensemble(members, crops=viewing.crops, votes=votes) if joint else members[0]
+    return with_refiner(predictor, viewing, device)
 
 
 def _member(

@@ -68,8 +68,8 @@ class Refiner:
         agreement: Fraction = 0.2,
         distance: Annotated[Positive, "px of the network's input"] = 10.0,
     ) -> None:
-        if network.skeleton is None:
-            raise ConfigError("a network that refines poses should find keypoints; give one of method=single_person")
+        if not isinstance(network, Predictor) or network.skeleton is None:
+            raise ConfigError("a network that refines poses should be one that finds keypoints; give one of method=single_person")
         self.network, self.scale = network, scale
         self.rule, self.threshold, self.agreement, self.distance = rule, threshold, agreement, distance
 

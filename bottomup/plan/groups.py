@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, Self
 
-from bottomup.options import BelowOne, Count, Fraction, Natural, Positive, checked
+from bottomup.options import BelowOne, Count, Fraction, Natural, NotEmpty, Positive, checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Refining(_Group):
 
     weights: str | None = None  # of the network; None refines nothing
     scale: Positive = 1.3  # of a pose's box: the sides of its crop
-    sizes: Sequence[Positive] = (1.0,)  # of the network's own input size, at which a crop is seen
+    sizes: Annotated[Sequence[Positive], NotEmpty()] = (1.0,)  # of the network's own input size, at which a crop is seen
     rule: Literal["surer", "threshold"] = "surer"  # a keypoint moves where the network is surer of it, or above the threshold
     threshold: BelowOne = 0.15  # above which score a keypoint that was found moves
     agreement: Fraction = 0.2  # of a pose's keypoints that the network finds in their place, or its crop is rejected

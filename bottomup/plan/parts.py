@@ -15,6 +15,7 @@ from bottomup.crops import Crops
 from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
+from bottomup.options import check_value
 from bottomup.paths import path_of
 from bottomup.plan.groups import Refining
 from bottomup.precision import Precision
@@ -85,8 +86,12 @@ class Viewing:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
-        """The views that a configuration says."""
+        """The views that a configuration says; ConfigError for crops or a refinement that are none."""
         crops, refine = config.get("crops"), config.get("refine")
+        if not isinstance(crops, Crops):
+            check_value("crops", crops, Crops | None)
+        if not isinstance(refine, str | PathLike | Mapping | None):
+            raise ConfigError(f"refine should be a single-person network's file, or a mapping of refine's options, got {refine!r}")
         own = {
             "crops": crops if crops is None or isinstance(crops, Crops) else Crops(**crops),
             "refine": Refining(weights=str(refine)) if isinstance(refine, (str, PathLike)) else Refining.of(refine),

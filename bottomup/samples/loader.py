@@ -130,6 +130,11 @@ class Order:
     fixed: Sequence[int] | None = None  # the order of every epoch, each once, as of a curriculum; None: drawn
 
     def __post_init__(self) -> None:
+        if not len(self.dataset):
+            raise ConfigError(
+                "there is nothing to train on: the data set has no images, or nobody of whom a sample is made; "
+                "give another data set or split, or lower data.min_keypoints"
+            )
         if self.steps_per_epoch < 1:
             raise ConfigError(f"a step draws {self.batch_size} images, but the data set has {len(self.dataset)}; lower batch_size")
 

@@ -229,3 +229,9 @@ def test_images_that_ideal_maps_did_not_need_are_skipped_where_a_refiner_cannot_
     readable = Readable()
     found = dict(Refined(plain, Refiner(tiny())).predict_dataset(Coco(root=str(root)), ["heatmap", "tags"], readable=readable))
     assert len(found) == len(others) and len(readable.unread) == 1
+
+
+def test_what_refines_is_one_network() -> None:
+    plain = tiny()
+    with pytest.raises(ConfigError, match="should be one that finds keypoints"):
+        Refiner(cast(Any, Refined(plain, Refiner(plain))))

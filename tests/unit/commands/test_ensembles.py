@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -99,6 +100,7 @@ def test_multiposenets_recipe_of_test_dev_is_a_preset() -> None:
         ("views=people", "known: maps, instances, oks_nms"),
         ("votes=[1,2]", "votes should be 1 number from 0 on"),
         ("refine.threshold=0.5", "refine.threshold is given, but refine= is missing"),
+        ("refine.sizes=[]", "refine.sizes should be a list of numbers above 0 with at least one entry"),
         ("refine.sizes=[1,0.5]", "refine.sizes is given, but refine= is missing"),
     ],
 )
@@ -113,4 +115,18 @@ def test_votes_are_judged_of_one_network_as_of_several(weights: str) -> None:
     assert isinstance(bottomup.load(one, votes=[1]), Ensemble)
     for file, votes in ((one, [1, 2]), ([one, other], ["a", 1]), ([one, other], [float("nan"), 1]), ([one, other], 1)):
         with pytest.raises(BottomupError, match="votes should be"):
-            bottomup.load(file, votes=votes)  # type: ignore[call-overload]
+            bottomup.load(file, votes=cast(Any, votes))
+
+
+@pytest.mark.parametrize("given", [{"crops": 640}, {"refine": 3}])
+def test_what_is_no_group_is_refused_in_python_too(weights: str, given: dict[str, int]) -> None:
+    with pytest.raises(BottomupError, match=f"{next(iter(given))} should be"):
+        bottomup.load(weights.strip("[]").split(","), **cast(Any, given))
+
+
+@pytest.mark.parametrize("crops", [Crops(size=1), Crops(size=64, overlap=0.99)])
+def test_crops_without_end_are_refused(crops: Crops) -> None:
+    """Each is held at the networks' input size: they would fill any memory."""
+    with pytest.raises(BottomupError, match=r"480 x 640 px would be seen in .* give a larger crops.size"):
+        crops.of((480, 640))
+    assert len(Crops(size=448).of((3000, 4000))) < 200
