@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from bottomup.data.synthetic import Synthetic
+from bottomup.errors import ConfigError
 from bottomup.geometry import invert, transform_points
 from bottomup.samples.augment import Augment
 from bottomup.samples.labels import Labels, Persons
 from bottomup.samples.letterbox import letterbox
 from bottomup.samples.loader import Order, TrainingSet, collate
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import COCO
 
 DRAWN = Synthetic(split="val", size=96, people=[2, 5])
@@ -79,3 +82,9 @@ def test_a_batch_of_persons_has_their_boxes_in_one_frame() -> None:
         back = transform_points(there.keypoints[0], invert(sample.to_input).astype(np.float32))
         np.testing.assert_allclose(back[labelled], person.keypoints[0][list(order)][labelled], atol=1e-3)
     torch.testing.assert_close(batch.boxes[:, 0, 2:] > batch.boxes[:, 0, :2], torch.ones(12, 2, dtype=torch.bool))
+
+
+def test_a_set_without_samples_says_so() -> None:
+    """Not that a batch should be smaller than none."""
+    with pytest.raises(ConfigError, match="nothing to train on: the data set has no images, or nobody"):
+        Order(Subset(DRAWN, []), 1, 0)
