@@ -98,9 +98,8 @@ def _poses(network: Predictor, images: Sequence[Tensor], records: Sequence[Seque
 def _imputed(record: Record, points: Tensor, scores: Tensor, threshold: float) -> Record:
     """A record with the keypoints (K, 2) px that score above ``threshold``, and the mark of such."""
     surely = scores > threshold
-    seen = torch.where(surely, float(_VISIBLE), 0.0)[:, None]
-    triples = torch.cat((torch.where(surely[:, None], to_indices(points), 0.0), seen), dim=1)
-    keypoints = [round(value, 2) for value in triples.flatten().tolist()]
+    places = torch.where(surely[:, None], to_indices(points), 0.0).double().round(decimals=2).tolist()
+    keypoints = [value for (x, y), found in zip(places, surely.tolist(), strict=True) for value in (x, y, _VISIBLE * found)]
     return record | {"keypoints": keypoints, "num_keypoints": int(surely.sum()), "imputed": True}
 
 
