@@ -53,12 +53,16 @@ class ChainPlan:
 
         ConfigError for what does not fit.
         """
+        _refuse_misspelt(
+            overrides, [name for name, options in config["stages"].items() if not _typed_alone(name, options, overrides)]
+        )
         stages = {name: _composed(name, options or {}, overrides) for name, options in config["stages"].items()}
         return cls(stages=stages, whole=TrainPlan.of(config))
 
     @classmethod
     def resumed(cls, saved: Mapping[str, Any], overrides: Sequence[str]) -> Self:
         """The chain that a folder's configuration says, with what is typed on top; ConfigError for what does not fit."""
+        _refuse_misspelt(overrides, list(saved["stages"]))
         stages = {name: _again(name, own, overrides) for name, own in saved["stages"].items()}
         return cls(stages=stages, whole=_on_top(saved, [text for text in overrides if parts_of(text)[0] != "stages"]))
 
@@ -95,6 +99,20 @@ def typed_for(name: str, overrides: Sequence[str], takes: Sequence[str] | None =
     general = [text for text in overrides if parts_of(text)[0] not in _OF_THE_CHAIN and (takes is None or _among(text, takes))]
     prefix = f"stages.{name}."
     return [*general, *(text.replace(prefix, "", 1) for text in overrides if key_of(text).startswith(prefix))]
+
+
+def _typed_alone(name: str, options: Mapping[str, Any] | None, overrides: Sequence[str]) -> bool:
+    """Whether a stage is there only as options of it were typed, one by one: no file says anything of it."""
+    typed = {key_of(text) for text in typed_for(name, overrides, ())}
+    return bool(typed) and {key_of(text) for text in overrides_of(options or {})} <= typed
+
+
+def _refuse_misspelt(overrides: Sequence[str], known: list[str]) -> None:
+    """ConfigError where an option of a stage is typed that there is not."""
+    for text in overrides:
+        match parts_of(text):
+            case ["stages", name, _, *_] if name not in known:
+                raise ConfigError(f"{key_of(text)}: " + unknown("stage", name, known))
 
 
 def _composed(name: str, options: Mapping[str, Any], overrides: Sequence[str]) -> Stage:
