@@ -10,7 +10,7 @@ from typing import Any, cast, overload
 
 from bottomup.base_predictor import BasePredictor
 from bottomup.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, versions
-from bottomup.crops import Crops
+from bottomup.crops import Crops, crops_of
 from bottomup.ensemble import Ensemble
 from bottomup.errors import ConfigError, unknown
 from bottomup.model import PoseModel
@@ -74,12 +74,11 @@ def load(
     """
     if "decoder" in options or isinstance(overrides, str):
         raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
-    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes", "refine"))
+    check_options("load", Predictor, options, ("weights", "overrides", "crops", "votes", "refine"))
     files = list(file) if isinstance(file, list | tuple) else [cast(str | Path, file)]  # which _file judges
     members = [_member(each, weights, overrides, device, options) for each in files]
     joint = crops is not None or isinstance(file, list | tuple)
-    own = crops if crops is None or isinstance(crops, Crops) else Crops(**crops)
-    predictor = Ensemble(members, crops=own, votes=votes) if joint else members[0]
+    predictor = Ensemble(members, crops=crops_of(crops), votes=votes) if joint else members[0]
     return with_refiner(predictor, Viewing.of({"refine": refine, "precision": options.get("precision", "fp32")}), device)
 
 
