@@ -96,8 +96,9 @@ def _own_data(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f"{path}: not readable ({of_system(error)})") from error
     except Exception as error:  # torch raises half a dozen types for broken files
+        remedy = "; bottomup import-weights reads what others published" if path.suffix in (".json", ".h5", ".tar") else ""
         raise CheckpointError(
-            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)})"
+            f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)}){remedy}"
         ) from error
     if is_own(data):
         return data

@@ -59,6 +59,7 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "train seed=1,2": "bottomup benchmark tries one by one",
     "train data.train_split=train[100:]": "is quoted twice",
     "train input_size": "expected KEY=VALUE",
+    "train stages.*.engine.steps=3": "a key is names with dots",
     "train engine.optimiser.momentum=0.9 data=none": "engine.optimiser has amsgrad, betas",
     # what does not go together
     "train experiment=demo/associative_embedding method=personlab": "give demo/personlab",

@@ -232,7 +232,7 @@ def _write(found: Found, output: Path, predictor: BasePredictor) -> dict[str, An
     summary = {"images": found.images, "instances": len(found.records), "unreadable": found.unreadable}
     write_json(output / "metrics.json", summary)
     score = predictor.thresholds.score
-    least = f" who score {score:g} or more (score_threshold=0: everybody)" if score else ""
+    least = f" scoring {score:g} or more (score_threshold=0: everybody)" if score else ""
     names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
     told = f"{counted(len(found.records), *names)}{least} in {counted(found.images, 'image')}, {seen(predictor)}"
     print(f"{told}: {output}/predictions.json, {output}/pictures")

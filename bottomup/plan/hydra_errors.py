@@ -18,6 +18,8 @@ def quoted(override: str) -> str:
     key, equals, value = said.partition("=")
     if not equals:
         return f"{said!r} is no override; expected KEY=VALUE"
+    if not re.fullmatch(r"[+~]*[\w./@:$-]+", key):
+        return f"{key!r} is no key; a key is names with dots between them, and what holds for all is typed without a pattern"
     example = f"{key}='{value}'"
     return f'{said!r} cannot be read; a value with brackets, commas or the like is quoted twice: "{example}"'
 

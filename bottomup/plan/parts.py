@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 import torch
 
-from bottomup.crops import Crops
+from bottomup.crops import Crops, crops_of
 from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
@@ -93,7 +93,7 @@ class Viewing:
         if not isinstance(refine, str | PathLike | Mapping | None):
             raise ConfigError(f"refine should be a single-person network's file, or a mapping of refine's options, got {refine!r}")
         own = {
-            "crops": crops if crops is None or isinstance(crops, Crops) else Crops(**crops),
+            "crops": crops_of(crops),
             "refine": Refining(weights=str(refine)) if isinstance(refine, (str, PathLike)) else Refining.of(refine),
         }
         return cls(**said(cls, config) | own)

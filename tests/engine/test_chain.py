@@ -158,6 +158,7 @@ def test_two_ranks_train_a_chain_that_is_typed(tmp_path: Path) -> None:
     [
         ("stages.boxes.after=[keypoint]", "did you mean 'keypoints'"),
         ("stages.keypoints.after=[boxes]", "stages.keypoints.after"),
+        ("stages.box.engine.steps=3", "no stage named 'box'; did you mean 'boxes'?"),
         ("stages.boxes.engine.step=3", "stage boxes: no key named 'engine.step'; did you mean engine.steps?"),
         ("stages=3", "stages should be a mapping"),
         ("stages.prn.takes=data", "stages.prn.takes should be a list"),
