@@ -34,7 +34,7 @@ class PrecisionRecall:
             area: {f"{threshold:.2f}": row.tolist() for threshold, row in zip(self.thresholds, rows, strict=True)}
             for area, rows in self.precision.items()
         }
-        return {"recall": self.recalls.tolist(), **curves}
+        return {"recall": self.recalls.round(4).tolist(), **curves}
 
 
 def keypoint_curves(

@@ -44,7 +44,7 @@ def impute(plan: ImputePlan) -> dict[str, Any]:
     lacking = _lacking(truth)
     found = _impute_all(network, dataset, lacking, plan)
     annotations = [found.get(record["id"], record) for record in truth["annotations"]]
-    info = {"description": f"{dataset.path}, keypoints imputed"}
+    info = {"description": f"{dataset.path}, keypoints imputed", "weights": str(plan.weights), "impute": plan.impute.plain()}
     content = {"info": info, "images": truth["images"], "annotations": annotations, "categories": truth["categories"]}
     write_json(output, content)
     people = sum(map(len, lacking.values()))
