@@ -36,6 +36,7 @@ from bottomup.engine.distributed import Ranks
 from bottomup.engine.objective import Losses
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
+from bottomup.grouping.mask_crops import MaskCrops
 from bottomup.masks import Masks
 from bottomup.model import PoseModel
 from bottomup.plan.composing import load_config
@@ -213,7 +214,7 @@ class Drawn:
 
 class _SlowMasks(Masks):
     def __init__(self) -> None:
-        super().__init__((), np.eye(2, 3))
+        super().__init__(MaskCrops((), np.eye(2, 3)))
 
     def transform(self, _: object) -> Masks:
         return self

@@ -619,7 +619,7 @@ def test_real_samples_are_read(shared: Path, split: str) -> None:
         sample = dataset.sample(index, MAPS)
         assert sample.image.shape[1:] == sample.file_size == sample.ignore["crowd"].shape
         for name in sample.people.__dataclass_fields__:
-            assert (getattr(sample.people, name) == getattr(dataset.people(index), name)).all()
+            assert np.all(getattr(sample.people, name) == getattr(dataset.people(index), name))
 
 
 def test_real_labels_without_images(shared: Path) -> None:

@@ -78,8 +78,8 @@ def test_own_people_stay_as_they_are(sets: list[ENTRY]) -> None:
     for index in range(len(alone)):
         people, sample = both.people(index), both.sample(index, MAPS)
         for name in people.__dataclass_fields__:
-            assert (getattr(people, name) == getattr(alone.people(index), name)).all()
-            assert (getattr(people, name) == getattr(sample.people, name)).all()
+            assert np.all(getattr(people, name) == getattr(alone.people(index), name))
+            assert np.all(getattr(people, name) == getattr(sample.people, name))
         assert sample.ignore.keys() == alone.sample(index, MAPS).ignore.keys()
 
 
