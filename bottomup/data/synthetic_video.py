@@ -57,8 +57,8 @@ class SyntheticVideo(Dataset, Clips):
     Two by two they come from either side, and where they meet they pass one another or, the share ``turning`` of the pairs, both
     turn round; at the share ``hiding`` of the meetings that is behind a wall. ``clips`` is how many there are (None: 1,000 of
     "train", 20 of the others), each of ``frames``; ``size`` is the side of the square frames in px, ``people`` the range of their
-    number, ``height`` the range of their standing height as a fraction of the side, ``seed`` where chance begins; ``split`` "val" and
-    "test" have other clips than "train".
+    number, ``height`` the range of their standing height as a fraction of the side, ``seed`` where chance begins; ``split`` "val"
+    and "test" have other clips than "train".
 
     Annotations have a ``track_id``, the same in all frames of a clip, and ``visible_share``, how much of the silhouette shows;
     images have ``vid_id`` and ``frame_id``. Who does not show at all is not annotated in that frame.
