@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from bottomup.errors import ConfigError, DataError
+from bottomup.errors import DataError
 from bottomup.options import BelowOne, Count, checked
 
 _MOST = 1000  # crops of an image, all of which are held until the last is seen
@@ -59,12 +58,3 @@ class Crops:
         step = max(1.0, length * (1 - self.overlap))
         count = 1 + math.ceil((side - length) / step)
         return [round(number * (side - length) / max(1, count - 1)) for number in range(count)], length
-
-
-def crops_of(given: Crops | Mapping[str, Any] | None) -> Crops | None:
-    """Crops as they are or as a mapping of their options, None for none; ConfigError for everything else."""
-    if given is None or isinstance(given, Crops):
-        return given
-    if not isinstance(given, Mapping):
-        raise ConfigError(f'crops should be a mapping of their options, as {{"size": 640, "overlap": 0.25}}, got {given!r}')
-    return Crops(**given)

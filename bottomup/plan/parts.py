@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 import torch
 
-from bottomup.crops import Crops, crops_of
+from bottomup.crops import Crops
 from bottomup.devices import device_of
 from bottomup.errors import ConfigError
 from bottomup.image_files import Orientation
@@ -112,3 +112,12 @@ def names_of(weights: str | Sequence[str] | None) -> tuple[str, ...]:
 def plain_names(weights: str | Sequence[str] | None) -> str | list[str] | None:
     """The same as plain data."""
     return weights if weights is None or isinstance(weights, str) else list(weights)
+
+
+def crops_of(given: Crops | Mapping[str, Any] | None) -> Crops | None:
+    """Crops as they are or as a mapping of their options, None for none; ConfigError for everything else."""
+    if given is None or isinstance(given, Crops):
+        return given
+    if not isinstance(given, Mapping):
+        raise ConfigError(f'crops should be a mapping of their options, as {{"size": 640, "overlap": 0.25}}, got {given!r}')
+    return Crops(**given)
