@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.scenes import COMES_BACK, Scene, named
 from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.speed import milliseconds
 from bottomup.contracts import Decoder
 from bottomup.geometry import Grid
 from bottomup.model import PoseModel
@@ -86,19 +87,10 @@ def _painted(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.in
     return owners
 
 
-def cpu_milliseconds(call: Callable[[], object], runs: int) -> list[float]:
-    """The processor's time of one thread, of some runs after those that warm up."""
-    times = []
-    for _ in range(_WARM_UP + runs):
-        began = time.process_time()
-        call()
-        times.append(1e3 * (time.process_time() - began))
-    return times[_WARM_UP:]
-
-
 @torch.inference_mode()
 def measure(runs: int) -> list[Row]:
     """A row for each number of people."""
+    timed = partial(milliseconds, warm_up=_WARM_UP, clock=time.process_time)  # other work on the machine lifts the wall's time
     model, decoder = composed()
     network: list[float] = []
     rows: list[Row] = []
@@ -106,9 +98,9 @@ def measure(runs: int) -> list[Row]:
         batch = batch_of(count, model)
         looking, frame = model.looking(), model.frame(batch)
         ideal: Outputs = {key: maps.contiguous() for key, maps in model.ideal(batch, looking).items()}
-        network += cpu_milliseconds(lambda: model(batch.images, wanted=model.keys_of(looking)), runs)  # noqa: B023  # called here
+        network += timed(lambda: model(batch.images, wanted=model.keys_of(looking)), runs)  # noqa: B023  # called here
         found: list[list[Prediction]] = []
-        people = cpu_milliseconds(lambda: found.append(decoder(model(None, given=ideal, trim=True)[0], frame)), 5 * runs)  # noqa: B023
+        people = timed(lambda: found.append(decoder(model(None, given=ideal, trim=True)[0], frame)), 5 * runs)  # noqa: B023
         row = {"name": named(count), "people": count, "people_ms": round(statistics.median(people), 1)}
         rows.append(row | _checked(found[-1][0], batch, frame))
         print(rows[-1], flush=True)
