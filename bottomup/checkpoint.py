@@ -15,6 +15,7 @@ from bottomup.contracts import DECODERS
 from bottomup.errors import CheckpointError, ConfigError, of_system, warn
 from bottomup.ops.archives import damage
 from bottomup.ops.finite import not_finite
+from bottomup.ops.model_folder import WEIGHTS, is_model_folder, read_model_folder, write_model_folder
 from bottomup.ops.plain import fault_of, is_plain_data, is_state_dict
 from bottomup.ops.unreadable import reading, unreadable
 from bottomup.options import moved
@@ -63,10 +64,17 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> Path:
     return target
 
 
+def save_folder(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write what predicts of a checkpoint as a folder for hubs; CheckpointError, nothing written, where weights are not finite."""
+    _check_weights(f"{folder} is not written", "weights", checkpoint.weights)
+    said = {"config": checkpoint.config, "task": task_to_dict(checkpoint.task), "versions": checkpoint.versions}
+    write_model_folder(folder, {"format": _FORMAT, **said}, checkpoint.weights)
+
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU; CheckpointError says what is wrong with the file."""
+    """Read a checkpoint, or a folder of ``save_folder``, onto the CPU; CheckpointError says what is wrong with the file."""
     path = path_of(path)
-    data = _own_data(path)
+    data = _known(path, read_model_folder(path) if is_model_folder(path) else _archive(path))
     if broken := [name for name, kind in _PARTS.items() if name not in data or not isinstance(data[name], kind)]:
         raise CheckpointError(
             f"{path}: a checkpoint without its {', '.join(broken)}, as another program changed it; take another file"
@@ -81,8 +89,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return checkpoint
 
 
-def _own_data(path: Path) -> dict[str, Any]:
-    """What a file of ``save_checkpoint`` holds, read onto the CPU; CheckpointError for every other."""
+def _archive(path: Path) -> object:
+    """What a file of PyTorch's holds, read onto the CPU; CheckpointError for every other."""
     if not path.is_file():
         inside = next((f"; there is {file}" for name in ("best.pt", "last.pt") if (file := path / name).is_file()), "")
         raise CheckpointError(f"{path}: no such checkpoint{inside}; give the .pt file of a training run (best.pt or last.pt)")
@@ -90,7 +98,7 @@ def _own_data(path: Path) -> dict[str, Any]:
         if damaged := damage(path):
             raise CheckpointError(f"{path}: not readable as a checkpoint: {damaged}; take another copy of it")
         with reading():
-            data = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except OSError as error:
@@ -100,6 +108,10 @@ def _own_data(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: not readable as a checkpoint, it may be cut short or of another program ({unreadable(error)}){remedy}"
         ) from error
+
+
+def _known(path: Path, data: object) -> dict[str, Any]:
+    """What was read, where it is of this format; CheckpointError where not."""
     if is_own(data):
         return data
     if isinstance(data, dict) and str(data.get("format")).startswith(_KIND):
@@ -114,7 +126,7 @@ def _own_data(path: Path) -> dict[str, Any]:
 
 def _check_parts(path: Path, data: dict[str, Any]) -> None:
     """CheckpointError for a part that is not what ``save_checkpoint`` writes, before anything is made of it."""
-    held = path.stat().st_size
+    held = (path / WEIGHTS if path.is_dir() else path).stat().st_size
     for name in ("config", "task", "versions"):
         if not is_plain_data(data[name]):
             raise CheckpointError(f"{path}: its {name} should be plain data, text and numbers by name; take another file")

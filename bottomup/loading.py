@@ -63,13 +63,13 @@ def load(
 ) -> BasePredictor:
     """A ready predictor: ``load("best.pt")("photo.jpg").instances.keypoints``.
 
-    ``file`` is a checkpoint of a training run or of ``save``, or the name of a published network, as `bottomup zoo` lists them,
-    which is downloaded and imported at its first use; with ``weights`` that is the file or the name, and ``file`` the name of the
-    method that it is to hold. A list of such files and names, or ``crops``, as {"size": 640, "overlap": 0.25} in px of the image,
-    makes an ``Ensemble``, with its ``votes``, whose other options and overrides are those of each member; ``refine``, a
-    single-person network's file or a mapping of ``Refining``'s options, makes it ``Refined``. ``overrides`` are Hydra
-    overrides of its configuration; other options go to the Predictor (flip, scales, batch_size, score_threshold, …), which predicts
-    who scores as much as the decoder recommends.
+    ``file`` is a checkpoint of a training run or of ``save``, a folder of ``hub.Pretrained``, or the name of a published network,
+    as `bottomup zoo` lists them, or of a model on a hub, "user/name", which are downloaded at their first use; with ``weights``
+    that is the file or the name, and ``file`` the name of the method that it is to hold. A list of such files and names, or
+    ``crops``, as {"size": 640, "overlap": 0.25} in px of the image, makes an ``Ensemble``, with its ``votes``, whose other options
+    and overrides are those of each member; ``refine``, a single-person network's file or a mapping of ``Refining``'s options, makes
+    it ``Refined``. ``overrides`` are Hydra overrides of its configuration; other options go to the Predictor (flip, scales,
+    batch_size, score_threshold, …), which predicts who scores as much as the decoder recommends.
     Raises ConfigError for an unknown method or option, or another method than the file's, CheckpointError for a bad file.
     """
     if "decoder" in options or isinstance(overrides, str):

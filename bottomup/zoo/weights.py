@@ -15,23 +15,27 @@ from filelock import FileLock, Timeout
 from bottomup.checkpoint import Checkpoint, save_checkpoint
 from bottomup.errors import CheckpointError, ConfigError, of_system
 from bottomup.importers.kinds import import_file
+from bottomup.ops.model_folder import WEIGHTS, is_model_folder
 from bottomup.paths import clear_partials, path_of
 from bottomup.plan.predicting import predict_plan
 from bottomup.zoo.downloading import fetched, forget
 from bottomup.zoo.entries import Entry, entries, unknown_name
 from bottomup.zoo.home import VARIABLE, checkpoint_path
+from bottomup.zoo.hub import downloaded, is_hub_name
 
 _NAME = re.compile(r"[\w-]+")  # what has a folder or an ending is a file's
 
 
 def checkpoint_file(given: str | Path) -> Path:
-    """The checkpoint that is meant: the file where there is one, else that of the zoo's network of this name.
+    """The checkpoint that is meant: the file or folder where there is one, else that of the zoo's network or the hub's model.
 
-    At its first use a network is downloaded and imported. CheckpointError where that cannot be, or for a name that nobody has;
-    other files that are not there are left to ``load_checkpoint``.
+    At its first use a network is downloaded and imported, a hub's ``user/name`` downloaded. CheckpointError where that cannot be,
+    or for a name that nobody has; other files that are not there are left to ``load_checkpoint``.
     """
     path = path_of(given)
-    if path.is_file() or not _NAME.fullmatch(str(given)):
+    if is_hub_name(str(given)) and not path.parent.is_dir():
+        return downloaded(str(given))
+    if path.is_file() or is_model_folder(path) or not _NAME.fullmatch(str(given)):
         return path
     entry = _entry(str(given))
     if entry is None:
@@ -43,11 +47,14 @@ def checkpoint_file(given: str | Path) -> Path:
 
 
 def present_file(given: str | Path | None) -> Path | None:
-    """The checkpoint that is meant where it is there already; None where it is not, and nothing is fetched."""
+    """The file of weights that is meant where it is there already; None where it is not, and nothing is fetched."""
     if given is None:
         return None
-    entry = None if path_of(given).is_file() else _entry(str(given))
-    path = path_of(given) if entry is None else checkpoint_path(entry)
+    path = path_of(given)
+    if is_model_folder(path):
+        return path / WEIGHTS
+    if not path.is_file() and (entry := _entry(str(given))) is not None:
+        path = checkpoint_path(entry)
     return path if path.is_file() else None
 
 
