@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.bottomup-installed
 DOCS_INSTALLED := $(VENV)/.bottomup-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow fuzz check bench docs clean
+.PHONY: help install demo test slow fuzz lowest check bench docs clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,10 @@ slow: $(INSTALLED) ## the tests that make test leaves out: every decoder exporte
 
 fuzz: $(INSTALLED) ## ten thousand changed files and options: each is read, or refused in one sentence; minutes
 	BOTTOMUP_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz
+
+lowest: ## all tests with the lowest versions that pyproject.toml allows, in an environment of their own
+	@mkdir -p build && $(PYTHON) .ci/lowest.py > build/lowest.txt
+	$(MAKE) VENV=.venv-lowest PIP_ARGS="$(PIP_ARGS) --constraint $(CURDIR)/build/lowest.txt" test
 
 check: $(INSTALLED) ## lint, format, types and layering
 	$(BIN)/ruff check .
