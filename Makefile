@@ -3,6 +3,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 PIP_ARGS ?=
+EXTRA ?= dev
 WORKERS ?= 2
 CASES ?= 800
 
@@ -37,7 +38,7 @@ fuzz: $(INSTALLED) ## ten thousand changed files and options: each is read, or r
 
 lowest: ## all tests with the lowest versions that pyproject.toml allows, in an environment of their own
 	@mkdir -p build && $(PYTHON) .ci/lowest.py > build/lowest.txt
-	$(MAKE) VENV=.venv-lowest PIP_ARGS="$(PIP_ARGS) --constraint $(CURDIR)/build/lowest.txt" test
+	$(MAKE) VENV=.venv-lowest PIP_ARGS="$(PIP_ARGS) --constraint $(CURDIR)/build/lowest.txt" EXTRA=test test
 
 check: $(INSTALLED) ## lint, format, types and layering
 	$(BIN)/ruff check .
@@ -69,7 +70,7 @@ $(LIBRARY_INSTALLED): pyproject.toml
 	@touch $@
 
 $(INSTALLED): $(LIBRARY_INSTALLED)
-	@$(BIN)/python $(PIP) --editable '.[dev]'
+	@$(BIN)/python $(PIP) --editable '.[$(EXTRA)]'
 	@touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-TOOLS = frozenset({"dev", "docs"})  # which the library does not import
+TOOLS = frozenset({"dev", "docs", "test"})  # which the library does not import
 BOUND = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*(?:>=|==)\s*([\w.]+)")
 
 
