@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,9 @@ from bottomup.image_files import ImageReader
 from bottomup.images import Image, is_one, pixels_of, several
 from bottomup.model import PoseModel
 from bottomup.ops.shown import shown
-from bottomup.samples.skipping import OnError, Readable, attempted
+from bottomup.samples.groups import Group, drawn_alike, groups_of
+from bottomup.samples.skipping import OnError, Readable, Unread, attempted
+from bottomup.samples.subset import Subset
 from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Outputs, Prediction, Sample
@@ -103,7 +105,6 @@ class BasePredictor(ABC):
     def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
         """Predict on samples in px of their images, with their indices, as batches fill: all instances, however they score."""
 
-    @abstractmethod
     def predict_dataset(
         self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
     ) -> Iterator[tuple[int, Prediction]]:
@@ -112,6 +113,46 @@ class BasePredictor(ABC):
         ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions. ``readable`` hears which images
         are skipped.
         """
+        for found in self.predict_groups(dataset, self.groups(dataset), oracle, workers, readable):
+            yield from found
+
+    def groups(self, dataset: Dataset) -> list[Group]:
+        """The images of a data set that go through the network together, in the order in which they do."""
+        return groups_of(dataset, self.shape, self.batch_size)
+
+    @abstractmethod
+    def shape(self, sample: Sample) -> Hashable:
+        """What a sample in px of its image, with pixels or without, becomes: those of one shape go through the network together."""
+
+    def predict_groups(
+        self,
+        dataset: Dataset,
+        groups: Sequence[Group],
+        oracle: Sequence[str] = (),
+        workers: int = 0,
+        readable: Readable | None = None,
+        seed: int = 0,
+    ) -> Iterator[list[tuple[int, Prediction]]]:
+        """What is found in the images of each group, with their indices: the same whichever other groups there are.
+
+        ``seed`` begins what an oracle draws by chance, anew for each group; the rest is as of ``predict_dataset``.
+        """
+        readable = readable or Readable()
+        chosen = Subset(dataset, [index for group in groups for index in group])
+        prepared = iter(self.prepared(chosen, oracle, workers))
+        for group in groups:
+            own = zip(group, (sample for _, sample in islice(prepared, len(group))), strict=True)
+            with drawn_alike(seed, group):
+                found = list(self.predict_prepared(readable.of(own), oracle))
+            yield found
+
+    @abstractmethod
+    def prepared(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Any | Unread]]:
+        """Every image of a data set as ``predict_prepared`` takes it, with its index, in order; ``Unread`` for a skipped one."""
+
+    @abstractmethod
+    def predict_prepared(self, images: Iterable[tuple[int, Any]], oracle: Sequence[str] = ()) -> Iterator[tuple[int, Prediction]]:
+        """Predict on images as ``prepared`` gives them, with their indices, as batches fill: all instances, however they score."""
 
     @abstractmethod
     def look(self, image: Image) -> Look:

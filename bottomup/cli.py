@@ -164,9 +164,14 @@ def _polled(descriptor: int) -> object:
 
 
 def _say(command: str, sentence: str) -> None:
-    """One line about the exception that ended a command, below its traceback where BOTTOMUP_TRACEBACK asks for that."""
+    """One line about the exception that ended a command, below its traceback where BOTTOMUP_TRACEBACK asks for that.
+
+    Of several ranks the first that has something to say says it; the others end because that one did, or say the same.
+    """
     if os.environ.get("BOTTOMUP_TRACEBACK"):
         traceback.print_exc()
+    if "WORLD_SIZE" in os.environ and not importlib.import_module("bottomup.engine.distributed").first_to_say():
+        return
     print(printable(f"bottomup {command}: {sentence}"), file=sys.stderr)
 
 

@@ -68,6 +68,11 @@ class Dataset(ABC):
         dataset, there = self.source(index)
         return np.ones(self.task.keypoints, bool) if dataset is self else dataset.annotated(there)
 
+    def focus(self, index: int) -> NDArray[np.float64] | None:
+        """The square xyxy px of one image that is seen instead of all of it, without reading it; None: all of it is."""
+        dataset, there = self.source(index)
+        return None if dataset is self else dataset.focus(there)
+
     def image_size(self, index: int) -> tuple[int, int]:
         """The (H, W) of one image in px, without reading it."""
         dataset, there = self.source(index)

@@ -19,7 +19,7 @@ from bottomup.options import FromZero, checked
 from bottomup.predictor import Predictor, needed
 from bottomup.samples.cropping import cropped
 from bottomup.samples.loader import alike, attempted_samples, collate
-from bottomup.samples.skipping import Readable
+from bottomup.samples.skipping import Unread
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Prediction, Sample
 from bottomup.views import Found, Seen, join_predictions, merge
@@ -94,19 +94,16 @@ class Ensemble(BasePredictor):
     def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
         """Predict on samples in px of their images, with their indices, as batches fill: all instances, however they score."""
         prepare = self.prepare
-        return self._run(((index, prepare(sample)) for index, sample in samples), ())
+        return self.predict_prepared((index, prepare(sample)) for index, sample in samples)
 
-    def predict_dataset(
-        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
-    ) -> Iterator[tuple[int, Prediction]]:
-        """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
+    def shape(self, sample: Sample) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """The shapes of all parts of a sample."""
+        return tuple(part.shapes for part in self.prepare(sample))
 
-        ``oracle`` names heads whose ideal outputs, from the annotations, replace the predictions of those members that have them.
-        ``readable`` hears which images are skipped.
-        """
+    def prepared(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, list[Part] | Unread]]:
+        """The parts of every image of a data set, with its index; as of ``Predictor``."""
         read, maps = needed(dataset, self.models, oracle)
-        prepared = attempted_samples(read, self.prepare, maps, workers, self.on_error)
-        return self._run((readable or Readable()).of(prepared), oracle)
+        return attempted_samples(read, self.prepare, maps, workers, self.on_error)
 
     def look(self, image: Image) -> Look:
         """The prediction of one image, as ``predict`` gives it, with the first maps that were decoded, of one run."""
@@ -121,8 +118,13 @@ class Ensemble(BasePredictor):
         prediction = self.shown(self._joined([own for (of_part,) in found for own in of_part]))
         return Look(prediction, pixels[0].cpu().numpy(), outputs, frame, first.views.to_frame(batches[0], frame)[0])
 
-    def _run(self, images: Iterable[tuple[int, list[Part]]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
-        """Predict on parts of equal shapes together; an image is joined when the last of its parts is there."""
+    def predict_prepared(
+        self, images: Iterable[tuple[int, list[Part]]], oracle: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Predict on parts of equal shapes together; an image is joined when the last of its parts is there.
+
+        ``oracle`` names heads whose ideal outputs, from the annotations, replace the predictions of those members that have them.
+        """
         waiting: dict[int, list[list[Found]]] = {}
 
         def parts() -> Iterator[tuple[int, int, Part]]:

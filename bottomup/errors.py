@@ -50,6 +50,10 @@ class WorkerError(BottomupError, RuntimeError):
     """A process that reads images and was ended from outside, as where memory runs out."""
 
 
+class RankError(BottomupError, RuntimeError):
+    """One of several processes that work together, left alone by another, which says why it ended."""
+
+
 class BottomupWarning(UserWarning):
     """What works in another way than the user may have meant; the command line prints its message in one line."""
 

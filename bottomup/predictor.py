@@ -27,7 +27,7 @@ from bottomup.precision import Precision
 from bottomup.samples.labels import Labels
 from bottomup.samples.letterbox import Side, letterbox
 from bottomup.samples.loader import attempted_samples, buckets, collate
-from bottomup.samples.skipping import OnError, Readable
+from bottomup.samples.skipping import OnError, Readable, Unread
 from bottomup.thresholds import Thresholds
 from bottomup.types import Batch, Frame, Outputs, Prediction, Sample
 from bottomup.views import Found, Kind, Seen, Views, join_predictions
@@ -110,24 +110,20 @@ class Predictor(BasePredictor):
 
     def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
         """Predict on samples in px of their images, with their indices, as batches fill: all instances, however they score."""
-        return self._run(((index, self.boxed(sample)) for index, sample in samples), ())
+        return self.predict_prepared((index, self.boxed(sample)) for index, sample in samples)
 
-    def predict_dataset(
-        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
-    ) -> Iterator[tuple[int, Prediction]]:
-        """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
+    def shape(self, sample: Sample) -> tuple[int, int]:
+        """The (H, W) px of a sample's input."""
+        return self.boxed(sample).shape
 
-        ``oracle`` names heads whose ideal outputs, from the annotations, replace their predictions. ``readable`` hears which images
-        are skipped.
-        """
-        return self._run(self.samples(dataset, oracle, workers, readable), oracle)
-
-    def samples(
-        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
-    ) -> Iterator[tuple[int, Sample]]:
+    def prepared(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Sample | Unread]]:
         """Every image of a data set, letterboxed, with its index; without pixels where none is read, with masks for an oracle."""
         read, maps = needed(dataset, self.models, oracle)
-        return (readable or Readable()).of(attempted_samples(read, self.boxed, maps, workers, self.on_error))
+        return attempted_samples(read, self.boxed, maps, workers, self.on_error)
+
+    def samples(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Sample]]:
+        """Those that are read of ``prepared``."""
+        return Readable().of(self.prepared(dataset, oracle, workers))
 
     @property
     def boxed(self) -> Callable[[Sample], Sample]:
@@ -142,8 +138,11 @@ class Predictor(BasePredictor):
             enlarged=self.views.largest,
         )
 
-    def _run(self, samples: Iterable[tuple[int, Sample]], oracle: Sequence[str]) -> Iterator[tuple[int, Prediction]]:
-        for indices, batch in buckets(samples, self.batch_size):
+    def predict_prepared(
+        self, images: Iterable[tuple[int, Sample]], oracle: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Predict on letterboxed samples, with their indices, as batches fill: all instances, however they score."""
+        for indices, batch in buckets(images, self.batch_size):
             yield from zip(indices, self.predict_batch(batch, oracle), strict=True)
 
     @torch.inference_mode()

@@ -5,11 +5,11 @@ Associative Embedding §4.1 refines its poses so; PersonLab §3.3 imputes with s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +25,9 @@ from bottomup.model import PoseModel
 from bottomup.ops.crops import images_in
 from bottomup.options import BelowOne, Fraction, Positive, checked
 from bottomup.predictor import Predictor
+from bottomup.samples.groups import Group
 from bottomup.samples.person_crops import MARGIN
-from bottomup.samples.skipping import Readable, attempted
+from bottomup.samples.skipping import Readable, Unread, attempted
 from bottomup.skeletons import Skeleton
 from bottomup.types import Batch, Instances, Prediction, Sample
 
@@ -149,18 +150,36 @@ class Refined(BasePredictor):
         found = self.predictor.predict_samples(seen())
         yield from self._refined((index, waiting.pop(index), self.shown(prediction)) for index, prediction in found)
 
-    def predict_dataset(
-        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0, readable: Readable | None = None
-    ) -> Iterator[tuple[int, Prediction]]:
-        """Predict on every image of a data set, with its index, as batches fill: all instances, however they score.
+    def shape(self, sample: Sample) -> Hashable:
+        """The predictor's."""
+        return self.predictor.shape(sample)
 
-        ``oracle`` and ``readable`` are the predictor's. An image is read again to look at its people; one that is then not to be
-        read, as where the oracle needed none, is skipped like any other.
+    def prepared(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Any | Unread]]:
+        """As the predictor takes them."""
+        return self.predictor.prepared(dataset, oracle, workers)
+
+    def predict_prepared(self, images: Iterable[tuple[int, Any]], oracle: Sequence[str] = ()) -> Iterator[tuple[int, Prediction]]:
+        """As the predictor does, which is not looked at again: there are no pixels."""
+        return self.predictor.predict_prepared(images, oracle)
+
+    def predict_groups(
+        self,
+        dataset: Dataset,
+        groups: Sequence[Group],
+        oracle: Sequence[str] = (),
+        workers: int = 0,
+        readable: Readable | None = None,
+        seed: int = 0,
+    ) -> Iterator[list[tuple[int, Prediction]]]:
+        """What is found in the images of each group, with their indices: the same whichever other groups there are.
+
+        ``oracle``, ``readable`` and ``seed`` are the predictor's. An image is read again to look at its people; one that is then
+        not to be read, as where the oracle needed none, is skipped like any other.
         """
         readable = readable or Readable()
-        found = self.predictor.predict_dataset(dataset, oracle, workers, readable)
-        again = ((index, attempted(partial(_beside, dataset, index, prediction), self.on_error)) for index, prediction in found)
-        yield from self._refined((index, *seen) for index, seen in readable.of(again))
+        for found in self.predictor.predict_groups(dataset, groups, oracle, workers, readable, seed):
+            again = [(index, attempted(partial(_beside, dataset, index, own), self.on_error)) for index, own in found]
+            yield list(self._refined((index, *seen) for index, seen in readable.of(again)))
 
     def _refined(self, found: Iterator[tuple[int, NDArray[np.uint8], Prediction]]) -> Iterator[tuple[int, Prediction]]:
         """The predictions with their indices, a few images at a time."""

@@ -5,9 +5,11 @@ The model is that of the checkpoint's run, with what is typed on top.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +21,26 @@ from tqdm import tqdm
 
 from bottomup.base_predictor import BasePredictor, Look
 from bottomup.commands.photos import Photo, photos_of, read_listing
+from bottomup.engine.distributed import Ranks, ranks
 from bottomup.errors import ConfigError, DataError, counted, printable
 from bottomup.geometry import Grid
 from bottomup.image_files import ImageReader, Orientation
 from bottomup.images import find_images, video_of
 from bottomup.ops.sampling import gather_maps
-from bottomup.paths import write_json
 from bottomup.plan.predicting import PredictPlan, predict_plan
+from bottomup.samples.skipping import Unread, attempted
 from bottomup.types import Instances, Prediction, Task
 from bottomup.videos import Clip, camera
 from bottomup.visualize import draw_grouping, draw_instances, draw_outputs, plot_tags, save_png
 from bottomup.workflows.clips import VIDEO, Following, check_drawing, follow_clip, write_summary
-from bottomup.workflows.folders import alone, check_results_folder, write_config
+from bottomup.workflows.folders import alone, check_results_folder, check_same_prediction, write_config
 from bottomup.workflows.models import Loaded, make_ensemble, seen, with_checkpoints
+from bottomup.workflows.parts import Line, Name, Parts
+from bottomup.workflows.results import Summary, check_format, finish, is_finished, results_file, summary_of
 
-_CHUNK = 16  # images held at once; bounds the memory of a large folder
+_CHUNK = 16  # images held, predicted and written at once, by one rank: what each of them shows is the same whoever does that
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
-
-
-@dataclass
-class Found:
-    """What a run has come to so far."""
-
-    category_ids: Sequence[int] = (1,)  # by label
-    images: int = 0
-    records: list[dict[str, Any]] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)  # file names
 
 
 @dataclass(frozen=True)
@@ -68,39 +63,112 @@ class Drawing:
             draw_maps(look, self.predictor, self.folder / photo.picture)
 
 
+@dataclass(frozen=True)
+class Looking:
+    """How images are gone through by one of several ranks: who looks at which, what is drawn, and where it is written."""
+
+    predictor: BasePredictor
+    photos: Sequence[Photo]  # all
+    category_ids: Sequence[int]  # by label
+    drawing: Drawing
+    parts: Parts
+    place: Ranks
+
+    def at(self, chunks: Sequence[range]) -> None:
+        """Predict on this rank's share of the chunks, one after the other, with a bar where there is a terminal."""
+        own = self.place.share(chunks)
+        shown = None if self.place.first else True
+        with (
+            self.parts.appending(self.place.rank) as add,
+            tqdm(total=sum(map(len, own)), unit="image", dynamic_ncols=True, disable=shown, file=sys.stderr) as bar,
+        ):
+            for chunk in own:
+                add(list(zip(chunk, self._lines([self.photos[number] for number in chunk]), strict=True)))
+                bar.update(len(chunk))
+
+    def _lines(self, photos: Sequence[Photo]) -> list[Line]:
+        """Predict on a few images, together, and draw them: what is written of each."""
+        images = [_read(photo, self.predictor.read) for photo in photos]
+        pixels = [image for image in images if not isinstance(image, Unread)]
+        looked = _looked(self.predictor, pixels, self.drawing.maps)
+        return [
+            _unreadable(photo, image) if isinstance(image, Unread) else self._line(photo, image, *next(looked))
+            for photo, image in zip(photos, images, strict=True)
+        ]
+
+    def _line(self, photo: Photo, image: Pixels, prediction: Prediction, look: Look | None) -> Line:
+        self.drawing.draw(photo, image, prediction, look)
+        (height, width), records = prediction.size, replace(prediction, image_id=photo.image_id).to_coco(self.category_ids)
+        name: Line = {"image_id": photo.image_id, "file_name": photo.file_name, "instances": records}
+        return name | {"height": height, "width": width}
+
+
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Predict as the overrides say; returns ``{"images": …, "instances": …, "unreadable": []}``, of a video its ``frames``.
 
-    A file that is no image is named and passed over; at the end, with all others written, it is a DataError.
+    A file that is no image is named and passed over; at the end, with all others written, it is a DataError. Of several ranks
+    each predicts its share of the images, and the first one writes the results; others return nothing.
     """
     plan = _asked(overrides)
-    clip = clip_of(plan)
-    if clip is not None:
+    with ranks(plan.place.chosen_device()) as place:
+        clip = clip_of(plan)
+        if clip is None:
+            return _predict_images(plan, overrides, place)
+        if place.world > 1:
+            raise ConfigError(f"{clip.name} is a video, whose frames are one process's; start it without torchrun")
         return _predict_clip(plan, clip, overrides)
-    files = find_images(str(plan.images))  # before a network is fetched for images that are not there
+
+
+def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -> dict[str, Any]:
+    files = place.shared(find_images(str(plan.images)) if place.first else [])  # before a network is fetched for what is not there
+    check_format(plan.format)
     plan, loaded = _with_models(plan, overrides)
     task = _task_of(loaded)
     listing = read_listing(plan.annotations, plan.image_info, task.categories)
-    photos = photos_of(files, listing)[: plan.limit]
+    photos = place.shared(photos_of(files, listing)[: plan.limit] if place.first else [])
     as_judged: Orientation = "stored" if listing else "upright"  # annotations refer to the pixels as they are stored
     plan = replace(plan, viewing=replace(plan.viewing, orientation=plan.viewing.orientation or as_judged))
-    predictor = make_ensemble(loaded, plan.viewing, plan.place.chosen_device(), task)
-    thresholds, output = predictor.thresholds, plan.place.folder("predict")
-    check_results_folder(output, overwrite=plan.overwrite)
-    found = Found(listing.category_ids if listing else tuple(range(1, len(task.categories) + 1)))
+    predictor = make_ensemble(loaded, plan.viewing, str(place.device), task)
+    output = place.shared(plan.place.folder("predict") if place.first else Path())
+    category_ids = listing.category_ids if listing else tuple(range(1, len(task.categories) + 1))
+    parts = Parts(output, [Name(photo.image_id, photo.file_name) for photo in photos])
+    looking = Looking(predictor, photos, category_ids, _drawing(plan, predictor, output), parts, place)
+    with _begun(plan, predictor, parts) if place.first else contextlib.nullcontext(()) as begun:
+        missing = place.shared(begun)
+        if missing is not None:
+            looking.at(missing)
+        place.wait()
+        if not place.first:
+            return {}
+        summary = summary_of(output) if missing is None else finish(plan.format, parts)
+    return _told(summary, plan.format, output, predictor)
+
+
+@contextlib.contextmanager
+def _begun(plan: PredictPlan, predictor: BasePredictor, parts: Parts) -> Iterator[list[range] | None]:
+    """The images that are missing, some at a time; None where all is done. Nobody else writes into the folder inside.
+
+    Whatever ends it early, it is said how to go on.
+    """
+    output, thresholds = parts.output, predictor.thresholds
+    config = plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint}
+    check_results_folder(output, overwrite=plan.overwrite, resume=plan.resume)
     with alone(output):
-        write_config(output, plan.plain() | {"score_threshold": thresholds.score, "keypoint_threshold": thresholds.keypoint})
+        if plan.resume:
+            check_same_prediction(output, config)
+        if plan.overwrite:
+            parts.remove()
+        if plan.resume and is_finished(plan.format, output):
+            yield None
+            return
+        write_config(output, config)
+        missing = parts.missing(_CHUNK)
         try:
-            _predict_all(predictor, photos, _drawing(plan, predictor, output), found)
-        finally:  # whatever ends it early, nothing found so far is lost
-            summary = _write(found, output, predictor)
-    if found.unreadable:
-        share = f"{len(found.unreadable)} of {len(photos)} images"
-        raise DataError(
-            f"{share} could not be read, first {found.unreadable[0]}; what the others show is in {output}/predictions.json. "
-            f"Replace or remove what {output}/metrics.json names as unreadable"
-        )
-    return summary
+            yield missing
+        except KeyboardInterrupt:
+            told = f"{parts.done} of {counted(len(parts.names), 'image')} done; resume=true output={output} goes on with the others"
+            print(printable(f"bottomup predict: {told}"), file=sys.stderr)
+            raise
 
 
 def clip_of(plan: PredictPlan) -> Clip | None:
@@ -113,8 +181,8 @@ def clip_of(plan: PredictPlan) -> Clip | None:
 
 def _predict_clip(plan: PredictPlan, clip: Clip, overrides: Sequence[str]) -> dict[str, Any]:
     """Predict on the frames of a video, by JSON lines and a video."""
-    said = ("maps", "annotations", "image_info")
-    given = [name for name in said if getattr(plan, name)]
+    said = ("maps", "annotations", "image_info", "resume")
+    given = [name for name in said if getattr(plan, name)] + (["format"] if plan.format != "coco" else [])
     if given:
         raise ConfigError(f"{given[0]}= is of images, and {clip.name} is a video; leave it out")
     check_drawing(plan.draw)
@@ -183,26 +251,6 @@ def _drawing(plan: PredictPlan, predictor: BasePredictor, output: Path) -> Drawi
     return Drawing(output / "pictures", predictor, predictor.thresholds.keypoint, plan.draw, plan.maps)
 
 
-def _predict_all(predictor: BasePredictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
-    """Predict on all images, some at a time, with a bar where there is a terminal."""
-    with tqdm(total=len(photos), unit="image", dynamic_ncols=True, disable=None, file=sys.stderr) as bar:
-        for start in range(0, len(photos), _CHUNK):
-            chunk = photos[start : start + _CHUNK]
-            _predict(predictor, chunk, drawing, found)
-            bar.update(len(chunk))
-
-
-def _predict(predictor: BasePredictor, photos: Sequence[Photo], drawing: Drawing, found: Found) -> None:
-    """Predict on a few images, draw them and add them to what was ``found``."""
-    readable = _read(photos, predictor.read, found)
-    looked = _looked(predictor, [image for _, image in readable], drawing.maps)
-    for (photo, image), (prediction, look) in zip(readable, looked, strict=True):
-        drawing.draw(photo, image, prediction, look)
-        records = replace(prediction, image_id=photo.image_id).to_coco(found.category_ids)
-        found.records += [record | {"file_name": photo.file_name} for record in records]
-        found.images += 1
-
-
 def _looked(predictor: BasePredictor, images: Sequence[Pixels], maps: bool) -> Iterator[tuple[Prediction, Look | None]]:
     """The predictions, and where maps are wanted what they were decoded from, image by image; the network runs once."""
     if not maps:
@@ -213,30 +261,32 @@ def _looked(predictor: BasePredictor, images: Sequence[Pixels], maps: bool) -> I
         yield look.prediction, look
 
 
-def _read(photos: Sequence[Photo], read: ImageReader, found: Found) -> list[tuple[Photo, Pixels]]:
-    """The images that can be read; the others are told and noted."""
-    readable = []
-    for photo in photos:
-        try:
-            image = read(photo.path)
-        except DataError as error:
-            tqdm.write(printable(f"passed over: {error}"), file=sys.stderr)
-            found.unreadable.append(photo.file_name)
-        else:
-            readable.append((photo, image))
-    return readable
+def _read(photo: Photo, read: ImageReader) -> Pixels | Unread:
+    """An image; why it cannot be read, which is told at once, where it cannot."""
+    image = attempted(partial(read, photo.path), "skip")
+    if isinstance(image, Unread):
+        tqdm.write(printable(f"passed over: {image.reason}"), file=sys.stderr)
+    return image
 
 
-def _write(found: Found, output: Path, predictor: BasePredictor) -> dict[str, Any]:
-    write_json(output / "predictions.json", found.records)
-    summary = {"images": found.images, "instances": len(found.records), "unreadable": found.unreadable}
-    write_json(output / "metrics.json", summary)
-    score = predictor.thresholds.score
+def _unreadable(photo: Photo, image: Unread) -> Line:
+    return {"image_id": photo.image_id, "file_name": photo.file_name, "instances": [], "unreadable": image.reason}
+
+
+def _told(summary: Summary, form: str, output: Path, predictor: BasePredictor) -> dict[str, Any]:
+    """Say what was found; DataError where images could not be read."""
+    score, images, unreadable = predictor.thresholds.score, summary["images"], summary["unreadable"]
     least = f" scoring {score:g} or more (score_threshold=0: everybody)" if score else ""
     names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
-    told = f"{counted(len(found.records), *names)}{least} in {counted(found.images, 'image')}, {seen(predictor)}"
-    print(f"{told}: {output}/predictions.json, {output}/pictures")
-    return summary
+    results = results_file(form, output)
+    told = f"{counted(summary['instances'], *names)}{least} in {counted(images, 'image')}, {seen(predictor)}"
+    print(f"{told}: {results}, {output}/pictures")
+    if unreadable:
+        raise DataError(
+            f"{len(unreadable)} of {images + len(unreadable)} images could not be read, first {unreadable[0]}; what the others "
+            f"show is in {results}. Replace or remove what {output}/metrics.json names as unreadable"
+        )
+    return dict(summary)
 
 
 def draw_maps(look: Look, predictor: BasePredictor, stem: Path) -> None:

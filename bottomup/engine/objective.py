@@ -24,6 +24,11 @@ class Losses:
     metrics: dict[str, Tensor]  # "head/figure" -> (B,), NaN where an image has none; of the last stage
     heads: dict[str, Tensor]  # "head" -> (B,) its part of the total
 
+    def cpu(self) -> Losses:
+        """The same off the device, with nothing to go back through."""
+        parts = ({name: value.detach().cpu() for name, value in own.items()} for own in (self.terms, self.metrics, self.heads))
+        return Losses(self.total.detach().cpu(), *parts)
+
 
 def forward_losses(
     model: PoseModel, batch: Batch, given: Collection[str], precision: torch.dtype, call: nn.Module | None = None

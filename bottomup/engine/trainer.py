@@ -226,12 +226,12 @@ class Trainer:
         return self.model
 
     def _run_validation(self, log: Log | None) -> None:
-        """Judge on the first rank; the others wait."""
+        """Judge together; the first rank has the figures."""
         if self.validate is None:
             return
+        with torch.no_grad():
+            found = self.validate(self.averaged.eval())
         if self.ranks.first and log is not None:
-            with torch.no_grad():
-                found = self.validate(self.averaged.eval())
             self.last_metrics = found.metrics
             log.scalars(self.step, {f"val/{name}": value for name, value in found.metrics.items()})
             log.pictures(self.step, found.pictures)

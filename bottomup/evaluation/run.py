@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tqdm import tqdm
@@ -10,11 +10,14 @@ from tqdm import tqdm
 from bottomup.base_predictor import BasePredictor
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset, GroundTruth
+from bottomup.engine.distributed import Ranks
 from bottomup.errors import ConfigError
 from bottomup.evaluation.measure import MEASURES, Measure, measures_of
 from bottomup.samples.skipping import Readable
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, Prediction
+
+Found = list[tuple[int, Prediction]]  # in the images of a group, with their indices
 
 
 @dataclass(frozen=True)
@@ -40,31 +43,51 @@ def evaluate_dataset(
     workers: int = 0,
     max_people: int = 20,
     progress: bool = False,
+    seed: int = 0,
+    place: Ranks | None = None,
 ) -> Evaluation:
     """The figures of a predictor on a data set, by the measures that its decoder and the data set ask for (``measures_for``).
 
-    ``oracle`` names heads replaced by their ideal outputs. ConfigError where model and data set have nothing in common to judge.
+    ``oracle`` names heads replaced by their ideal outputs, of which ``seed`` begins what chance draws. Of several ranks each
+    predicts its share, and the first one has the predictions and the figures of all, as one process would; others have none.
+    ConfigError where model and data set have nothing in common to judge.
     """
+    place = place or Ranks()
     found: dict[int, Prediction] = {}
     ground_truth = dataset.ground_truth()
     _check_common(predictor, dataset, ground_truth)
     measures = measures_for(predictor.decoder, dataset.task.skeleton, ground_truth, max_people)
-    readable = Readable()
-    stream = predictor.predict_dataset(dataset, oracle, workers, readable)
-    for index, prediction in tqdm(stream, total=len(dataset), unit="image", disable=None if progress else True):
-        for measure in measures:
-            measure.add(prediction)
-        found[index] = replace(prediction, segmentation=None)  # a map of the image's size; a thousand take gigabytes
+    readable, groups = Readable(), predictor.groups(dataset)
+    own = predictor.predict_groups(dataset, place.share(groups), oracle, workers, readable, seed)
+    shown = None if progress and place.first else True
+    for some in _counted(place.in_turn(own, len(groups)), len(dataset), shown):
+        for index, prediction in some:
+            found[index] = _added(measures, prediction)
+    readable.join(place.gather(readable))
+    if not place.first:
+        return Evaluation([], ground_truth, {})
     readable.tell("count as without people that were found")
-    for index in readable.unread:
-        found[index] = _nobody(dataset, index)
-        for measure in measures:
-            measure.add(found[index])
-    metrics: dict[str, float] = {}
-    for measure in measures:
-        metrics |= measure.metrics
+    unread = sorted(readable.unread)
+    for index in unread:
+        found[index] = _added(measures, _nobody(dataset, index))
+    metrics = {name: figure for measure in measures for name, figure in measure.metrics.items()}
     predictions = [found[index] for index in range(len(dataset))]
-    return Evaluation(predictions, ground_truth, metrics, tuple(dataset.image_ids[index] for index in sorted(readable.unread)))
+    return Evaluation(predictions, ground_truth, metrics, tuple(dataset.image_ids[index] for index in unread))
+
+
+def _added(measures: Iterable[Measure], prediction: Prediction) -> Prediction:
+    """Count a prediction by all measures; it comes back without its map of the image's size, of which a thousand take gigabytes."""
+    for measure in measures:
+        measure.add(prediction)
+    return replace(prediction, segmentation=None)
+
+
+def _counted(groups: Iterable[Found], images: int, disable: bool | None) -> Iterator[Found]:
+    """What was found in groups of images, with a bar that counts these."""
+    with tqdm(total=images, unit="image", disable=disable) as bar:
+        for some in groups:
+            yield some
+            bar.update(len(some))
 
 
 def _nobody(dataset: Dataset, index: int) -> Prediction:

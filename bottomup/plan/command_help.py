@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from bottomup.fitting import group, words
-from bottomup.options import annotations_of, resolved
+from bottomup.options import annotations_of
 from bottomup.plan.files import config_folder, read_yaml, shipped
 from bottomup.plan.keys import keys_read, parts_chosen
-from bottomup.plan.schema import Configuration
+from bottomup.plan.schema import kinds_of
 
 # A key means the same in every command; what it means stands where the first of these files has it.
 _FILES = ("train", "evaluate", "predict", "track", "export", "benchmark", "report")
@@ -54,7 +54,7 @@ def _chosen(config: str) -> Iterator[str]:
 def _own(config: str) -> Iterator[str]:
     """The keys whose values are typed, those of an inner level behind their part."""
     for key, default in _defaults(config).items():
-        yield _line(key, default, _fits(key), meaning_of(config, key))
+        yield _line(key, default, _fits(config, key), meaning_of(config, key))
     if "engine" in keys_read(config):
         for key, default in read_yaml(_ENGINE).items():
             yield _line(f"engine.{key}", default, _kind_of(default), _meanings(_ENGINE).get(key, ""))
@@ -79,10 +79,10 @@ def _defaults(config: str) -> dict[str, Any]:
     return flat
 
 
-def _fits(key: str) -> str:
+def _fits(config: str, key: str) -> str:
     """What fits a key, as the schema says."""
     part, _, inner = key.partition(".")
-    kind = resolved(Configuration)[part]
+    kind = kinds_of(config)[part]
     inside = group(kind)
     return " or ".join(words(annotations_of(inside)[inner] if inner and inside else kind, plural=False))
 

@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from bottomup.errors import ConfigError, of_system
-from bottomup.options import check_values, resolved
+from bottomup.options import check_values
 from bottomup.paths import with_home
 from bottomup.plan.files import SEARCHPATH, available, choices, config_folder
 from bottomup.plan.hydra_errors import message, quoted
 from bottomup.plan.keys import check_first_names, check_typed, parts_chosen, without_leftovers
 from bottomup.plan.overrides import check_search_path, key_of, parts_of, spelt_out, typed
-from bottomup.plan.schema import Configuration
+from bottomup.plan.schema import kinds_of
 
 _OF_ONE_COMPONENT = ("backbone", "decoder")  # parts of which a file says what one component is to be
 
@@ -34,7 +34,7 @@ def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str,
     config = _plain(composed)
     if saved is not None:
         config = with_typed(saved, config, overrides)
-    keys = resolved(Configuration)
+    keys = kinds_of(command)
     check_values("", {key: value for key, value in config.items() if key in keys}, keys)  # what others there are Hydra knows
     _check_method(overrides)
     config = without_leftovers(config, overrides)

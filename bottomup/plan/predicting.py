@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan
@@ -27,6 +27,8 @@ class PredictPlan:
     image_info: str | None = None  # the same, of a test split
     draw: bool = True  # the people over each image
     maps: bool = False  # also draw what the network says
+    format: Literal["coco", "jsonl", "parquet"] = "coco"  # of the results
+    resume: bool = False  # go on with what an interrupted run left
     overwrite: bool = False  # what an earlier run wrote
 
     @classmethod
@@ -45,12 +47,14 @@ class PredictPlan:
             image_info=config.get("image_info"),
             draw=bool(config["draw"]),
             maps=bool(config["maps"]),
+            format=config.get("format", "coco"),
+            resume=bool(config.get("resume")),
             overwrite=bool(config.get("overwrite")),
         )
 
     def plain(self) -> dict[str, Any]:
         """As plain data, from which ``of`` makes it again."""
-        names = ("images", "camera", "limit", "annotations", "image_info", "draw", "maps", "overwrite")
+        names = ("images", "camera", "limit", "annotations", "image_info", "draw", "maps", "format", "resume", "overwrite")
         own = {"weights": plain_names(self.weights)} | {name: getattr(self, name) for name in names}
         own |= {"others": [other.plain() for other in self.others]} if self.others else {}
         return self.model.plain() | self.viewing.plain() | self.place.plain() | own

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from bottomup.crops import Crops
-from bottomup.options import BelowOne, Count, FromZero, Interval, Natural, Positive
+from bottomup.options import BelowOne, Count, FromZero, Interval, Natural, Positive, resolved
 from bottomup.plan.groups import Imputing, Judging, Measuring, Refining, Validating
 
 _Options = Mapping[str, Any]
@@ -79,6 +79,14 @@ class Configuration(TypedDict, total=False):
     impute: Imputing
     judge: Judging
     measure: Measuring
+
+
+_OF_COMMAND: Mapping[str, Mapping[str, Any]] = {"predict": {"format": Literal["coco", "jsonl", "parquet"]}}
+
+
+def kinds_of(command: str) -> dict[str, Any]:
+    """What the values of keys may be; of a file's form, what this command writes."""
+    return resolved(Configuration) | dict(_OF_COMMAND.get(command, {}))
 
 
 class Loading(TypedDict, total=False):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bottomup.dataset import Dataset, GroundTruth, Record
 from bottomup.geometry import square_around
@@ -43,8 +44,12 @@ class PersonCrops(Dataset):
         if instances is not None:
             own = instances == person + 1
             instances = np.where(own, 1, np.where(instances < 0, -1, 0)).astype(np.int16)
-        focus = square_around(people.boxes, MARGIN)[0]
+        focus = _around(people)
         return replace(sample, people=people, instances=instances, image_id=self.image_ids[index], focus=focus)
+
+    def focus(self, index: int) -> NDArray[np.float64]:
+        """The square around one person, xyxy px of the image."""
+        return _around(self.people(index))
 
     def people(self, index: int) -> People:
         """The person by itself, in the image's px."""
@@ -73,3 +78,9 @@ class PersonCrops(Dataset):
             images.append({**own["images"][0], "id": number})
             annotations.append({**people[person], "id": number, "image_id": number})
         return {"images": images, "annotations": annotations, "categories": truth["categories"]}
+
+
+def _around(people: People) -> NDArray[np.float64]:
+    """The square around 1.3 times the box of one person, xyxy px."""
+    square: NDArray[np.float64] = square_around(people.boxes, MARGIN)[0]
+    return square

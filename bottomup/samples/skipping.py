@@ -42,8 +42,13 @@ class Readable:
             else:
                 yield index, sample
 
+    def join(self, others: Iterable[Readable]) -> None:
+        """Keep what others did not read, too."""
+        for other in others:
+            self.unread |= other.unread
+
     def tell(self, what: str) -> None:
         """Warn of how many were left out, and of the first; ``what`` says what became of them."""
         if self.unread:
-            first = next(iter(self.unread.values()))
+            first = self.unread[min(self.unread)]
             warn(f"{counted(len(self.unread), 'image')} could not be read and {what}, first {first}")

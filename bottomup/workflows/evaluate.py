@@ -13,6 +13,7 @@ import torch
 from bottomup.base_predictor import BasePredictor
 from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
+from bottomup.engine.distributed import Ranks, ranks
 from bottomup.errors import ConfigError, DataError, counted
 from bottomup.evaluation.coco import keypoint_ap
 from bottomup.evaluation.errors import breakdown
@@ -45,31 +46,47 @@ _PAPER = 160  # the grey that people are drawn on where there is no image
 def evaluate(plan: EvaluatePlan, checkpoints: Sequence[Checkpoint] = ()) -> dict[str, Any]:
     """Judge a checkpoint, several that are joined, or what an oracle gives; returns what ``metrics.json`` holds.
 
+    Of several ranks each predicts its share of the images, and the first one judges and writes; others return nothing.
     Without ``checkpoints`` the plan's ``weights`` are read, where it names any, and their own models where the plan has none.
     """
     plan, loaded = _loaded(plan, checkpoints)
-    torch.manual_seed(plan.place.seed)  # of the faults that an oracle may draw
-    dataset = plan.data.dataset("val", plan.limit)
-    predictor = make_ensemble(loaded, plan.viewing, plan.place.chosen_device(), dataset.task)
-    check_oracle(predictor.models, plan.oracle)
-    if loaded[0].checkpoint is None:
-        _check_weights(predictor.model, plan.oracle)
-    output = plan.place.folder("evaluate")  # not before all of this was accepted
-    check_no_training(output, "evaluate")
-    with alone(output):
-        return _judged(plan, predictor, dataset, output)
+    with ranks(plan.place.chosen_device()) as place:
+        torch.manual_seed(plan.place.seed)
+        dataset = plan.data.dataset("val", plan.limit)
+        predictor = make_ensemble(loaded, plan.viewing, str(place.device), dataset.task)
+        check_oracle(predictor.models, plan.oracle)
+        if loaded[0].checkpoint is None:
+            _check_weights(predictor.model, plan.oracle)
+        if not place.first:
+            _evaluation(plan, predictor, dataset, place)
+            return {}
+        output = plan.place.folder("evaluate")  # not before all of this was accepted
+        check_no_training(output, "evaluate")
+        with alone(output):
+            return _judged(plan, predictor, dataset, output, place)
 
 
-def _judged(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, output: Path) -> dict[str, Any]:
-    """Judge a predictor, tell the figures, and write them with predictions and pictures."""
+def _evaluation(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, place: Ranks) -> Evaluation:
+    return evaluate_dataset(
+        predictor,
+        dataset,
+        oracle=plan.oracle,
+        workers=plan.place.workers,
+        max_people=plan.max_people,
+        progress=True,
+        seed=plan.place.seed,
+        place=place,
+    )
+
+
+def _judged(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, output: Path, place: Ranks) -> dict[str, Any]:
+    """Judge a predictor, together with the other ranks, tell the figures, and write them with predictions and pictures."""
     judged = f"{counted(len(dataset), 'image')} of {plan.data.called('val')}, {seen(predictor)}"
     limits = {"max_people": plan.max_people}
     for model in predictor.models:
         limits |= limits_of(model, predictor.decoder, [name for name in plan.oracle if name in model.heads])
     warn_of_limits(dataset, limits, "are found and counted")
-    evaluation = evaluate_dataset(
-        predictor, dataset, oracle=plan.oracle, workers=plan.place.workers, max_people=plan.max_people, progress=True
-    )
+    evaluation = _evaluation(plan, predictor, dataset, place)
     posed, most = predictor.decoder.posed, plan.max_people
     summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
     metrics = {"judged": judged} | summary | ({"unreadable": list(evaluation.unread)} if evaluation.unread else {})

@@ -22,9 +22,10 @@ LAST = "last.pt"  # of a training run: what resume=true goes on from
 BEST = "best.pt"
 
 _OF_TRAINING = (LAST, BEST, "log.jsonl")
+_FREE = ("output", "workers", "device", "format", "resume", "overwrite")  # by which what is found is the same
 _OF_PREDICTION = (
-    "predictions.json", "predictions.jsonl", "tracks.jsonl", "posetrack.json", "video.mp4", "metrics.json", "config.yaml",
-    "pictures",
+    "parts", "predictions.json", "predictions.jsonl", "predictions.parquet", "tracks.jsonl", "posetrack.json", "video.mp4",
+    "metrics.json", "config.yaml", "pictures",
 )  # fmt: skip
 
 
@@ -101,12 +102,29 @@ def without_leftovers(folder: Path) -> Iterator[None]:
         raise
 
 
-def check_results_folder(folder: Path, *, overwrite: bool) -> None:
+def check_results_folder(folder: Path, *, overwrite: bool, resume: bool = False) -> None:
     """Refuse to predict into the folder of a training run, and to write over earlier predictions unless that is asked for."""
+    if resume and overwrite:
+        raise ConfigError("resume=true goes on with a run and overwrite=true replaces it; give one of them")
     check_no_training(folder, "predict")
     held = [name for name in _OF_PREDICTION if (folder / name).exists()]
-    if held and not overwrite:
+    if held and not (overwrite or resume):
+        if held[0] == "parts":
+            raise ConfigError(f"{folder} holds an interrupted run; go on with it by resume=true, or replace it by overwrite=true")
         raise ConfigError(f"{folder} holds {held[0]} already; give another output=, or replace it by overwrite=true")
+
+
+def check_same_prediction(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse to go on with a run in a folder by other options than it began with, where what is found may be otherwise then."""
+    before = saved_config(folder)
+    now = yaml.safe_load(yaml.safe_dump(config))
+    other = [key for key in now if key not in _FREE and before and before.get(key) != now[key]]
+    if other:
+        key = other[0]
+        raise ConfigError(
+            f"{folder} holds a run with {key}={before.get(key)!r}, and resume=true goes on with it as it began, not with "
+            f"{now[key]!r}; leave that as it was, or begin anew by overwrite=true"
+        )
 
 
 def check_no_training(folder: Path, command: str) -> None:

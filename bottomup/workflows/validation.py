@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset
 from bottomup.engine.distributed import Ranks
-from bottomup.engine.objective import LOSS, forward_losses, mean_figures
+from bottomup.engine.objective import LOSS, Losses, forward_losses, mean_figures
 from bottomup.engine.settings import Validation
 from bottomup.errors import ConfigError, unknown, warn
 from bottomup.evaluation.limits import limits_of, warn_of_limits
@@ -22,12 +23,16 @@ from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
 from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
+from bottomup.samples.groups import Group, drawn_alike, groups_of
 from bottomup.samples.letterbox import letterbox
 from bottomup.samples.loader import buckets, prepared_samples
+from bottomup.samples.subset import Subset
+from bottomup.types import Sample
 from bottomup.visualize import contact_sheet, draw_instances
 from bottomup.workflows.samples import training_dataset
 
 _SHOWN = 4  # images
+_TOGETHER = 8  # images, however many ranks share a step: batches of one size give the figures of one process; as the predictor's
 
 
 def make_validation(plan: TrainPlan, model: PoseModel, decoder: Decoder, place: Ranks, fresh: Sequence[str]) -> Judge:
@@ -86,27 +91,45 @@ class Judge:
     place: Ranks
 
     def __call__(self, model: PoseModel) -> Validation:
-        """The loss, its terms and the heads' figures; AP and the like, with pictures of the first images, where it decodes."""
+        """The loss, its terms and the heads' figures; AP and the like, with pictures of the first images, where it decodes.
+
+        Of several ranks each judges its share of the images by the first one's weights; all figures are the first one's alone.
+        """
+        self.place.same(model)
         figures = self.losses(model)
         if self.decoder is None:
             return Validation(figures)
         evaluation = self._evaluate(model, self.decoder)
+        if not self.place.first:
+            return Validation({})
         loss = {LOSS: figures.pop(LOSS)}
         metrics = {name: value for name, value in evaluation.metrics.items() if isinstance(value, float)}
         return Validation(loss | metrics | figures, self._pictures(model, evaluation))
 
-    @torch.no_grad()
     def losses(self, model: PoseModel) -> dict[str, float]:
         """The loss as it is trained, of images as the predictor gets them, or of persons or labels where those are trained."""
         plan, side = self.plan, partial(model.side, stages="all")
         length, fill = plan.model.input_size, model.fill.tolist()
         prepare = partial(letterbox, side_length=length, accept=side, fill=fill, side=plan.model.side)
         dataset = training_dataset(plan, self.dataset, model)
-        samples = prepared_samples(dataset, prepare, model.ignores, plan.place.workers)
-        batches = (batch.to(self.place.device) for _, batch in buckets(samples, plan.engine.micro_batch(self.place.world)))
-        precision = PRECISIONS[plan.engine.precision]
-        parts = [forward_losses(model, batch, plan.model.given, precision) for batch in batches]
+        together = min(plan.engine.batch_size, _TOGETHER) if dataset is self.dataset else plan.engine.batch_size
+        groups = groups_of(dataset, lambda sample: prepare(sample).shape, together)
+        judged = self._judged(model, dataset, prepare, self.place.share(groups))
+        parts = [part for several in self.place.in_turn(judged, len(groups)) for part in several]
         return {name: float(mean) for name, mean in mean_figures(parts).items()} if parts else {LOSS: math.nan}
+
+    def _judged(
+        self, model: PoseModel, dataset: Dataset, prepare: Callable[[Sample], Sample], groups: Sequence[Group]
+    ) -> Iterator[list[Losses]]:
+        """The losses of the images of each group, on the CPU."""
+        plan, precision = self.plan, PRECISIONS[self.plan.engine.precision]
+        chosen = Subset(dataset, [index for group in groups for index in group])
+        samples = prepared_samples(chosen, prepare, model.ignores, plan.place.workers)
+        for group in groups:
+            batches = [batch for _, batch in buckets(islice(samples, len(group)), len(group))]
+            with torch.no_grad(), drawn_alike(plan.place.seed, group):
+                losses = [forward_losses(model, batch.to(self.place.device), plan.model.given, precision) for batch in batches]
+            yield [own.cpu() for own in losses]
 
     def _evaluate(self, model: PoseModel, decoder: Decoder) -> Evaluation:
         plan = self.plan
@@ -121,7 +144,8 @@ class Judge:
             device=self.place.device,
         )
         oracle, workers, most = plan.model.given, plan.place.workers, plan.validation.max_people
-        return evaluate_dataset(predictor, self.dataset, oracle=oracle, workers=workers, max_people=most)
+        seed, place = plan.place.seed, self.place
+        return evaluate_dataset(predictor, self.dataset, oracle=oracle, workers=workers, max_people=most, seed=seed, place=place)
 
     def _pictures(self, model: PoseModel, evaluation: Evaluation) -> dict[str, Any]:
         """People found in the first images; none where no image is read."""

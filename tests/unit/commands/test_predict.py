@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bottomup import load
 from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.commands import predict
-from bottomup.commands.predict import photos_of
+from bottomup.commands.photos import photos_of
 from bottomup.data.synthetic import Synthetic
 from bottomup.image_files import ImageReader
 from bottomup.model import PoseModel
@@ -122,22 +123,95 @@ def test_a_broken_image_is_named_and_the_rest_is_written(weights: Path, tmp_path
     assert (metrics["images"], metrics["unreadable"]) == (3, ["b.png", "d.jpg"])
 
 
-def test_what_was_found_before_an_interruption_is_written(
+FORMS = {"coco": "json", "jsonl": "jsonl", "parquet": "parquet"}
+
+
+def read_as(form: str, output: Path) -> bytes:
+    return (output / f"predictions.{FORMS[form]}").read_bytes()
+
+
+def test_an_interrupted_run_goes_on_and_is_the_uninterrupted_one(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_images(tmp_path / "images", "a.png", "b.png", "c.png")
-    monkeypatch.setattr(predict, "_CHUNK", 1)
-    read_image = ImageReader.__call__
+    """Whatever ended it: what it left is whole lines, and half of one where it was killed while it wrote."""
+    write_images(tmp_path / "images", *(f"{letter}.png" for letter in "abcdefg"))
+    monkeypatch.setattr(predict, "_CHUNK", 2)
+    batched = ["format=jsonl", "batch_size=2", "draw=false"]
+    assert run(weights, tmp_path / "images", tmp_path / "whole", *batched) == 0
+    read_image, seen = ImageReader.__call__, list[str]()
 
     def interrupted(reader: ImageReader, path: Path) -> Any:
-        if path.name == "c.png":
+        if path.name == "f.png":
             raise KeyboardInterrupt
         return read_image(reader, path)
 
+    def noted(reader: ImageReader, path: Path) -> Any:
+        seen.append(path.name)
+        return read_image(reader, path)
+
     monkeypatch.setattr(ImageReader, "__call__", interrupted)
-    assert run(weights, tmp_path / "images", tmp_path / "output") == 130
-    assert capsys.readouterr().err == "bottomup predict: interrupted\n"
-    assert by_name(read(tmp_path / "output")[0]).keys() == {"a.png", "b.png"}
+    capsys.readouterr()
+    halves = tmp_path / "halves"
+    assert run(weights, tmp_path / "images", halves, *batched) == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith(f"4 of 7 images done; resume=true output={halves} goes on with the others")
+    assert said[1:] == ["bottomup predict: interrupted"] and not list(halves.glob("predictions.*"))
+    (part,) = (halves / "parts").iterdir()
+    part.write_bytes(part.read_bytes()[:-9])
+    monkeypatch.setattr(ImageReader, "__call__", noted)
+    assert run(weights, tmp_path / "images", halves, *batched) == 1
+    assert "holds an interrupted run; go on with it by resume=true" in capsys.readouterr().err
+    assert run(weights, tmp_path / "images", halves, *batched, "resume=true", "batch_size=1") == 1
+    assert "holds a run with batch_size=2" in capsys.readouterr().err and not seen
+    assert run(weights, tmp_path / "images", halves, *batched, "resume=true") == 0
+    assert seen == ["c.png", "d.png", "e.png", "f.png", "g.png"]  # d's line was torn; c was seen beside it
+    assert read_as("jsonl", halves) == read_as("jsonl", tmp_path / "whole")
+    assert run(weights, tmp_path / "images", halves, *batched, "resume=true") == 0 and len(seen) == 5  # nothing is missing
+    assert not (halves / "parts").exists()
+
+
+def test_a_run_goes_on_with_the_images_that_it_began_with_alone(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(tmp_path / "images", "b.png", "c.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(predict, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(weights, tmp_path / "images", tmp_path / "out") == 130
+    write_images(tmp_path / "images", "a.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out", "resume=true") == 1
+    assert "holds what was found in b.png, and images= has other images now" in capsys.readouterr().err
+    assert run(weights, tmp_path / "images", tmp_path / "out", "resume=true", "overwrite=true") == 1
+    assert run(weights, tmp_path / "images", tmp_path / "out", "overwrite=true") == 0
+    assert read(tmp_path / "out")[1]["images"] == 3
+
+
+def test_all_forms_hold_the_same(weights: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_images(tmp_path / "images", "a.png", "b.png")
+    (tmp_path / "images" / "none.png").write_bytes(b"no picture")
+    for form in FORMS:
+        assert run(weights, tmp_path / "images", tmp_path / form, f"format={form}") == 1
+    records = json.loads(read_as("coco", tmp_path / "coco"))
+    lines = [json.loads(line) for line in read_as("jsonl", tmp_path / "jsonl").splitlines()]
+    rows = parquet.read_table(tmp_path / "parquet" / "predictions.parquet").to_pylist()
+    assert [(line["image_id"], line["file_name"], line["height"], line["width"]) for line in lines] == [
+        (0, "a.png", 48, 64),
+        (1, "b.png", 48, 64),
+    ]
+    assert records == [record | {"file_name": line["file_name"]} for line in lines for record in line["instances"]]
+    assert records == [{name: value for name, value in row.items() if value is not None} for row in rows] != []
+    assert read_as("coco", tmp_path / "coco").decode() == json.dumps(records, indent=1)
+
+
+def test_parquet_without_its_package_is_refused_before_anything_is_predicted(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    write_images(tmp_path / "images", "a.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out", "format=parquet") == 1
+    assert "needs pyarrow; pip install 'bottomup[parquet]'" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert run(weights, tmp_path / "images", tmp_path / "out", "format=onnx") == 1
+    assert "known: coco, jsonl, parquet" in capsys.readouterr().err
 
 
 def test_a_refused_call_leaves_no_folder(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
