@@ -39,7 +39,7 @@ class Ranks:
         """Whether the flag is set on any rank."""
         if self.world == 1:
             return flag
-        shared = torch.tensor(int(flag), device=self.device)
+        shared = torch.tensor(int(flag))  # of the host, which waits for the others' hosts, but for no device
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return bool(shared.item())
 
@@ -76,7 +76,7 @@ def ranks(device: str) -> Iterator[Ranks]:
         yield Ranks(dist.get_rank(), world, place)
         dist.barrier()
         return
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Ranks(dist.get_rank(), world, place)
         dist.barrier()  # a rank that leaves first breaks the others' connections
