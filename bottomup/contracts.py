@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bottomup.devices import beside, constant, on_host
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, enlarge, resample, resize
 from bottomup.grouping.found import Grouping, HostFrame
@@ -208,9 +209,9 @@ class Head(nn.Module, ABC):
             raise NotImplementedError(f"{type(self).__name__} must define flip for its output with axes ({axes})")
         maps = maps.flip(-1)
         if "K" in letters and self.task.skeleton is not None:
-            maps = maps.index_select(letters.index("K"), torch.tensor(self.task.skeleton.flip_order, device=maps.device))
+            maps = maps.index_select(letters.index("K"), constant(self.task.skeleton.flip_order, maps, torch.int64))
         if letters[-3] == "2":  # an offset field: x points the other way
-            maps = maps * maps.new_tensor((-1.0, 1.0)).view(2, 1, 1)
+            maps = maps * constant((-1.0, 1.0), maps).view(2, 1, 1)
         return maps
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
@@ -232,7 +233,7 @@ class Head(nn.Module, ABC):
             if same:
                 return resize(flat, own, grid, shape, mode).view(*maps.shape[:-2], *shape)
             there = resample(flat, own, frame.content, grid, onto.content, shape, mode).view(*maps.shape[:-2], *shape)
-            return there * _growth(frame, onto).view(-1, 1, 2, 1, 1) if is_offset else there
+            return there * beside(_growth(frame, onto), there).view(-1, 1, 2, 1, 1) if is_offset else there
 
         return [moved(view[key], frame) for view, frame in zip(views, frames, strict=True)]
 
@@ -281,8 +282,7 @@ class Decoder(ABC):
 
     def __call__(self, outputs: Outputs, frame: Frame) -> list[Prediction]:
         """Decode a batch: ``tensors``, one transfer to the host, ``people``."""
-        tensors = {name: tensor.cpu() for name, tensor in self.tensors(outputs, frame).items()}
-        return self.people(tensors, frame)
+        return self.people(on_host(self.tensors(outputs, frame)), frame)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

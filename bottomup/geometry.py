@@ -22,6 +22,7 @@ from bottomup.affine import mirrors as mirrors
 from bottomup.affine import pixel_matrix as pixel_matrix
 from bottomup.affine import transform_boxes as _transform_arrays
 from bottomup.affine import transform_points as transform_points
+from bottomup.devices import beside, constant
 from bottomup.grid import Grid as Grid
 from bottomup.grid import smallest_side as smallest_side
 
@@ -45,7 +46,7 @@ def sides(h: int, w: int, like: Tensor) -> Tensor:
 
 def resize(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int], mode: str = "bilinear") -> Tensor:
     """Resample maps (B, C, h, w) from one grid onto ``shape`` cells of another of the same input; moves no peak."""
-    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=maps.device).expand(maps.shape[0], 4)
+    whole = constant([[0.0, 0.0, 1.0, 1.0]], maps, torch.float32).expand(maps.shape[0], 4)
     return resample(maps, from_grid, whole, to_grid, whole, shape, mode)
 
 
@@ -62,6 +63,7 @@ def resample(
 
     Contents are (B, 4) xyxy input px; outside the map its border value is repeated. ``mode`` is "bilinear" or "nearest".
     """
+    from_content, to_content = beside(from_content, maps), beside(to_content, maps)
     h, w = maps.shape[-2:]
     ratio = (from_content[:, 2:] - from_content[:, :2]) / (to_content[:, 2:] - to_content[:, :2])  # (B, 2)
     x = (to_grid.centres(shape[1], maps) - to_content[:, :1]) * ratio[:, :1] + from_content[:, :1]  # (B, w')
@@ -87,7 +89,7 @@ def enlarge(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int]
 
 def in_content(points: Tensor, content: Tensor, reach: float = 0.0) -> Tensor:
     """Which points (B, ..., 2) lie in their image's content (B, 4) xyxy, or at most ``reach`` px in its padding: (B, ...) bool."""
-    content = content.to(points.device).view(content.shape[0], *[1] * (points.ndim - 2), 4)
+    content = beside(content, points).view(content.shape[0], *[1] * (points.ndim - 2), 4)
     return ((points >= content[..., :2] - reach) & (points <= content[..., 2:] + reach)).all(-1)
 
 

@@ -160,24 +160,24 @@ class Batch:
     labels: Tensor  # (B, N) int64
     has_mask: Tensor  # (B, N) bool
     present: Tensor  # (B, N) bool: False is padding, or somebody just out of the picture
-    content: Tensor  # (B, 4) float32 xyxy
+    content: Tensor  # (B, 4) float32 xyxy; on the host
     image_ids: tuple[int, ...]
     file_sizes: tuple[tuple[int, int], ...]  # (H, W) each
-    to_input: Tensor  # (B, 2, 3) float64
+    to_input: Tensor  # (B, 2, 3) float64; on the host
     ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
     images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
     instances: Tensor | None = None  # (B, H, W) int16
     tracks: Tensor | None = None  # (B, N) int64, as People's; padding counts for nobody
     annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one
+    most: int | None = (
+        None  # how many of the N are somebody in the image with the most, who stand first, at least 1; None: not known
+    )
+    outside: bool = (
+        True  # whether a keypoint may be OUTSIDE; both are counted when collated, for a device would have to be waited for
+    )
 
     def __len__(self) -> int:
         return len(self.image_ids)
-
-    @property
-    def most(self) -> int:
-        """The largest number of people in one of the images, or just out of it; people stand before the padding."""
-        someone = self.present | self.placed.any(-1)
-        return int(someone.sum(1).max()) if someone.numel() else 0
 
     @property
     def labelled(self) -> Tensor:
@@ -197,8 +197,9 @@ class Batch:
         return union
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
-        """The batch with all tensors on a device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        """The batch on a device, all but what is asked of on the host: where its images lie, ``content`` and ``to_input``."""
+        moved = self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return replace(moved, content=self.content, to_input=self.to_input)
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory; called by the DataLoader."""

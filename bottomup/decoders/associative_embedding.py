@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
+from bottomup.devices import beside, constant
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, resize
 from bottomup.grouping.tags import InstanceScore, TagGrouping, Ties
@@ -113,7 +114,7 @@ class AssociativeEmbedding(Decoder):
         """
         heatmap, tags, tag_grid = self._maps(outputs, frame)
         grid, (h, w) = self._grid(frame), heatmap.shape[-2:]
-        inside = touching(frame.content.to(heatmap.device), grid, (h, w))
+        inside = touching(beside(frame.content, heatmap), grid, (h, w))
         peaks = find_peaks(heatmap, self.grouping.max_people, self.window, inside)
         found = {
             "scores": peaks.scores,
@@ -143,7 +144,7 @@ class AssociativeEmbedding(Decoder):
 
     def _shared(self, heatmap: Tensor, tags: Tensor, tag_grid: Grid, peaks: Peaks, grid: Grid) -> dict[str, Tensor]:
         """Of each peak the highest neighbour that nearly ties with it and carries somebody else's tag; score 0 where none does."""
-        beside = peaks.cells[..., None, :] + peaks.cells.new_tensor(((-1, 0), (1, 0), (0, -1), (0, 1)))  # (B, K, M, 4, 2)
+        beside = peaks.cells[..., None, :] + constant(((-1, 0), (1, 0), (0, -1), (0, 1)), peaks.cells)  # (B, K, M, 4, 2)
         scores = gather_maps(heatmap, beside)
         own_tags, their_tags = (read_tags(tags, tag_grid, cells, grid, self.tags_between) for cells in (peaks.cells, beside))
         apart = (their_tags - own_tags[..., None, :]).square().sum(-1).sqrt()  # (B, K, M, 4)

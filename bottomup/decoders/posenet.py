@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder
+from bottomup.devices import constant
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, sides
 from bottomup.grouping.walked import PosenetGrouping
@@ -63,7 +64,7 @@ class Posenet(Decoder):
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:
         """``points`` (B, P, K, 2) input px and ``scores`` (B, P, K) in [0, 1] of P = ``max_people`` instances; all 0 is nobody."""
         heatmap, short, mid, grid = read_fields(outputs, frame, self.skeleton)
-        ends = torch.tensor([end for _, end in self.skeleton.directed], device=mid.device)
+        ends = constant([end for _, end in self.skeleton.directed], mid, torch.int64)
         peaks = find_peaks(heatmap, self.max_peaks, _WINDOW)
         seeds = grid.to_input(peaks.cells) + gather_maps(short, peaks.cells)
         found = (peaks.scores >= self.detection_threshold) & in_content(seeds, frame.content)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder
+from bottomup.devices import constant
 from bottomup.errors import ConfigError
 from bottomup.geometry import in_content
 from bottomup.grouping.boxed import Assignment, BoxGrouping, Missing, Score, Unposed
@@ -125,4 +126,4 @@ def _highest(activation: Tensor, boxes: Tensor, window: int) -> Tensor:
     share = window_sums(activation, place[..., None, :], window) / activation.sum((-2, -1))[..., None]
     share = share.clamp(max=1.0) * (most > activation.flatten(3).amin(-1))[..., None]
     sides = (boxes[..., 2:] - boxes[..., :2])[:, :, None]
-    return torch.cat((boxes[:, :, None, :2] + place / place.new_tensor(CROP[::-1]) * sides, share), dim=-1)
+    return torch.cat((boxes[:, :, None, :2] + place / constant(CROP[::-1], place) * sides, share), dim=-1)

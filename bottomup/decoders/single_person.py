@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
+from bottomup.devices import beside
 from bottomup.errors import ConfigError
+from bottomup.geometry import sides
 from bottomup.ops.hough import centre_of_mass, hough_votes
 from bottomup.ops.peaks import Refinement, find_peaks, refine_peaks, touching
 from bottomup.ops.sampling import gather_maps
@@ -40,7 +42,7 @@ class SinglePerson(Decoder):
         """``points`` (B, K, 2) input px and ``scores`` (B, K) in [0, 1]; 0 is not found."""
         heatmap, grid = probability(outputs, "heatmap").float(), probability_grid(frame, "heatmap")
         check_shape("heatmap", heatmap, "B K h w", {"K": len(self.skeleton)})
-        where = touching(frame.content.to(heatmap.device), grid, (heatmap.shape[-2], heatmap.shape[-1]))
+        where = touching(beside(frame.content, heatmap), grid, (heatmap.shape[-2], heatmap.shape[-1]))
         if "short_offsets" in outputs:
             votes = hough_votes(heatmap, outputs["short_offsets"].float(), grid, grid.stride)
             peaks = find_peaks(votes, 1, _WINDOW, where)
@@ -59,7 +61,7 @@ class SinglePerson(Decoder):
 
 def _within(cells: Tensor, maps: Tensor) -> Tensor:
     """Cells (..., 2) of a map (..., h, w), those beyond it moved to its border."""
-    return torch.minimum(cells.clamp(min=0.0), cells.new_tensor((maps.shape[-1] - 1, maps.shape[-2] - 1)))
+    return torch.minimum(cells.clamp(min=0.0), sides(maps.shape[-2] - 1, maps.shape[-1] - 1, cells))
 
 
 def _instance(points: Tensor, scores: Tensor, content: Tensor) -> Instances:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder, probability, probability_grid
+from bottomup.devices import beside
 from bottomup.grouping.tag_masks import MaskGrouping
 from bottomup.ops.peaks import touching
 from bottomup.ops.tag_histogram import modes, nearest_two, smoothed, tag_histogram
@@ -73,7 +74,7 @@ class TagSegmentation(Decoder):
         check_shape("instance_tags", tags, "B C D h w", {"B": b, "C": c, "h": h, "w": w})
         if frame.grids.get("instance_tags", grid) != grid:
             raise ValueError(f"foreground and tags should lie on one grid, got {grid} and {frame.grids['instance_tags']}")
-        content = touching(frame.content.to(foreground.device), grid, (h, w))[:, None]
+        content = touching(beside(frame.content, foreground), grid, (h, w))[:, None]
         foreground = torch.where(content, foreground.nan_to_num(0.0).clamp(0.0, 1.0), 0.0)
         inside = (foreground > self.threshold).flatten(0, 1).flatten(1)  # (R, h w), R = B C
         flat = tags.flatten(0, 1).flatten(2).transpose(1, 2)  # (R, h w, D)

@@ -46,7 +46,7 @@ class Ranks:
         """Whether the flag is set on any rank."""
         if self.world == 1:
             return flag
-        shared = torch.tensor(int(flag), device=self.device)
+        shared = torch.tensor(int(flag))  # of the host, which waits for the others' hosts, but for no device
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return bool(shared.item())
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bottomup.engine.objective import Losses
@@ -19,6 +20,7 @@ from bottomup.ops.finite import not_finite
 from bottomup.paths import write_json
 from bottomup.types import Batch
 
+_REMEMBERED = 1000  # losses of a GPU, a few hundred bytes each
 _SAME = 1.0  # s; torchrun hands the terminal's Ctrl-C on to processes that have heard it already
 _REMEDY = "Lower engine.optimiser.lr, clip gradients (engine.clip=1) or train in fp32"
 _TOLD = b"\nending after this step, with a checkpoint; Ctrl-C once more ends at once\n"
@@ -55,23 +57,29 @@ class Interruption:
 class LossWatch:
     """Stops a run whose loss is not finite, with the images and terms saved.
 
-    It looks at each loss one step late, when it is computed anyway, so that looking does not make the device wait.
+    On the host it looks at each loss one step late. A GPU would have to be waited for, so that there losses are remembered until
+    ``check`` is called, where it is waited for anyway, and the first that is not finite is told then.
     """
 
     def __init__(self, folder: Path, rank: int) -> None:
         self.path = folder / f"non_finite_rank{rank}.json"
-        self._last: tuple[Tensor, tuple[int, ...], dict[str, Tensor], int] | None = None
+        self._seen: list[tuple[Tensor, tuple[int, ...], dict[str, Tensor], int]] = []
 
     def __call__(self, losses: Losses, batch: Batch, step: int) -> None:
-        """Check the loss before this one and remember this one."""
-        self.check()
-        self._last = (losses.total.detach(), batch.image_ids, losses.terms, step)
+        """Check the losses before this one, where that takes no wait or there are many, and remember this one."""
+        if losses.total.device.type == "cpu" or len(self._seen) >= _REMEMBERED:
+            self.check()
+        self._seen.append((losses.total.detach(), batch.image_ids, losses.terms, step))
 
     def check(self) -> None:
-        """Raise TrainingError where the remembered loss is not finite."""
-        if self._last is None or bool(self._last[0].isfinite().all()):
+        """Raise TrainingError where a remembered loss is not finite; forget them."""
+        seen, self._seen = self._seen, []
+        if not seen:
             return
-        total, image_ids, terms, step = self._last
+        finite = torch.stack([total.isfinite().all() for total, *_ in seen]).tolist()  # one transfer
+        if all(finite):
+            return
+        total, image_ids, terms, step = seen[finite.index(False)]
         images = [
             {"image_id": image_id, "total": str(total[row].item())} | {name: str(term[row].item()) for name, term in terms.items()}
             for row, image_id in enumerate(image_ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, Self
 
@@ -33,7 +33,6 @@ _BOUNDED: dict[str, Any] = {  # of torch's options, which torch bounds some of
     "eps": Positive,
 }
 _NOT_OFFERED = ("params", "lr", "maximize")  # the last would turn the gradient round
-_Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 @checked("engine.optimiser")
@@ -264,20 +263,33 @@ class Average:
 
     def over(self, model: nn.Module) -> AveragedModel:
         """The average of a model's weights, of which no step is taken yet."""
-        update = _warmed_up(self.decay) if self.name == "ema" else None
-        return AveragedModel(model, multi_avg_fn=update, use_buffers=True).requires_grad_(False)
+        return Averaged(model, self).requires_grad_(False)
+
+    def share(self, count: int) -> float:
+        """How far the average of ``count`` steps moves towards the next one's weights."""
+        return max(9 / (10 + count), 1 - self.decay) if self.name == "ema" else 1 / (count + 1)
 
 
-def _warmed_up(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
+class Averaged(AveragedModel):
+    """torch's average of a model with its buffers, whose number of steps the host counts: for torch's the device is waited for."""
+
+    def __init__(self, model: nn.Module, average: Average) -> None:
+        super().__init__(model, use_buffers=True)
+        self.average = average
+
     @torch.no_grad()
-    def update(averages: _Tensors, currents: _Tensors, count: Tensor | int) -> None:
-        if not averages[0].is_floating_point():  # counters, such as batch norm's
-            torch._foreach_copy_(averages, currents)
-            return
-        changes = torch._foreach_sub(currents, averages)
-        torch._foreach_mul_(
-            changes, (9 / (10 + torch.as_tensor(count))).clamp(min=1 - decay)
-        )  # on the device: no step waits for it
-        torch._foreach_add_(averages, changes)
-
-    return update
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take another step's weights into the average; those of the first, and counters such as batch norm's, as they are."""
+        count = int(self.n_averaged)  # a tensor of the host
+        own, others = ([*part.parameters(), *part.buffers()] for part in (self.module, model))
+        mixed = [count > 0 and tensor.is_floating_point() for tensor in own]
+        averages, currents, kept, copied = (
+            [tensor for tensor, mixes in zip(part, mixed, strict=True) if mixes == wanted]
+            for wanted in (True, False)
+            for part in (own, others)
+        )
+        if averages:
+            torch._foreach_lerp_(averages, currents, self.average.share(count))
+        if kept:
+            torch._foreach_copy_(kept, copied)
+        self.n_averaged += 1

@@ -68,8 +68,7 @@ class Trainer:
         self.best: float | None = None
         self.best_step = 0
         self.last_metrics: dict[str, float] = {}
-        self.interruption = Interruption()
-        self.watch = LossWatch(self.output, self.ranks.rank)
+        self.interruption, self.watch = Interruption(), LossWatch(self.output, self.ranks.rank)
         self.figures = FigureWatch(self.model, settings.steps)
         self.forward = self._forward()
 
@@ -170,6 +169,7 @@ class Trainer:
         rate = self.settings.batch_size / (self._now(reported) - began)
         figures = None
         if reported:
+            self.watch.check()
             figures = self._figures(parts) | {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate}
         if log is not None:
             log.advance(self.step, rate, figures["loss"] if figures else None)

@@ -127,13 +127,10 @@ class InstanceTags(Head):
         h, w = grid.shape(batch.size)
         across, down = grid.centres(w, batch.boxes), grid.centres(h, batch.boxes)
         areas = torch.where(batch.present & batch.has_mask & (batch.labels == label), batch.areas, torch.inf)
-        least, owner = torch.full((len(batch), h, w), torch.inf, device=areas.device), areas.new_zeros(len(batch), h, w).long()
-        for n in range(batch.most):
-            x1, y1, x2, y2 = batch.boxes[:, n, :, None].unbind(1)
-            inside = ((down >= y1) & (down <= y2))[:, :, None] & ((across >= x1) & (across <= x2))[:, None, :]
-            better = inside & (areas[:, n, None, None] < least)
-            least, owner = torch.where(better, areas[:, n, None, None], least), torch.where(better, n + 1, owner)
-        return owner
+        x1, y1, x2, y2 = batch.boxes[..., None].unbind(2)  # (B, N, 1) each
+        inside = ((down >= y1) & (down <= y2))[..., None] & ((across >= x1) & (across <= x2))[..., None, :]  # (B, N, h, w)
+        least, owner = torch.where(inside, areas[..., None, None], torch.inf).min(1)
+        return torch.where(least < torch.inf, owner + 1, 0)
 
     def merge(self, views: list[Outputs], frames: list[Frame], onto: Frame) -> Outputs:
         """Concatenate the tags of the views of ``scales``, divided by √views; they are never averaged."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.contracts import HEADS, Head, Source
+from bottomup.devices import constant
 from bottomup.errors import ConfigError
 from bottomup.geometry import in_content
 from bottomup.ops.offsets import offset_error, offsets_to, refine_offsets
@@ -88,8 +89,8 @@ class MidOffsets(Head):
     def unflip(self, outputs: Outputs, frame: Frame) -> Outputs:
         """Mirror the fields, each becoming that of the mirrored edge; ConfigError where the mirrored tree is another one."""
         maps = outputs["mid_offsets"].flip(-1)
-        index = torch.tensor(self._skeleton.flipped_directed, device=maps.device)
-        return {"mid_offsets": maps.index_select(1, index) * maps.new_tensor((-1.0, 1.0)).view(2, 1, 1)}
+        index = constant(self._skeleton.flipped_directed, maps, torch.int64)
+        return {"mid_offsets": maps.index_select(1, index) * constant((-1.0, 1.0), maps).view(2, 1, 1)}
 
 
 def _carried(batch: Batch, skeleton: Skeleton) -> Batch:

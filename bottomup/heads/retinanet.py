@@ -12,6 +12,7 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from bottomup.contracts import HEADS, Head, Source
+from bottomup.devices import beside, constant
 from bottomup.errors import ConfigError
 from bottomup.geometry import flip_boxes
 from bottomup.ops.anchors import anchor_boxes, encode_boxes
@@ -128,7 +129,7 @@ class Retinanet(Head):
         deltas = outputs["box_deltas"]
         return {
             "class_logits": outputs["class_logits"],
-            "box_deltas": deltas * deltas.new_tensor((-1.0, 1.0, 1.0, 1.0)),
+            "box_deltas": deltas * constant((-1.0, 1.0, 1.0, 1.0), deltas),
             "anchors": flip_boxes(outputs["anchors"], frame.size[1]),
         }
 
@@ -141,6 +142,7 @@ class Retinanet(Head):
 
 def _moved(boxes: Tensor, content: Tensor, onto: Tensor) -> Tensor:
     """Boxes (B, A, 4) as content (B, 4) xyxy comes to lie on ``onto`` (B, 4)."""
+    content, onto = beside(content, boxes), beside(onto, boxes)
     growth = ((onto[:, 2:] - onto[:, :2]) / (content[:, 2:] - content[:, :2])).repeat(1, 2)[:, None]
     return (boxes - content[:, :2].repeat(1, 2)[:, None]) * growth + onto[:, :2].repeat(1, 2)[:, None]
 

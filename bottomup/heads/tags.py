@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bottomup.contracts import HEADS, Head, Least, Source
+from bottomup.devices import constant
 from bottomup.errors import ConfigError
 from bottomup.heads._tag_views import Scales, concatenated
 from bottomup.ops.sampling import gather_maps
@@ -40,7 +41,7 @@ def _nearest_cell(points: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
 
 def _cells_around(points: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
     """The four cells around each point with bilinear weights, 0 where the same keypoint of somebody else is nearer to the cell."""
-    cells = points.floor()[..., None, :] + points.new_tensor(((0, 0), (1, 0), (0, 1), (1, 1)))  # (B, N, K, 4, 2)
+    cells = points.floor()[..., None, :] + constant(((0, 0), (1, 0), (0, 1), (1, 1)), points)  # (B, N, K, 4, 2)
     away = points[..., None, :] - cells
     others = points.transpose(1, 2)[:, None, :, None] - cells[..., None, :]  # (B, N, K, 4, N, 2)
     nearer = others.square().sum(-1) < away.square().sum(-1, keepdim=True)

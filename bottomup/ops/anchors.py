@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.devices import constant
 from bottomup.geometry import Grid
 
 _WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # one over the deviations of deltas, 0.1 and 0.2
@@ -21,7 +22,7 @@ def anchor_boxes(grid: Grid, shape: tuple[int, int], sizes: Sequence[float], rat
 
     ``sizes`` (S) are the square roots of their areas, input px; ``ratios`` (Q) height over width. On the device of ``like``.
     """
-    size, ratio = (like.new_tensor(values, dtype=torch.float32) for values in (sizes, ratios))
+    size, ratio = (constant(values, like, torch.float32) for values in (sizes, ratios))
     width = (size[:, None] / ratio.sqrt()).flatten() / 2  # (S Q,) half
     height = (size[:, None] * ratio.sqrt()).flatten() / 2
     corners = torch.stack((-width, -height, width, height), dim=-1)
@@ -35,13 +36,13 @@ def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
     (centre, size), (wanted, wanted_size) = _middle(anchors), _middle(boxes)
     least = torch.finfo(size.dtype).eps
     deltas = torch.cat(((wanted - centre) / size, (wanted_size.clamp(min=least) / size).log()), dim=-1)
-    return deltas * deltas.new_tensor(_WEIGHTS)
+    return deltas * constant(_WEIGHTS, deltas)
 
 
 def decode_boxes(anchors: Tensor, deltas: Tensor) -> Tensor:
     """The boxes (..., 4) xyxy to which deltas lead from anchors, both (..., 4)."""
     centre, size = _middle(anchors)
-    deltas = deltas / deltas.new_tensor(_WEIGHTS)
+    deltas = deltas / constant(_WEIGHTS, deltas)
     centre = centre + deltas[..., :2] * size
     half = size * deltas[..., 2:].clamp(max=_LARGEST).exp() / 2
     return torch.cat((centre - half, centre + half), dim=-1)
@@ -67,7 +68,7 @@ def jittered(boxes: Tensor, deviation: float, least_iou: float) -> Tensor:
 
     A box whose IoU with the given one would be less than ``least_iou`` stays as it is. The random numbers are torch's.
     """
-    deltas = torch.randn_like(boxes) * deviation * boxes.new_tensor(_WEIGHTS)
+    deltas = torch.randn_like(boxes) * deviation * constant(_WEIGHTS, boxes)
     moved = decode_boxes(boxes, deltas)
     return torch.where((_paired_iou(moved, boxes) >= least_iou)[..., None], moved, boxes)
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from bottomup.devices import constant
 from bottomup.geometry import Grid
 
 CROP = (56, 36)  # cells, height x width
@@ -25,18 +26,18 @@ def to_crop(points: Tensor, boxes: Tensor) -> Tensor:
     finite or far outside.
     """
     sides = boxes[..., 2:] - boxes[..., :2]
-    return (points - boxes[..., :2]) / sides * sides.new_tensor(CROP[::-1])
+    return (points - boxes[..., :2]) / sides * constant(CROP[::-1], sides)
 
 
 def within_margin(points: Tensor, margin: float) -> Tensor:
     """Which points (..., 2) of a crop lie inside it or at most ``margin`` of its sides outside; bool (...)."""
-    size = points.new_tensor(CROP[::-1])
+    size = constant(CROP[::-1], points)
     return ((points >= -margin * size) & (points <= (1 + margin) * size)).all(-1)
 
 
 def inside(points: Tensor) -> Tensor:
     """Points (..., 2) of a crop moved to its border where they lie outside."""
-    size = points.new_tensor(CROP[::-1])
+    size = constant(CROP[::-1], points)
     return torch.minimum(points.nan_to_num().clamp(min=0.0), size)
 
 
@@ -48,7 +49,7 @@ def best_scored(points: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]
     """
     if points.shape[-2] <= _MOST:
         return points, scores, torch.arange(points.shape[-2], device=points.device).expand(scores.shape)
-    middle = points.new_tensor(CROP[::-1]) / 2
+    middle = constant(CROP[::-1], points) / 2
     apart = ((points - middle) / middle).square().sum(-1)
     index = torch.where(scores > 0, scores - _TIE_BREAK * apart, -torch.inf).topk(_MOST, dim=-1, sorted=False).indices
     return points.gather(-2, index[..., None].expand(*index.shape, 2)), scores.gather(-1, index), index

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.devices import constant
 from bottomup.geometry import Grid, sides
 from bottomup.ops.sampling import gather_maps
 
@@ -25,7 +26,9 @@ def hough_votes(scores: Tensor, offsets: Tensor, grid: Grid, radius: float, thre
     columns, rows = (torch.arange(side, dtype=torch.float32, device=offsets.device) for side in (w, h))
     x = torch.add(columns, offsets[:, :, 0], alpha=1 / grid.stride).flatten()
     y = torch.add(rows[:, None], offsets[:, :, 1], alpha=1 / grid.stride).flatten()
-    if threshold is None:
+    if threshold is not None and weight.is_cuda:  # to count the cells that vote would be a wait, and cost more than their votes
+        weight = torch.where(weight > threshold, weight, 0.0)
+    if threshold is None or weight.is_cuda:
         voting = torch.arange(weight.numel(), device=weight.device)
     else:
         voting = (weight > threshold).nonzero()[:, 0]
@@ -98,7 +101,7 @@ def expected_oks(votes: Tensor, points: Tensor, grid: Grid, radius: float, least
     off, step = (middle - cells) * grid.stride, steps * float(grid.stride)
     apart = 2 * off @ step.T + (off.square().sum(-1, keepdim=True) + step.square().sum(-1))  # |off + step|², px²
     mass = torch.where(apart <= radius**2, mass, 0.0)
-    kappa = 2 * votes.new_tensor(sigmas).view(1, -1, 1)
+    kappa = 2 * constant(sigmas, votes).view(1, -1, 1)
     falloff = -0.5 / (instance_size(points, least)[:, None] * kappa).square()  # (B, K, P)
     promised = (mass * torch.exp(apart * falloff[..., None])).sum(-1)
     return (promised / mass.sum(-1).clamp(min=torch.finfo(mass.dtype).tiny)).transpose(1, 2)

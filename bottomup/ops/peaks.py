@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.devices import constant
 from bottomup.geometry import Grid, sides
 from bottomup.grouping.peak_places import QUARTER, REACH
 from bottomup.grouping.peak_places import Refinement as Refinement
@@ -140,7 +141,7 @@ def refine_peaks(heatmap: Tensor, cells: Tensor, mode: Refinement) -> Tensor:
 
 def _neighbours(heatmap: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The values before, at and after each cell, along x and along y: (B, K, M, 2) each; the centre's is (B, K, M, 1)."""
-    steps = cells.new_tensor(((-1, 0), (0, -1), (0, 0), (1, 0), (0, 1)))
+    steps = constant(((-1, 0), (0, -1), (0, 0), (1, 0), (0, 1)), cells)
     values = gather_maps(heatmap, cells[..., None, :] + steps)
     return values[..., :2], values[..., 2:3], values[..., 3:]
 

@@ -6,69 +6,60 @@ where nothing can be seen, it does not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from bottomup.devices import constant
 from bottomup.geometry import Grid, any_at_cells
 from bottomup.skeletons import Skeleton
 from bottomup.types import OUTSIDE, Batch
 
 FAR = 1e12  # px², the distance of a cell to a keypoint that nobody has
+_AT_ONCE = {"cpu": 1 << 19, "gpu": 1 << 26}  # distances: what a core's cache holds, and a quarter of a gigabyte
 
 
 class Nearest(NamedTuple):
     """Of each cell, the closest placed keypoint of each kind."""
 
     distance: Tensor  # (B, K, h, w) float32 squared distance, px²; FAR where no one has the keypoint
-    person: Tensor  # (B, K, h, w) int64 index of that person; 0 where no one has the keypoint
+    person: Tensor  # (B, K, h, w) int64 index of that person, of several the first; 0 where no one has the keypoint
 
 
 def keypoint_distance(batch: Batch, grid: Grid) -> Tensor:
     """(B, K, h, w) squared distance, px², of every cell to the closest keypoint of each kind; FAR where no one has it.
 
-    On the batch's device. A loop over people keeps memory at one map: all people at once would need N times as much.
+    On the batch's device.
     """
-    distance, padding = torch.full(_shape(batch, grid), FAR, device=batch.keypoints.device), _padding(batch, grid)
-    for n in range(batch.most):
-        distance = torch.minimum(distance, _distance(batch, grid, n, padding))
-    return distance
+    return torch.cat([apart.amin(1) for apart in _distances(batch, grid)], dim=2)
 
 
 def nearest_keypoints(batch: Batch, grid: Grid) -> Nearest:
     """As ``keypoint_distance``, and whose keypoint it is."""
-    distance, padding = torch.full(_shape(batch, grid), FAR, device=batch.keypoints.device), _padding(batch, grid)
-    person = torch.zeros(distance.shape, dtype=torch.int64, device=distance.device)
-    for n in range(batch.most):
-        apart = _distance(batch, grid, n, padding)
-        person = torch.where(apart < distance, n, person)
-        distance = torch.minimum(distance, apart)
-    return Nearest(distance, person)
+    distance, person = zip(*(apart.min(1) for apart in _distances(batch, grid)), strict=True)
+    return Nearest(torch.cat(distance, dim=2), torch.cat(person, dim=2))
 
 
-def _shape(batch: Batch, grid: Grid) -> tuple[int, int, int, int]:
-    return (len(batch), batch.keypoints.shape[2], *grid.shape(batch.size))
+def _distances(batch: Batch, grid: Grid) -> Iterator[Tensor]:
+    """Squared distances (B, N, K, rows, w) to everybody's keypoints, for a band of a map's rows after the other.
 
-
-def _padding(batch: Batch, grid: Grid) -> Tensor | None:
-    """The cells (B, h, w) of padding; None where the batch does not say them, or no keypoint lies out of the picture."""
-    if "padding" not in batch.ignore or not bool((batch.visibility == OUTSIDE).any()):
-        return None
-    return any_at_cells(batch.ignore["padding"], grid)
-
-
-def _distance(batch: Batch, grid: Grid, person: int, padding: Tensor | None) -> Tensor:
-    """(B, K, h, w) squared distance to one person's keypoints; FAR where it has none, on ``padding`` where it lies out of sight."""
+    FAR where somebody has no such keypoint, and on padding where it lies out of the picture. All people are looked at in one
+    pass, and no more rows than ``_AT_ONCE`` allows.
+    """
+    keypoints, placed = batch.keypoints[:, : batch.most], batch.placed[:, : batch.most, :, None]
     h, w = grid.shape(batch.size)
-    keypoints, placed = batch.keypoints[:, person], batch.placed[:, person, :, None]
-    dx = (keypoints[..., :1] - grid.centres(w, keypoints)).square()  # (B, K, w)
-    dy = (keypoints[..., 1:] - grid.centres(h, keypoints)).square()  # (B, K, h)
-    distance = torch.where(placed, dx, FAR)[:, :, None, :] + torch.where(placed, dy, 0.0)[:, :, :, None]
-    if padding is None:
-        return distance
-    unseen = (batch.visibility[:, person] == OUTSIDE)[..., None, None] & padding[:, None]
-    return torch.where(unseen, FAR, distance)
+    dx = torch.where(placed, (keypoints[..., :1] - grid.centres(w, keypoints)).square(), FAR)  # (B, N, K, w)
+    dy = torch.where(placed, (keypoints[..., 1:] - grid.centres(h, keypoints)).square(), 0.0)  # (B, N, K, h)
+    rows = max(1, _AT_ONCE["cpu" if dx.device.type == "cpu" else "gpu"] // max(1, dx.numel()))
+    padding = any_at_cells(batch.ignore["padding"], grid) if batch.outside and "padding" in batch.ignore else None
+    beyond = (batch.visibility[:, : batch.most] == OUTSIDE)[..., None, None]
+    for first in range(0, h, rows):
+        apart = dx[..., None, :] + dy[..., first : first + rows, None]
+        if padding is not None:
+            apart.masked_fill_(beyond & padding[:, None, None, first : first + rows], FAR)
+        yield apart
 
 
 def carried_keypoints(batch: Batch, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
@@ -77,7 +68,7 @@ def carried_keypoints(batch: Batch, skeleton: Skeleton) -> tuple[Tensor, Tensor]
     Among equally near ones the first of the skeleton counts. Also returns which keypoints (B, N, K) so stand anywhere: all
     of a person's, or none.
     """
-    steps = torch.tensor(skeleton.steps, device=batch.keypoints.device)  # (K, K)
+    steps = constant(skeleton.steps, batch.visibility, torch.int64)  # (K, K)
     placed = batch.placed
     apart = torch.where(placed[:, :, None, :], steps, len(skeleton))  # (B, N, K, K)
     source = apart.argmin(-1)  # the first of the least

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,8 +21,24 @@ class Stride(NamedTuple):
     ends: Tensor  # (S,) keypoint it reaches
 
 
-def strides(skeleton: Skeleton) -> list[Stride]:
-    """The walks from every keypoint as root, nearest edges first."""
+class Plan:
+    """The strides of walks, nearest edges first, on every device that has asked for them: they are sent there once."""
+
+    def __init__(self, strides: Sequence[Stride]) -> None:
+        self._strides = tuple(strides)
+        self._sent: dict[torch.device, tuple[Stride, ...]] = {}
+
+    def on(self, device: torch.device) -> tuple[Stride, ...]:
+        """The strides on a device; nobody waits until they are there."""
+        if device.type == "cpu":
+            return self._strides
+        if device not in self._sent:
+            self._sent[device] = tuple(Stride(*(part.to(device, non_blocking=True) for part in own)) for own in self._strides)
+        return self._sent[device]
+
+
+def strides(skeleton: Skeleton) -> Plan:
+    """The walks from every keypoint as root."""
     count = len(skeleton)
     by_depth: dict[int, list[tuple[int, int, int]]] = {}
     for root in range(count):
@@ -30,10 +46,10 @@ def strides(skeleton: Skeleton) -> list[Stride]:
         for edge, (source, end) in enumerate(skeleton.directed):
             if steps[end] == steps[source] + 1:  # it leads away from the root
                 by_depth.setdefault(steps[source], []).append((edge, root * count + source, root * count + end))
-    return [Stride(*torch.tensor(by_depth[depth]).unbind(-1)) for depth in sorted(by_depth)]
+    return Plan([Stride(*torch.tensor(by_depth[depth]).unbind(-1)) for depth in sorted(by_depth)])
 
 
-def walk(seeds: Tensor, plan: list[Stride], step: Step) -> Tensor:
+def walk(seeds: Tensor, plan: Plan, step: Step) -> Tensor:
     """Walk from all seeds (B, K, M, 2), input px, at once: the poses (B, K, M, K, 2) that they grow into.
 
     ``plan`` is that of ``strides``. The loop goes over distances from the root, eight for COCO's tree.
@@ -42,7 +58,6 @@ def walk(seeds: Tensor, plan: list[Stride], step: Step) -> Tensor:
     own = torch.arange(k, device=seeds.device)
     poses = seeds.new_zeros(b, k * k, m, 2)
     poses[:, own * k + own] = seeds
-    for stride in plan:
-        edges, sources, ends = (table.to(seeds.device) for table in stride)
+    for edges, sources, ends in plan.on(seeds.device):
         poses[:, ends] = step(poses[:, sources], edges[:, None].expand(-1, m))
     return poses.view(b, k, k, m, 2).transpose(2, 3)

@@ -20,7 +20,7 @@ from bottomup.samples.content import select_people
 from bottomup.samples.padding import padded_alike
 from bottomup.samples.skipping import OnError, Readable, Unread, attempted
 from bottomup.samples.workers import deaf, start_worker
-from bottomup.types import Batch, People, Sample
+from bottomup.types import OUTSIDE, Batch, People, Sample
 
 T = TypeVar("T")
 P = TypeVar("P")  # what a sample is prepared to
@@ -62,6 +62,8 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         images=_images(samples),
         instances=_instances(samples),
         annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
+        most=max(1, *(min(len(people), count) for people in rows)),
+        outside=any((people.visibility == OUTSIDE).any() for people in rows),
     )
 
 

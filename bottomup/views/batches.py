@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bottomup.devices import constant
 from bottomup.geometry import flip_boxes
 from bottomup.types import Batch
 
@@ -25,17 +26,16 @@ def _scaled(batch: Batch, size: tuple[int, int], scale: float, fill: Tensor) -> 
     if scale == 1 and size == batch.size:
         return batch
     inner = (max(1, round(batch.size[0] * scale)), max(1, round(batch.size[1] * scale)))
-    per_axis = batch.content.new_tensor(growth(batch.size, scale))
-    both = torch.cat((per_axis, per_axis))
+    on_host, per_axis = (constant(growth(batch.size, scale), part) for part in (batch.content, batch.keypoints))
     return replace(
         batch,
         size=size,
         images=None if batch.images is None else _place(_shrink(batch.images, inner), size, fill),
         keypoints=batch.keypoints * per_axis,
-        boxes=batch.boxes * both,
+        boxes=batch.boxes * per_axis.repeat(2),
         areas=batch.areas * per_axis.prod(),
-        content=batch.content * both,
-        to_input=batch.to_input * per_axis.double()[:, None],
+        content=batch.content * on_host.repeat(2),
+        to_input=batch.to_input * on_host.double()[:, None],
         ignore={name: _nearest(maps, inner, size, fill=name == "padding") for name, maps in batch.ignore.items()},
         instances=None if batch.instances is None else _nearest(batch.instances, inner, size, fill=0),
     )
@@ -53,7 +53,7 @@ def _shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _nearest(maps: Tensor, inner: tuple[int, int], size: tuple[int, int], fill: int | bool) -> Tensor:
     resized = F.interpolate(maps[:, None].float(), inner, mode="nearest-exact").to(maps.dtype)
-    return _place(resized, size, torch.as_tensor([fill], device=maps.device))[:, 0]
+    return _place(resized, size, constant([fill], maps))[:, 0]
 
 
 def _place(images: Tensor, size: tuple[int, int], fill: Tensor) -> Tensor:
@@ -69,14 +69,15 @@ def _flipped(batch: Batch, flip_order: tuple[int, ...]) -> Batch:
     mirror = batch.to_input.new_tensor(((-1.0, 0.0, width), (0.0, 1.0, 0.0)))
     linear = mirror[:, :2] @ batch.to_input
     linear[..., 2] += mirror[:, 2]
-    order = list(flip_order) if batch.keypoints.shape[2] else []  # a data set may have none that the model finds
-    keypoints = batch.keypoints[:, :, order]
+    swapped = flip_order if batch.keypoints.shape[2] else ()  # a data set may have none that the model finds
+    order = constant(swapped, batch.keypoints, torch.int64)
+    keypoints = batch.keypoints.index_select(2, order)
     return replace(
         batch,
         images=None if batch.images is None else batch.images.flip(-1),
         keypoints=torch.stack((width - keypoints[..., 0], keypoints[..., 1]), dim=-1),
-        visibility=batch.visibility[:, :, order],
-        annotated=None if batch.annotated is None else batch.annotated[:, order],
+        visibility=batch.visibility.index_select(2, order),
+        annotated=None if batch.annotated is None else batch.annotated.index_select(1, order),
         boxes=flip_boxes(batch.boxes, width),
         content=flip_boxes(batch.content, width),
         to_input=linear,

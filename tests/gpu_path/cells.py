@@ -1,0 +1,82 @@
+"""What is run on the card: every method, and every cell in which parts of several are composed, on small networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from bottomup.contracts import Decoder
+from bottomup.model import PoseModel
+from bottomup.plan.composing import load_config
+from bottomup.plan.model import ModelPlan
+from bottomup.skeletons import COCO
+from bottomup.types import IGNORE_MAPS, Batch, Task
+from tests.scenes import make_batch
+
+MATRICES = Path(__file__).parents[2] / "benchmarks" / "matrices"
+PEOPLE = 6  # for whom there is room in a batch
+
+METHODS = {
+    "associative_embedding": ["backbone=hourglass_tiny"],
+    "personlab": ["backbone=hourglass_tiny"],
+    "multiposenet": ["backbone=resnet10_fpn", "necks.people.levels=[3,5]"],
+}
+FURTHER = {
+    "associative_embedding_segmentation": ["backbone=hourglass_tiny"],
+    "higherhrnet": ["backbone=hourglass_tiny", "heads.tags.dim=2"],
+    "single_person": ["backbone=hourglass_tiny"],
+}
+DECODERS = {
+    "as HigherHRNet groups": ["method=associative_embedding", *METHODS["associative_embedding"], "decoder=higherhrnet"],
+    "as pose-ae-train groups": ["method=associative_embedding", *METHODS["associative_embedding"], "decoder=pose_ae_train"],
+    "as Google walks": ["method=personlab", *METHODS["personlab"], "decoder=posenet", "heads.mid_offsets.refine=0"],
+    "PersonLab's best": ["method=personlab", *METHODS["personlab"], "decoder=personlab_best"],
+    "PersonLab's, of some votes": ["method=personlab", *METHODS["personlab"], "decoder.voting.threshold=0.1"],
+}
+
+
+def _of_matrices() -> dict[str, list[str]]:
+    """The cells of the matrices that are measured, each once."""
+    cells = {}
+    for name in ("small", "multiposenet"):
+        cells |= yaml.safe_load((MATRICES / f"{name}.yaml").read_text())["cells"]
+    return cells
+
+
+def cells() -> list[object]:
+    """The parameters of a test over all cells: the three methods, and the rest, which is slow."""
+    slow = {name: [f"method={name}", *own] for name, own in FURTHER.items()} | DECODERS | _of_matrices()
+    fast = {name: [f"method={name}", *own] for name, own in METHODS.items()}
+    return [
+        *(pytest.param(tuple(own), id=name) for name, own in fast.items()),
+        *(pytest.param(tuple(own), id=name, marks=pytest.mark.slow) for name, own in slow.items()),
+    ]
+
+
+@cache
+def composed(cell: tuple[str, ...]) -> tuple[PoseModel, Decoder, tuple[str, ...]]:
+    """A cell's model on the host, its decoder, and the heads whose ideal outputs are given; to be copied, not changed."""
+    own = [entry for entry in cell if not entry.startswith(("train=", "engine.", "judge.", "measure.", "oracle="))]
+    config = load_config("train", own)
+    (config.get("backbone") or {}).pop("pretrained", None)  # nothing is fetched here
+    torch.manual_seed(0)
+    model, decoder = ModelPlan.of(config).compose(Task(COCO))
+    return model, decoder, tuple(config["given"])
+
+
+def batch_for(model: PoseModel, people: tuple[int, ...] = (2, 1), room: int = PEOPLE) -> Batch:
+    """A batch on the host that a model trains on, with room for so many people in each image, and with every map."""
+    side = model.side(64, "all")
+    batch = make_batch([*people, room], (side, side))  # the last has as many as there is room for, and is taken off
+    rows = {
+        name: value[:-1]
+        for name, value in vars(batch).items()
+        if isinstance(value, torch.Tensor | tuple) and name != "size" and len(value) == len(people) + 1
+    }
+    maps = {name: torch.zeros((len(people), side, side), dtype=torch.bool) for name in IGNORE_MAPS}
+    return replace(batch, **rows, ignore=maps, most=max(1, *people), outside=True)
