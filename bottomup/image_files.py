@@ -23,9 +23,11 @@ _ORIENTATION = 0x0112  # EXIF's tag
 _UPRIGHT, _TURNED = 1, (5, 6, 7, 8)  # its values: as stored; rows and columns change places
 _NEARLY_BLACK = 1 << 14  # of 16 bits: what a camera of 14 bits, the most there are, never reaches
 _HEAD = 64  # bytes that tell a format
+_EXIF = b"Exif\0\0"  # how its part of a JPEG begins
 _MOST_PIXELS = "has more pixels than OpenCV reads, 2^30 unless OPENCV_IO_MAX_IMAGE_PIXELS says more; scale it down"
 _MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # of a JPEG, but for those that stand within its coded pixels
 _END, _ALONE = 0xD9, (0x01, 0xD8)
+_LAST = bytes((0xFF, _END))
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,16 @@ class ImageReader:
 
     def __call__(self, path: str | Path) -> NDArray[np.uint8]:
         """Read one file; DataError names one that is missing, broken, cut, too large, too deep or of a format that is not read."""
+        return self.oriented(path)[0]
+
+    def oriented(self, path: str | Path) -> tuple[NDArray[np.uint8], int]:
+        """The pixels of a file, and how EXIF has it turned (``exif_orientation``)."""
         path = path_of(path)
         data = _bytes(path)
         _check_whole(data, path)
-        pixels = _eight_bits(_decoded(data, path), self.bit_depth, path)
-        if self.orientation == "upright" and not _is_tiff(data):
-            pixels = _turned(pixels, _orientation(data))
-        return np.ascontiguousarray(pixels[..., ::-1])
+        pixels: NDArray[Any] = cv2.cvtColor(_eight_bits(_decoded(data, path), self.bit_depth, path), cv2.COLOR_BGR2RGB)
+        turn = _UPRIGHT if _is_tiff(data) else _orientation(data)
+        return np.ascontiguousarray(_turned(pixels, turn) if self.orientation == "upright" else pixels), turn
 
 
 def _bytes(path: Path) -> bytes:
@@ -171,7 +176,7 @@ def _is_tiff(data: bytes) -> bool:
 
 def _check_whole(data: bytes, path: Path) -> None:
     """DataError where a JPEG ends before its end: what is missing would be grey, with a word of the library's at most."""
-    if not data.startswith(b"\xff\xd8\xff"):
+    if not data.startswith(b"\xff\xd8\xff") or data.endswith(_LAST):  # nearly all end where they say so
         return
     position = 2
     while (found := _MARKER.search(data, position)) is not None:
@@ -227,6 +232,8 @@ def _eight_bits(pixels: NDArray[Any], bit_depth: int | None, path: Path) -> NDAr
 
 def _orientation(data: bytes) -> int:
     """EXIF's word of a file's bytes; XMP's is ignored, as by viewers."""
+    if data.startswith(b"\xff\xd8") and _EXIF not in data:
+        return _UPRIGHT
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images: only their head is read

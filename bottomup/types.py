@@ -98,7 +98,7 @@ class People:
 class Sample:
     """One image with its people, all in one frame: the file's as read, the input's once augmented."""
 
-    image: NDArray[np.uint8] | None  # (3, H, W) RGB; None: labels alone
+    image: NDArray[np.uint8] | None  # (3, H, W) RGB, in memory as a rule (H, W, 3); None: labels alone
     people: People
     ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each
     instances: NDArray[np.int16] | None  # (H, W): 0 none, n + 1 inside the mask of person n alone, -1 inside several
@@ -165,7 +165,7 @@ class Batch:
     file_sizes: tuple[tuple[int, int], ...]  # (H, W) each
     to_input: Tensor  # (B, 2, 3) float64; on the host
     ignore: dict[str, Tensor] = field(default_factory=dict)  # (B, H, W) bool each
-    images: Tensor | None = None  # (B, 3, H, W) uint8; None for heads that train on labels alone
+    images: Tensor | None = None  # (B, 3, H, W) uint8, as a rule channels last; None for heads that train on labels alone
     instances: Tensor | None = None  # (B, H, W) int16
     tracks: Tensor | None = None  # (B, N) int64, as People's; padding counts for nobody
     annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one

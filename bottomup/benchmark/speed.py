@@ -26,6 +26,7 @@ from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks
 from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
+from bottomup.memory import release_freed_memory
 from bottomup.model import BACKBONE, PoseModel
 from bottomup.precision import PRECISIONS
 from bottomup.predictor import Predictor
@@ -220,7 +221,7 @@ def peak_mebibytes(call: Callable[[], object], device: torch.device) -> float | 
         call()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     try:
-        cpu.release_freed_memory()  # which a call would take again unseen
+        release_freed_memory()  # which a call would take again unseen
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
         before = _kibibytes(_NOW)
         call()

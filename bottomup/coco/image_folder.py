@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bottomup.dataset import Record
 from bottomup.errors import DataError, warn
-from bottomup.image_files import ImageReader, Orientation, exif_orientation, swaps_sides
+from bottomup.image_files import ImageReader, Orientation, swaps_sides
 
 
 class ImageFolder:
@@ -37,18 +37,17 @@ class ImageFolder:
                 f"{path}: no such file, but {self.annotations} lists it as image {image['id']}; set `images` to the folder "
                 f"below which {image['file_name']} lies"
             )
-        pixels = self._read(path)
+        pixels, orientation = self._read.oriented(path)
         if pixels.shape[:2] != (image["height"], image["width"]):
-            raise self._of_another_size(path, image, (pixels.shape[0], pixels.shape[1]))
-        self._warn_of_orientation(path, square=pixels.shape[0] == pixels.shape[1])
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            raise self._of_another_size(path, image, (pixels.shape[0], pixels.shape[1]), orientation)
+        self._warn_of_orientation(path, orientation, square=pixels.shape[0] == pixels.shape[1])
+        return pixels.transpose(2, 0, 1)
 
-    def _of_another_size(self, path: Path, image: Record, size: tuple[int, int]) -> DataError:
+    def _of_another_size(self, path: Path, image: Record, size: tuple[int, int], orientation: int) -> DataError:
         expected = (
             f"should be {image['width']} x {image['height']} px (width x height) as image {image['id']} of {self.annotations}"
         )
         given = f"{size[1]} x {size[0]}"
-        orientation = exif_orientation(path)
         if swaps_sides(orientation) and size == (image["width"], image["height"]):
             stored = self._read.orientation == "stored"
             here, other = ("stored", "upright") if stored else ("upright", "stored")
@@ -58,11 +57,10 @@ class ImageFolder:
             )
         return DataError(f"{path}: {expected}, but is {given}; use the images that the annotations were made on")
 
-    def _warn_of_orientation(self, path: Path, square: bool) -> None:
+    def _warn_of_orientation(self, path: Path, orientation: int, square: bool) -> None:
         """Where both readings have the size that is stated."""
         if self._said is None or self._said[0]:
             return
-        orientation = exif_orientation(path)
         if orientation == 1 or (swaps_sides(orientation) and not square):
             return
         self._said[0] = True

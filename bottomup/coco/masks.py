@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -126,11 +127,30 @@ def mask_rle(segmentation: Any, image: Record) -> Record:
 
 
 def cropped_mask(segmentation: Any, image: Record) -> tuple[NDArray[np.bool_], tuple[slice, slice]]:
-    """A mask without the empty rows and columns around it, and the window (rows, columns) of the image where it lies."""
+    """A mask in a window (rows, columns) of the image outside which it has no pixels, and that window."""
+    if isinstance(segmentation, list):
+        rows, columns = _around(segmentation, image)
+        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, rows.stop, columns.stop))
+        return coco_mask.decode(rle)[rows, columns].astype(bool), (rows, columns)
     rle = mask_rle(segmentation, image)
     x, y, width, height = (int(side) for side in coco_mask.toBbox(rle))
     window = slice(y, y + height), slice(x, x + width)
     return coco_mask.decode(rle)[window].astype(bool), window
+
+
+def _around(polygons: list[list[float]], image: Record) -> tuple[slice, slice]:
+    """The rows and columns of the image that polygons may reach.
+
+    Drawn on an image that ends there they are the same; moved, they would not be, as pycocotools rounds ties by the way they fall.
+    """
+    xs = [x for polygon in polygons for x in polygon[::2]]
+    ys = [y for polygon in polygons for y in polygon[1::2]]
+    left, top = (min(max(math.floor(min(side)) - 1, 0), most - 1) for side, most in ((xs, image["width"]), (ys, image["height"])))
+    right, bottom = (
+        min(max(math.ceil(max(side)) + 2, low + 1), most)
+        for side, low, most in ((xs, left, image["width"]), (ys, top, image["height"]))
+    )
+    return slice(top, bottom), slice(left, right)
 
 
 def covered(records: list[Record], image: Record) -> NDArray[np.bool_]:

@@ -87,7 +87,7 @@ class Synthetic(Dataset):
         people, instances = annotate(scene.cast, scene.labels)
         nothing = np.zeros((self.size, self.size), bool)
         return Sample(
-            image=np.ascontiguousarray(scene.image.transpose(2, 0, 1)),
+            image=scene.image.transpose(2, 0, 1),
             people=people,
             ignore=dict.fromkeys(maps - {"instances", "padding"}, nothing),
             instances=instances if "instances" in maps else None,

@@ -97,7 +97,7 @@ class SyntheticVideo(Dataset, Clips):
         numbers = np.array(seen(shot.cast, shot.labels), np.int64)
         people = replace(people, tracks=index // self.frames * self.number[1] + numbers)
         return Sample(
-            image=np.ascontiguousarray(shot.image.transpose(2, 0, 1)),
+            image=shot.image.transpose(2, 0, 1),
             people=people,
             ignore=dict.fromkeys(maps - {"instances", "padding"}, np.zeros((self.size, self.size), bool)),
             instances=instances if "instances" in maps else None,

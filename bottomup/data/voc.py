@@ -84,7 +84,7 @@ class Voc(Dataset):
             raise DataError(f"{file}: is {sizes[0]} px (height x width), its masks are {sizes[1]}; give both of one release")
         regions = {"crowd": objects.void, "unannotated": objects.owners > 0, "unmasked": np.zeros_like(objects.void)}
         return Sample(
-            image=np.ascontiguousarray(image.transpose(2, 0, 1)),
+            image=image.transpose(2, 0, 1),
             people=self._people(objects),
             ignore={name: region for name, region in regions.items() if name in maps},
             instances=objects.owners if "instances" in maps else None,

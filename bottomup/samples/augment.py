@@ -18,8 +18,9 @@ from bottomup.geometry import chain
 from bottomup.options import Ascending, Fraction, FromZero, Positive, Share, checked
 from bottomup.samples.content import inside_only, outside_marked
 from bottomup.samples.letterbox import fit, moved_labels
+from bottomup.samples.moves import Warping, move
 from bottomup.samples.transforms import Transform
-from bottomup.samples.warps import PADDING, pack_flags, unpack_flags, warp_image, warp_map
+from bottomup.samples.warps import PADDING, pack_flags, unpack_flags
 from bottomup.types import People, Sample
 
 Side = Literal["long", "short"]
@@ -137,13 +138,12 @@ class Augment:
         shown = _shown(sample)
         size = self._size(shown)
         matrix = self.warp.draw(shown, size, self._middle(sample, shown), self._base(sample, shown), rng)
-        image = warp_image(np.ascontiguousarray(sample.pixels.transpose(1, 2, 0)), matrix, size, self.fill)
-        flags = warp_map(pack_flags(sample), matrix, size, PADDING)
+        way = move(matrix, sample.shape, size) if sample.focus is None else Warping(matrix, size)  # as ``letterbox`` moves one
         return replace(
-            sample.move_people(matrix, self.flip_order),
-            image=np.ascontiguousarray(image.transpose(2, 0, 1)),
-            ignore=unpack_flags(flags, {*sample.ignore, "padding"}),
-            instances=None if sample.instances is None else warp_map(sample.instances, matrix, size, 0),
+            sample.move_people(way.matrix, self.flip_order),
+            image=way.image(sample.pixels.transpose(1, 2, 0), self.fill).transpose(2, 0, 1),
+            ignore=unpack_flags(way.labels(pack_flags(sample), PADDING), {*sample.ignore, "padding"}),
+            instances=None if sample.instances is None else way.labels(sample.instances, 0),
             content=None,
         )
 

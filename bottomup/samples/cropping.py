@@ -20,7 +20,7 @@ def cropped(sample: Sample, window: Window) -> Sample:
     moved = sample.move_people(np.array([[1.0, 0.0, -window.x1], [0.0, 1.0, -window.y1]]), ())
     own = replace(
         moved,
-        image=None if sample.image is None else np.ascontiguousarray(sample.image[:, rows, columns]),
+        image=None if sample.image is None else sample.image[:, rows, columns].copy(order="K"),
         ignore={name: np.ascontiguousarray(maps[rows, columns]) for name, maps in sample.ignore.items()},
         instances=None if sample.instances is None else np.ascontiguousarray(sample.instances[rows, columns]),
         file_size=window.size,

@@ -65,11 +65,11 @@ def _focused(sample: Sample, focus: NDArray[np.float64], side_length: int, side:
     matrix = np.column_stack((scale * np.eye(2), side / 2 - scale * (focus[:2] + focus[2:]) / 2))
     if sample.image is None:
         return moved_labels(sample, matrix, size, ())
-    image = warp_image(np.ascontiguousarray(sample.image.transpose(1, 2, 0)), matrix, size, fill)
+    image = warp_image(sample.image.transpose(1, 2, 0), matrix, size, fill)
     x1, y1, x2, y2 = transform_points(np.array(((0.0, 0.0), sample.shape[::-1])), matrix).clip(0, side).flatten().tolist()
     boxed = replace(
         sample.move_people(matrix, ()),
-        image=np.ascontiguousarray(image.transpose(2, 0, 1)),
+        image=image.transpose(2, 0, 1),
         ignore=unpack_flags(warp_map(pack_flags(sample), matrix, size, PADDING), {*sample.ignore, "padding"}),
         instances=None if sample.instances is None else warp_map(sample.instances, matrix, size, 0),
         content=(x1, y1, x2, y2),

@@ -109,8 +109,9 @@ def _annotated(sample: Sample) -> NDArray[np.bool_]:
 
 
 def _images(samples: list[Sample]) -> Tensor | None:
-    images = [sample.image for sample in samples if sample.image is not None]
-    return torch.from_numpy(np.stack(images)) if len(images) == len(samples) else None
+    """Images (B, 3, H, W), channels last in memory: as they are read, moved and, by networks, computed on."""
+    images = [sample.image.transpose(1, 2, 0) for sample in samples if sample.image is not None]
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) if len(images) == len(samples) else None
 
 
 def _instances(samples: list[Sample]) -> Tensor | None:

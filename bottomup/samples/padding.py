@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bottomup.framing import on_canvas
 from bottomup.types import Sample
 
 
@@ -25,10 +26,7 @@ def _padded(sample: Sample, size: tuple[int, int], fill: Sequence[int]) -> Sampl
     more = ((0, size[0] - h), (0, size[1] - w))
     image = sample.image
     if image is not None:
-        canvas = np.empty((3, *size), np.uint8)
-        canvas[:] = np.asarray(fill, np.uint8)[:, None, None]
-        canvas[:, :h, :w] = image
-        image = canvas
+        image = on_canvas(image.transpose(1, 2, 0), size, fill)
     return replace(
         sample,
         image=image,

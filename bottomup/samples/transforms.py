@@ -99,7 +99,7 @@ class Transform:
             raise ConfigError(f"{self._where} cannot take image {sample.image_id} of {h} x {w} px: {_first_line(error)}") from error
         moved = replace(
             sample.move_people(matrix, self.flip_order),
-            image=np.ascontiguousarray(view.image.transpose(2, 0, 1)),
+            image=view.image.transpose(2, 0, 1),
             ignore=unpack_flags(_turned(view.flags), {*sample.ignore, "padding"}),
             instances=view.instances,
             content=None,

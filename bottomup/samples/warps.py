@@ -15,26 +15,29 @@ from bottomup.types import IGNORE_MAPS, Sample
 
 PADDING = 1 << IGNORE_MAPS.index("padding")  # among the bits of ``pack_flags``
 _MOST = (1 << 15) - 2  # px a side that OpenCV warps
-_MIN_SCALE = 0.6  # below, the image is first shrunk by areas, as a linear warp alone would skip pixels
+MIN_SCALE = 0.6  # below, the image is first shrunk by areas, as a linear warp alone would skip pixels
 
 
 def warp_image(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int], fill: Sequence[int]
 ) -> NDArray[np.uint8]:
-    """Move an image (H, W, 3) by an affine matrix (2, 3) of continuous px onto a canvas of ``size`` (H, W)."""
+    """Move an image (H, W, 3) by an affine matrix (2, 3) of continuous px onto a canvas of ``size`` (H, W).
+
+    OpenCV moves four channels in less than half of the time of three, to the same values.
+    """
     shrink = min(area_scale(matrix) ** 0.5, (_MOST / max(image.shape)))
-    if shrink < _MIN_SCALE or max(image.shape) > _MOST:
+    if shrink < MIN_SCALE or max(image.shape) > _MOST:
         image, scaling = shrink_image(image, (round(image.shape[0] * shrink), round(image.shape[1] * shrink)))
         matrix = chain(invert(scaling), matrix)
     warped = cv2.warpAffine(
-        image,
+        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
         pixel_matrix(matrix),
         size[::-1],
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=tuple(fill),
+        borderValue=(*fill, 0),
     )
-    return np.asarray(warped, dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
 
 def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int], outside: int) -> NDArray[Any]:
@@ -58,10 +61,11 @@ def pack_flags(sample: Sample) -> NDArray[np.uint8]:
     """All ignore maps of a sample as bits of one (H, W), so that they are warped once."""
     flags = np.zeros(sample.shape, np.uint8)
     for name, pixels in sample.ignore.items():
-        flags |= pixels.astype(np.uint8) << IGNORE_MAPS.index(name)
+        if pixels.any():  # most images have no crowd
+            flags |= pixels.view(np.uint8) << np.uint8(IGNORE_MAPS.index(name))
     return flags
 
 
 def unpack_flags(flags: NDArray[np.uint8], names: set[str]) -> dict[str, NDArray[np.bool_]]:
     """The ignore maps of these names, of bits as ``pack_flags`` makes them."""
-    return {name: (flags >> index & 1).astype(bool) for index, name in enumerate(IGNORE_MAPS) if name in names}
+    return {name: (flags & np.uint8(1 << index)).astype(bool) for index, name in enumerate(IGNORE_MAPS) if name in names}

@@ -15,6 +15,7 @@ import cv2
 import torch
 
 from bottomup.errors import BottomupError, WorkerError
+from bottomup.memory import keep_freed_memory
 
 _LAST_IN_LINE = 19  # niceness
 _LOOKS_EVERY = 1.0  # s; how often a worker looks whether its parent is there
@@ -22,15 +23,16 @@ _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?:is )?(killed
 
 
 def start_worker(_: int) -> None:
-    """Give a worker one thread, as there are others, and leave signals to the main process, which still needs its batches.
+    """Give a worker one thread, as there are others, and the memory it frees; leave signals to the main process.
 
-    Ctrl-C and what ends a job go to all processes of a group.
+    That still needs its batches, and Ctrl-C and what ends a job go to all processes of a group.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()
     if hasattr(os, "fork") and multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

@@ -126,7 +126,7 @@ def test_unlabelled_keypoints_lie_at_the_origin(write: Any) -> None:
 
 def test_sample_has_the_stored_pixels_as_rgb(write: Any) -> None:
     sample = Coco(**write(content(person()))).sample(0, frozenset())
-    assert sample.image.shape == (3, H, W) and sample.image.flags.c_contiguous
+    assert sample.image.shape == (3, H, W) and sample.image.transpose(1, 2, 0).flags.c_contiguous
     assert sample.image[:, 0, 0].tolist() == [30, 20, 10]
     assert sample.ignore == {} and sample.instances is None and sample.content is None
     assert (sample.to_input == np.eye(2, 3)).all() and sample.file_size == (H, W) and sample.image_id == 7

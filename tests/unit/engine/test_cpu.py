@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from bottomup.engine.cpu import flushing_denormals, keeping_freed_memory, tuned
+from bottomup.engine.cpu import flushing_denormals, tuned
+from bottomup.memory import keeping_freed_memory
 
 MEGABYTES = 200
 

@@ -156,7 +156,7 @@ def test_associative_embedding_moves_and_scales_images_as_its_reference_does() -
     moves = np.array([augment(sample, seed).to_input for seed in range(200)])
     factors, middles = moves[:, 0, 0] * 64 / 512, moves @ (32, 24, 1) - 256
     assert 0.8 <= factors.min() < 0.82 and 1.3 < factors.max() <= 1 / 0.75
-    assert 95 < np.abs(middles).max() <= 102.4 + 1e-3
+    assert 95 < np.abs(middles).max() <= 102.4 + 0.5  # whole pixels
 
 
 def test_a_main_person_is_as_large_as_asked_for_and_in_the_middle() -> None:
