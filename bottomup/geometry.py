@@ -45,7 +45,15 @@ def sides(h: int, w: int, like: Tensor) -> Tensor:
 
 
 def resize(maps: Tensor, from_grid: Grid, to_grid: Grid, shape: tuple[int, int], mode: str = "bilinear") -> Tensor:
-    """Resample maps (B, C, h, w) from one grid onto ``shape`` cells of another of the same input; moves no peak."""
+    """Resample maps (B, C, h, w) from one grid onto ``shape`` cells of another of the same input; moves no peak.
+
+    Where both end together, at their cells' edges or centres, it is what every runtime calls resizing: in an exported graph that
+    takes a tenth of the time.
+    """
+    corners = from_grid.origin == to_grid.origin
+    together = all(from_grid.side(maps.shape[2 + axis]) == to_grid.side(shape[axis]) for axis in (0, 1))
+    if mode == "bilinear" and together and (corners or (from_grid.tiles and to_grid.tiles)):
+        return F.interpolate(maps.float(), shape, mode=mode, align_corners=corners).to(maps.dtype)
     whole = constant([[0.0, 0.0, 1.0, 1.0]], maps, torch.float32).expand(maps.shape[0], 4)
     return resample(maps, from_grid, whole, to_grid, whole, shape, mode)
 

@@ -185,6 +185,17 @@ def test_of_tags_that_are_as_good_the_nearer_or_the_earlier_person_wins() -> Non
     assert_found(decode(outputs, ties="earlier"), swapped, STRIDE / 4 + 1e-3)
 
 
+def test_tags_on_one_side_of_all_people_keep_their_order() -> None:
+    """Their distances come to the same sum whoever gets which: the last digit must not say."""
+    keypoints = scatter(3)
+    first = torch.arange(K) == COCO.grouping[0]
+    outputs = maps(keypoints, torch.tensor([[0.0], [0.05], [0.12]]))
+    tags = outputs["tags"] + torch.where(first, 0.0, 0.2)[:, None, None, None]
+    for seed in range(5):
+        noise = 1e-5 * torch.randn(tags.shape, generator=torch.Generator().manual_seed(seed))
+        assert_found(decode(outputs | {"tags": tags + noise}), keypoints, STRIDE / 4 + 1e-3)
+
+
 def test_a_stronger_peak_wins_among_near_tags() -> None:
     first, second = COCO.grouping[:2]
     keypoints = scatter(2, apart=40.0)
