@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject.toml allows of what the library and its extras import, as pip's constraints, on standard output."""
+"""The lowest versions that pyproject.toml allows of what the library and its extras import, as constraints for pip."""
 
 from __future__ import annotations
 

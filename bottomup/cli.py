@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate"),
     "predict": ("predict", "predict"),
     "export": ("export", "export"),
+    "page": ("page", "page"),
     "track": ("track", "track"),
     "combine": ("combine", "train"),
     "impute": ("impute", "impute"),
@@ -47,6 +48,7 @@ _HELP = """bottomup COMMAND [OVERRIDE ...]
   train         data=… method=… backbone=… output=…      train a model; a small one on drawn people where nothing is given
   evaluate      weights=… [data=…] [oracle=[…]]          AP, errors, best and worst images
   predict       weights=… images=…                       poses of an image, a folder or a glob (photos/**/*.jpg), or of a video
+  page          weights=[A,B] output=page.html           networks side by side in one page, which runs in any browser
   track         weights=… images=clip.mp4 | camera=0     the same along a video, and who is who
   export        weights=… output=…                       network and decoder as one file: ONNX, or PyTorch
   combine       method=… init=[A,B] output=…             parts trained apart as one checkpoint

@@ -31,7 +31,8 @@ FLOORS = (
     ("checkpoint",),
     ("base_predictor", "predictor", "ensemble", "refine", "visualize", "export", "engine", "evaluation"),
     ("tracking",),
-    ("plan",), ("importers",), ("zoo",), ("benchmark",), ("report",), ("workflows",), ("loading", "hub"), ("commands",),
+    ("plan",), ("importers",), ("zoo",), ("page",), ("benchmark",), ("report",), ("workflows",), ("loading", "hub"),
+    ("commands",),
     ("",),  # bottomup/__init__.py, the public names
     ("cli", "__main__"),
 )  # fmt: skip

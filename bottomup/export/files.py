@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,12 +15,12 @@ from torch.export import ExportedProgram
 
 from bottomup.contracts import NORMALISATIONS
 from bottomup.errors import ConfigError, unknown, warn
-from bottomup.export.graph import INPUTS, fitting_grids, least_side, program_of
+from bottomup.export.graph import INPUTS, fitting_grids, least_side, maps_of, program_of
 from bottomup.export.translations import translations
 from bottomup.grouping.kinds import KINDS
 from bottomup.paths import path_of, written_whole
 from bottomup.predictor import Predictor
-from bottomup.runtime.contract import KEY, Contract
+from bottomup.runtime.contract import KEY, MAP, Contract
 
 Format = Literal["onnx", "torch"]
 
@@ -29,13 +29,20 @@ RECORD = f"{KEY}.json"  # of a program of PyTorch: what the metadata of ONNX hol
 _OPSET = 18
 
 
-def export(predictor: Predictor, path: str | Path, format: Format = "onnx", sides: tuple[int, int] | None = None) -> Path:
+def export(
+    predictor: Predictor,
+    path: str | Path,
+    format: Format = "onnx",
+    sides: tuple[int, int] | None = None,
+    maps: Sequence[str] = (),
+) -> Path:
     """Write a predictor's network and decoder, whole or not at all; returns the path.
 
     "onnx" runs with ``bottomup.runtime``, "torch" is a program for ``torch.export.load``, which after
     ``import bottomup.ops.padded_nms`` knows all its operators. Both take images (B, 3, H, W) uint8 RGB, letterboxed, and their
     content (B, 4), of any batch, height and width that the grids fit, or of ``sides`` (H, W) alone, and give
-    ``Decoder.tensors``. ConfigError where the predictor sees several views of an image, and for what cannot be exported.
+    ``Decoder.tensors``, and those ``maps`` of the network that are named ("heatmap"; ``graph.maps_of`` says which there are) as
+    outputs ``maps.heatmap``. ConfigError where the predictor sees several views of an image, and for what cannot be exported.
     """
     if format not in get_args(Format):
         raise ConfigError("format: " + unknown("format", str(format), list(get_args(Format))))
@@ -43,7 +50,7 @@ def export(predictor: Predictor, path: str | Path, format: Format = "onnx", side
     if type(predictor.decoder.grouping).__name__ not in KINDS:
         raise ConfigError(f"export: decoder {type(predictor.decoder).__name__} has no sequential part that runs without PyTorch")
     with quiet():
-        program = program_of(predictor.model, predictor.decoder, sides)
+        program = program_of(predictor.model, predictor.decoder, sides, maps)
     return write(program, contract_of(predictor, program, sides), path, format)
 
 
@@ -60,13 +67,16 @@ def contract_of(predictor: Predictor, program: ExportedProgram, sides: tuple[int
     normalisation = NORMALISATIONS["none"] if model.backbone is None else model.backbone.normalisation
     red, green, blue = model.fill.tolist()
     assert decoder.grouping is not None  # a decoder without is refused
+    outputs = names_of(program)
+    maps = [name.removeprefix(MAP) for name in outputs if name.startswith(MAP)]
     return Contract(
         skeleton=predictor.skeleton,
         categories=model.task.categories,
         decoder=type(decoder).__module__.rpartition(".")[2],
         grouping=decoder.grouping,
         grids=model.grids,
-        outputs=names_of(program),
+        outputs=tuple(name for name in outputs if not name.startswith(MAP)),
+        maps={name: maps_of(model)[name] for name in maps},
         input_size=predictor.input_size,
         side=predictor.side,
         fits=fitting_grids(model),

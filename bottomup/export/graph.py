@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from bottomup.contracts import Decoder
-from bottomup.errors import ConfigError
+from bottomup.contracts import Decoder, probability
+from bottomup.errors import ConfigError, unknown
 from bottomup.geometry import Grid
 from bottomup.model import PoseModel
+from bottomup.runtime.contract import MAP
 from bottomup.types import Frame
 
 INPUTS = ("images", "content")
@@ -26,28 +27,48 @@ _LEAST = (2, 4)  # periods of the grids, and cells of every map that a decoder r
 
 
 class DecodedGraph(nn.Module):
-    """Images (B, 3, H, W) uint8 RGB and their content (B, 4) xyxy input px to what ``Decoder.tensors`` gives."""
+    """Images (B, 3, H, W) uint8 RGB and their content (B, 4) xyxy input px to what ``Decoder.tensors`` gives, and to ``maps``.
 
-    def __init__(self, model: PoseModel, decoder: Decoder) -> None:
+    Maps are outputs of heads that the decoder reads, by the names of ``maps_of``; those that may be logits are probabilities.
+    """
+
+    def __init__(self, model: PoseModel, decoder: Decoder, maps: Sequence[str] = ()) -> None:
         super().__init__()
-        self.model, self.decoder = model, decoder
+        self.model, self.decoder, self.maps = model, decoder, tuple(maps)
 
     def forward(self, images: Tensor, content: Tensor) -> dict[str, Tensor]:
-        """The decoder's tensors, by name."""
+        """The decoder's tensors, by name, and each of the maps as ``maps.NAME``."""
         outputs = self.model(images)[0]
-        return self.decoder.tensors(outputs, Frame(self.model.grids, (images.shape[2], images.shape[3]), content))
+        found = self.decoder.tensors(outputs, Frame(self.model.grids, (images.shape[2], images.shape[3]), content))
+        return found | {f"{MAP}{name}": probability(outputs, name).float() for name in self.maps}
 
 
-def program_of(model: PoseModel, decoder: Decoder, sides: tuple[int, int] | None = None) -> ExportedProgram:
+def maps_of(model: PoseModel) -> dict[str, str]:
+    """The maps (B, …, h, w) that a graph of a model can give beside the decoder's tensors, with their axes, by name.
+
+    They are those of the heads that run for the decoder; one that is given as logits goes by its name without that.
+    """
+    heads = [model.stack(name).last for name in model.running(model.decoded)]
+    axes = {key.removesuffix("_logits"): own for head in heads for key, own in head.provides.items()}
+    return {name: own for name, own in axes.items() if own.endswith("h w")}
+
+
+def program_of(
+    model: PoseModel, decoder: Decoder, sides: tuple[int, int] | None = None, maps: Sequence[str] = ()
+) -> ExportedProgram:
     """The graph of a model and its decoder on the CPU, for any batch, and any input that the grids fit, or of ``sides`` (H, W).
 
-    ConfigError where a model has no backbone, ``sides`` do not fit its grids, or its sides cannot stay open.
+    ``maps`` are given beside what the decoder gives. ConfigError where a model has no backbone or none of such maps, ``sides`` do
+    not fit its grids, or its sides cannot stay open.
     """
+    for name in maps:
+        if name not in (known := maps_of(model)):
+            raise ConfigError("export: " + unknown("map of this model", name, list(known)))
     if model.backbone is None or not model.reads_images(model.decoded):
         raise ConfigError("export: this model sees no images, its heads work on what is given; there is no graph of it")
     if sides is not None and (fitting := (model.side(sides[0]), model.side(sides[1]))) != tuple(sides):
         raise ConfigError(f"sides should fit the model's grids, got {list(sides)}; the next that do are {list(fitting)}")
-    graph = DecodedGraph(model.cpu().eval(), decoder)
+    graph = DecodedGraph(model.cpu().eval(), decoder, maps)
     try:
         with torch.no_grad():
             return _traced(graph, model, sides)

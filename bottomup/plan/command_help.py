@@ -21,7 +21,7 @@ from bottomup.plan.keys import keys_read, parts_chosen
 from bottomup.plan.schema import kinds_of
 
 # A key means the same in every command; what it means stands where the first of these files has it.
-_FILES = ("train", "evaluate", "predict", "track", "export", "benchmark", "report")
+_FILES = ("train", "evaluate", "predict", "track", "export", "page", "benchmark", "report")
 _LINE = re.compile(r"(?P<indent> *)(?:- )?(?P<key>\w+):(?:[^#]*?)(?:\s#\s(?P<meaning>.*))?")
 _ENGINE = "engine/default"
 _FEW = 8  # choices that are named

@@ -36,7 +36,7 @@ Names = Collection[str] | None  # None: anything
 # Parts that a command's file has because methods and experiments speak of them, but that the command does not read.
 _OF_TRAINING = ("augment", "engine", "validation")
 _OF_WEIGHTS = (*_OF_TRAINING, "data")
-_UNREAD = {"evaluate": _OF_TRAINING, "predict": _OF_WEIGHTS, "track": _OF_WEIGHTS, "export": _OF_WEIGHTS}
+_UNREAD = {"evaluate": _OF_TRAINING, "predict": _OF_WEIGHTS, "track": _OF_WEIGHTS, "export": _OF_WEIGHTS, "page": _OF_WEIGHTS}
 
 
 @cache

@@ -32,6 +32,9 @@ class Configuration(TypedDict, total=False):
     images: str | None
     format: Literal["onnx", "torch"]
     sides: tuple[Count, Count] | None
+    hover: Sequence[str]
+    stored_as: Literal["float16", "float32"]
+    onnxruntime_web: str | None
     camera: Natural | None
     frame_rate: Positive | None
     smooth: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from bottomup.errors import CheckpointError, DataError
@@ -17,8 +17,9 @@ from bottomup.thresholds import Thresholds
 from bottomup.version import __version__
 
 KEY = "bottomup"  # of the metadata
+MAP = "maps."  # before the name of a map among the outputs
 _FORMAT = "bottomup graph 1"
-_PLAIN = ("categories", "decoder", "outputs", "input_size", "side", "least", "sides", "fill", "version")
+_PLAIN = ("categories", "decoder", "outputs", "maps", "input_size", "side", "least", "sides", "fill", "version")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,9 @@ class Contract:
     mean: tuple[float, float, float]  # by which the graph itself normalises: (image / 255 - mean) / std
     std: tuple[float, float, float]
     thresholds: Thresholds
+    maps: Mapping[str, str] = field(
+        default_factory=dict
+    )  # which of the network's, with their axes, the file gives as ``maps.NAME``
     version: str = __version__
 
     def accept(self, side: int) -> int:
@@ -56,7 +60,7 @@ class Contract:
     def to_json(self) -> str:
         """As text, from which ``of_json`` makes it again."""
         own = {name: getattr(self, name) for name in _PLAIN}
-        fields = {name: field._asdict() for name, field in type(self.grouping).fields.items() if name in self.outputs}
+        fields = {name: entry._asdict() for name, entry in type(self.grouping).fields.items() if name in self.outputs}
         data = own | {
             "format": _FORMAT,
             "skeleton": None if self.skeleton is None else self.skeleton.to_dict(),
@@ -85,6 +89,7 @@ class Contract:
                 thresholds=Thresholds(**data["thresholds"]),
                 categories=tuple(data["categories"]),
                 outputs=tuple(data["outputs"]),
+                maps=data.get("maps", {}),  # files of before there were any
                 sides=None if data["sides"] is None else (data["sides"][0], data["sides"][1]),
                 fill=tuple(data["fill"]),
                 mean=tuple(data["normalisation"]["mean"]),

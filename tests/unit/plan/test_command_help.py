@@ -17,7 +17,7 @@ from bottomup.plan.keys import keys_read
 from bottomup.version import __version__
 
 ROOT = Path(__file__).parents[3]
-FILES = ("train", "evaluate", "predict", "track", "export", "benchmark", "report")
+FILES = ("train", "evaluate", "predict", "track", "export", "page", "benchmark", "report")
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -1,0 +1,123 @@
+"""A network with its decoder as a page holds it: a small ONNX file, and what that says of itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from bottomup.errors import ConfigError
+from bottomup.export.files import contract_of, quiet, write
+from bottomup.export.graph import maps_of, program_of
+from bottomup.grouping.tags import TagGrouping
+from bottomup.predictor import Predictor
+from bottomup.runtime.contract import Contract
+
+StoredAs = Literal["float16", "float32"]
+
+GROUPINGS = frozenset({"TagGrouping", "SeedGrouping", "PosenetGrouping", "BoxGrouping"})  # that scripts/grouping/kinds.js has
+_DECODERS = "associative_embedding, personlab, posenet, prn"
+_MANY = 256  # numbers of a tensor that are worth another type
+
+
+@dataclass(frozen=True)
+class PageNetwork:
+    """One of the networks of a page."""
+
+    name: str
+    onnx: bytes
+    contract: Contract
+    weights: str  # as Python is given them
+    options: Mapping[str, object] = field(default_factory=dict)  # of ``bottomup.load``, with which Python does the same
+
+
+def page_network(
+    predictor: Predictor,
+    weights: str,
+    hover: Sequence[str] = (),
+    stored_as: StoredAs = "float16",
+    options: Mapping[str, object] = MappingProxyType({}),
+) -> PageNetwork:
+    """A predictor's network and decoder for a page, which gives those of the maps ``hover`` that the network has.
+
+    It is called by its ``weights``, a checkpoint's file or a name; they are kept as ``stored_as`` and computed with as float32.
+    ``options`` are those of ``bottomup.load`` that give the predictor. ConfigError for a decoder whose sequential part the page
+    does not have, and as ``program_of``.
+    """
+    grouping = predictor.decoder.grouping
+    if type(grouping).__name__ not in GROUPINGS:
+        raise ConfigError(
+            f"{weights}: a page has no sequential part of decoder {type(predictor.decoder).__module__.rpartition('.')[2]}; it has "
+            f"those of {_DECODERS}"
+        )
+    if isinstance(grouping, TagGrouping) and grouping.whole_map:
+        raise ConfigError(
+            f"{weights}: a page fills keypoints from peaks alone, not from the whole map; give decoder.fill_from=peaks"
+        )
+    with quiet():
+        maps = [map_name for map_name in maps_of(predictor.model) if map_name in hover]
+        program = program_of(predictor.model, predictor.decoder, maps=maps)
+    contract = contract_of(predictor, program, None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(program, contract, Path(folder) / "model.onnx")
+        return PageNetwork(_name(weights), small(path.read_bytes(), stored_as), contract, weights, dict(options))
+
+
+def _name(weights: str) -> str:
+    """What a network is called: its name in the zoo, or the folder of its run."""
+    path = Path(weights)
+    return path.absolute().parent.name if path.suffix == ".pt" and path.stem in ("best", "last") else path.stem
+
+
+def small(onnx_file: bytes, stored_as: StoredAs) -> bytes:
+    """An ONNX file without what is said about its nodes, and with its weights as another type; it computes with float32."""
+    import onnx  # which ``write`` has found
+
+    model = onnx.ModelProto.FromString(onnx_file)
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+        tensor.doc_string = ""
+    if stored_as == "float16":
+        _halve(model)
+    return bytes(onnx.ModelProto.SerializeToString(model))
+
+
+def _halve(model: Any) -> None:
+    """Keep large tensors of weights as float16, each cast to float32 by a node before all others."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for index, tensor in enumerate(model.graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _MANY:
+            continue
+        stored = f"{tensor.name}.float16"
+        casts.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
+        halved = numpy_helper.to_array(tensor).astype(np.float16)
+        if not np.isfinite(halved).all():  # a weight beyond 65504 stays as it is
+            casts.pop()
+            continue
+        model.graph.initializer[index].CopyFrom(numpy_helper.from_array(halved, stored))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def numbered(networks: Sequence[PageNetwork]) -> list[PageNetwork]:
+    """The networks under names of their own: where several have one name, all of these are numbered."""
+    names = [network.name for network in networks]
+    return [
+        network
+        if names.count(network.name) == 1
+        else replace(network, name=f"{network.name} ({names[: index + 1].count(network.name)})")
+        for index, network in enumerate(networks)
+    ]
