@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 EXTRA ?= dev
 WORKERS ?= 2
-CASES ?= 800
+CASES ?= 900
 
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet install $(PIP_ARGS)

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.networks import choice_table, measured_table, published_table  # noqa: E402
+from benchmarks.steadfast import fuzz_table, kills_table  # noqa: E402
 from bottomup.benchmark.results import Row, read_result  # noqa: E402
 from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E402
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "zoo", "export", "video")))
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "zoo", "steadfast", "export", "video")))
 RESULTS = ROOT / "benchmarks" / "results"
 _BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -249,8 +250,10 @@ def render(text: str) -> str:
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
         "export": export_table(),
+        "fuzz": fuzz_table(),
         "ideal": ideal_table(),
         "instance_tags": instance_tags_table(),
+        "kills": kills_table(),
         "peers": peers_table(),
         "prn": prn_table(),
         "refinement": refinement_table(),

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottomup.checkpoint import load_checkpoint
+from bottomup.checkpoint import load_checkpoint, save_folder
 from bottomup.importers.published import read_published
 from bottomup.importers.tfjs import read_graph_model
 from bottomup.loading import load
@@ -59,6 +59,18 @@ def test_changed_bytes_of_checkpoints(data: st.DataObject, checkpoint: Path, pla
         assert read.config == before["config"]
         assert all(torch.equal(read.model[name], tensor) for name, tensor in before["model"].items())
     outcome("published", lambda: read_published(file))
+
+
+@given(data=st.data())
+def test_changed_bytes_of_model_folders(data: st.DataObject, checkpoint: Path, place: Path) -> None:
+    whole = load_checkpoint(checkpoint)
+    folder = place / "folder"
+    save_folder(folder, whole)
+    file = folder / data.draw(st.sampled_from(["config.json", "model.safetensors"]))
+    file.write_bytes(data.draw(flipped(file.read_bytes())))
+    read = outcome("model folders", lambda: load_checkpoint(folder))
+    if read is not None:
+        assert all(torch.equal(read.model[name], tensor) for name, tensor in whole.weights.items())
 
 
 @given(data=st.data())
