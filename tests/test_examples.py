@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -117,10 +118,13 @@ def test_two_workers_of_ray_find_whom_one_process_finds(untrained: Path, tmp_pat
     whole = example("predict_with_ray.py")
     find = whole.FindPeople(str(untrained), score_threshold=0.0)
     expected = find({"path": list(images), "bytes": list(images.values())})
-    for given in ("photos", "*.tar", "*.parquet"):
-        typed = [str(untrained), f"{tmp_path}/{given}", str(tmp_path / f"people{given[-3:]}"), "workers=2", "score_threshold=0.0"]
-        subprocess.run([sys.executable, str(EXAMPLES / "predict_with_ray.py"), *typed], cwd=ROOT, check=True, timeout=300)
-        rows = parquet.read_table(typed[2]).to_pylist()
+    given = {f"{tmp_path}/{name}": f"{tmp_path}/people_of_{name[2:]}" for name in ("photos", "*.tar", "*.parquet")}
+    typed = [[str(untrained), *paths, "workers=2", "score_threshold=0.0"] for paths in given.items()]
+    calls = f"from predict_with_ray import main; [main(*typed) for typed in {typed!r}]"  # by one start of Ray
+    path = os.pathsep.join((str(ROOT), str(EXAMPLES)))
+    subprocess.run([sys.executable, "-c", calls], env=os.environ | {"PYTHONPATH": path}, check=True, timeout=600)
+    for people in given.values():
+        rows = parquet.read_table(people).to_pylist()
         found = sorted((Path(row["path"]).name, row["score"]) for row in rows)
         wanted = sorted(zip(expected["path"], expected["score"].tolist(), strict=True))
         assert [name for name, _ in found] == [name for name, _ in wanted]
