@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import TextIO
 
 from bottomup.ending import Asked, ending
-from bottomup.errors import BottomupError, BottomupWarning, ConfigError, InterruptedRunError, of_system, printable, unknown
+from bottomup.errors import (
+    BottomupError,
+    BottomupWarning,
+    ConfigError,
+    InterruptedRunError,
+    RankError,
+    of_system,
+    printable,
+    unknown,
+)
 from bottomup.version import __version__
 
 # command -> (module of bottomup.commands, configuration)
@@ -104,6 +113,10 @@ def _main(arguments: list[str], asked: Asked) -> int:
     except InterruptedRunError as error:
         _say(command, _sentence(error))
         return _INTERRUPTED
+    except RankError as error:
+        if "TORCHELASTIC_RUN_ID" not in os.environ:  # else torchrun says which rank failed, and that rank why
+            _say(command, _sentence(error))
+        return 1
     except BottomupError as error:
         _say(command, _sentence(error))
         return 2 if command not in COMMANDS else 1

@@ -37,10 +37,10 @@ FROM_A_SHELL = ("cd", "curl", "mkdir", ".venv/bin/pre-commit")
 # ---- commands --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [command for command in TYPED if command.startswith("bottomup ")])
+@pytest.mark.parametrize("command", [command for command in TYPED if command.startswith(("bottomup ", "torchrun "))])
 def test_commands_compose(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLE if "mice" in command else ROOT)
-    _, name, *overrides = shlex.split(command)
+    _, name, *overrides = shlex.split(re.sub(r"^torchrun .*? -m ", "", command))
     config = COMMANDS[name][1]
     if config is not None:
         load_config(config, overrides)
@@ -53,7 +53,7 @@ def matrix_of(overrides: list[str]) -> str | None:
     return next((text.partition("=")[2] for text in overrides if text.startswith("matrix=")), None)
 
 
-@pytest.mark.parametrize("command", [command for command in TYPED if not command.startswith("bottomup ")])
+@pytest.mark.parametrize("command", [command for command in TYPED if not command.startswith(("bottomup ", "torchrun "))])
 def test_other_commands_name_what_is_there(command: str) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
+import os
 import shlex
 import shutil
+import subprocess
+import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +21,17 @@ import pytest
 import torch
 from PIL import Image
 
+import bottomup
+from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.contracts import HEADS, Level, Source
 from bottomup.geometry import Grid
 from bottomup.plan.data import DataPlan
 from bottomup.plan.groups import Validating
+from bottomup.plan.training import train_plan
 from bottomup.samples.loader import collate
-from bottomup.types import Frame
+from bottomup.skeletons import COCO
+from bottomup.types import Frame, Task
 from bottomup.views import make_view
 from bottomup.workflows.train import train
 from tests.pages import PAGES, ROOT, commands, section
@@ -55,6 +64,71 @@ def test_training_from_python_makes_a_checkpoint_that_predicts(tmp_path: Path, c
     example("predict.py").main(f"{tmp_path}/run/best.pt", f"{tmp_path}/photo.jpg", f"{tmp_path}/found.png")
     assert Image.open(tmp_path / "found.png").size == (64, 96)
     assert "found.png" in capsys.readouterr().out
+
+
+def encoded(number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 255, (48, 64 - 8 * (number % 2), 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+EAGER = ["decoder.detection_threshold=0.0001", "decoder.fill_threshold=null"]  # an untrained network finds somebody
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    plan = train_plan(["experiment=demo/associative_embedding", "input_size=64", *TINY[:2], *EAGER]).model
+    model, _ = plan.compose(Task(COCO))
+    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
+    return save_checkpoint(tmp_path_factory.mktemp("weights") / "best.pt", checkpoint)
+
+
+def test_people_of_encoded_images_are_rows(untrained: Path) -> None:
+    """What each of Ray's workers does, without Ray."""
+    find = example("predict_with_ray.py").FindPeople(str(untrained), score_threshold=0.0)
+    names = np.array(["a", "none", "b"], object)
+    rows = find({"path": names, "bytes": np.array([encoded(0), b"no picture", encoded(1)], object)})
+    assert {len(column) for column in rows.values()} == {len(rows["path"])} and set(rows["path"]) == {"a", "none", "b"}
+    (nobody,) = np.flatnonzero(rows["path"] == "none")
+    assert np.isnan(rows["score"][nobody]) and "cannot identify" in rows["unreadable"][nobody]
+    prediction = bottomup.load(untrained, score_threshold=0.0)(np.asarray(Image.open(io.BytesIO(encoded(0)))))
+    expected = [record["keypoints"] for record in prediction.to_coco()]
+    np.testing.assert_allclose(np.stack(rows["keypoints"][rows["path"] == "a"]), expected, atol=0.01)
+
+
+@pytest.mark.slow
+def test_two_workers_of_ray_find_whom_one_process_finds(untrained: Path, tmp_path: Path) -> None:
+    """In a folder, in tar shards and in Parquet."""
+    pytest.importorskip("ray", reason="needs the extra ray")
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    images = {f"{number:02d}.png": encoded(number) for number in range(20)}
+    (tmp_path / "photos").mkdir()
+    for name, content in images.items():
+        (tmp_path / "photos" / name).write_bytes(content)
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"{shard}.tar", "w") as tar:
+            for name in sorted(images)[shard::2]:
+                tar.add(tmp_path / "photos" / name, name)
+        own = sorted(images)[shard::2]
+        table = arrow.table({"path": own, "bytes": [images[name] for name in own]})
+        parquet.write_table(table, tmp_path / f"{shard}.parquet")
+    whole = example("predict_with_ray.py")
+    find = whole.FindPeople(str(untrained), score_threshold=0.0)
+    expected = find({"path": list(images), "bytes": list(images.values())})
+    given = {f"{tmp_path}/{name}": f"{tmp_path}/people_of_{name[2:]}" for name in ("photos", "*.tar", "*.parquet")}
+    typed = [[str(untrained), *paths, "workers=2", "score_threshold=0.0"] for paths in given.items()]
+    calls = f"from predict_with_ray import main; [main(*typed) for typed in {typed!r}]"  # by one start of Ray
+    path = os.pathsep.join((str(ROOT), str(EXAMPLES)))
+    subprocess.run([sys.executable, "-c", calls], env=os.environ | {"PYTHONPATH": path}, check=True, timeout=600)
+    for people in given.values():
+        rows = parquet.read_table(people).to_pylist()
+        found = sorted((Path(row["path"]).name, row["score"]) for row in rows)
+        wanted = sorted(zip(expected["path"], expected["score"].tolist(), strict=True))
+        assert [name for name, _ in found] == [name for name, _ in wanted]
+        np.testing.assert_allclose([score for _, score in found], [score for _, score in wanted], atol=1e-5)
 
 
 @pytest.fixture(scope="module")

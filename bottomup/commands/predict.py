@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -103,6 +103,29 @@ class Looking:
         return name | {"height": height, "width": width}
 
 
+class Done(NamedTuple):
+    """What a run came to, and where it stands."""
+
+    summary: Summary
+    results: Path
+    predictor: BasePredictor
+
+    def told(self) -> dict[str, Any]:
+        """Say what was found; DataError where images could not be read."""
+        summary, results, predictor = self
+        score, images, unreadable = predictor.thresholds.score, summary["images"], summary["unreadable"]
+        least = f" scoring {score:g} or more (score_threshold=0: everybody)" if score else ""
+        names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
+        told = f"{counted(summary['instances'], *names)}{least} in {counted(images, 'image')}, {seen(predictor)}"
+        print(f"{told}: {results}, {results.parent}/pictures")
+        if unreadable:
+            raise DataError(
+                f"{len(unreadable)} of {images + len(unreadable)} images could not be read, first {unreadable[0]}; what the others "
+                f"show is in {results}. Replace or remove what {results.parent}/metrics.json names as unreadable"
+            )
+        return dict(summary)
+
+
 def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Predict as the overrides say; returns ``{"images": …, "instances": …, "unreadable": []}``, of a video its ``frames``.
 
@@ -112,14 +135,16 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     plan = _asked(overrides)
     with ranks(plan.place.chosen_device()) as place:
         clip = clip_of(plan)
-        if clip is None:
-            return _predict_images(plan, overrides, place)
-        if place.world > 1:
+        if clip is not None and place.world > 1:
             raise ConfigError(f"{clip.name} is a video, whose frames are one process's; start it without torchrun")
-        return _predict_clip(plan, clip, overrides)
+        if clip is not None:
+            return _predict_clip(plan, clip, overrides)
+        done = _predict_images(plan, overrides, place)
+    return done.told() if done is not None else {}  # once no other rank waits for this one
 
 
-def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -> dict[str, Any]:
+def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -> Done | None:
+    """Predict on this rank's share of the images; what all came to, on the first rank."""
     files = place.shared(find_images(str(plan.images)) if place.first else [])  # before a network is fetched for what is not there
     check_format(plan.format)
     plan, loaded = _with_models(plan, overrides)
@@ -139,9 +164,9 @@ def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -
             looking.at(missing)
         place.wait()
         if not place.first:
-            return {}
+            return None
         summary = summary_of(output) if missing is None else finish(plan.format, parts)
-    return _told(summary, plan.format, output, predictor)
+    return Done(summary, results_file(plan.format, output), predictor)
 
 
 @contextlib.contextmanager
@@ -271,22 +296,6 @@ def _read(photo: Photo, read: ImageReader) -> Pixels | Unread:
 
 def _unreadable(photo: Photo, image: Unread) -> Line:
     return {"image_id": photo.image_id, "file_name": photo.file_name, "instances": [], "unreadable": image.reason}
-
-
-def _told(summary: Summary, form: str, output: Path, predictor: BasePredictor) -> dict[str, Any]:
-    """Say what was found; DataError where images could not be read."""
-    score, images, unreadable = predictor.thresholds.score, summary["images"], summary["unreadable"]
-    least = f" scoring {score:g} or more (score_threshold=0: everybody)" if score else ""
-    names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
-    results = results_file(form, output)
-    told = f"{counted(summary['instances'], *names)}{least} in {counted(images, 'image')}, {seen(predictor)}"
-    print(f"{told}: {results}, {output}/pictures")
-    if unreadable:
-        raise DataError(
-            f"{len(unreadable)} of {images + len(unreadable)} images could not be read, first {unreadable[0]}; what the others "
-            f"show is in {results}. Replace or remove what {output}/metrics.json names as unreadable"
-        )
-    return dict(summary)
 
 
 def draw_maps(look: Look, predictor: BasePredictor, stem: Path) -> None:

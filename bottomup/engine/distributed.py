@@ -116,14 +116,23 @@ def _met() -> Iterator[None]:
 
 
 def first_to_say() -> bool:
-    """Whether no other of the processes that torchrun started has said why the run ends: one sentence is enough."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Whether no other of the processes that torchrun started has said why the run ends: one sentence is enough.
+
+    Where something else started them, everybody says it.
+    """
+    if not from_torchrun():
         return True
     run = f"{_SAID}/{os.environ.get('TORCHELASTIC_RUN_ID')}/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}"
-    with contextlib.suppress(Exception):  # without torchrun there may be no store, or no more; then everybody says it
-        store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=_SOON)  # type: ignore[attr-defined]
+    with contextlib.suppress(Exception):  # torchrun itself may be gone
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(address, port, is_master=False, timeout=_SOON)  # type: ignore[attr-defined]
         return bool(store.add(run, 1) == 1)
     return True
+
+
+def from_torchrun() -> bool:
+    """Whether torchrun started this process, with others: it keeps what they tell each other, and says which one failed."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 @contextmanager

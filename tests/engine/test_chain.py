@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,8 @@ from bottomup.plan.chain import ChainPlan, resumed_training, training_plan
 from bottomup.plan.overrides import overrides_of
 from bottomup.workflows import chain
 from tests.engine.test_resume import assert_same
+from tests.ranks import in_ranks
 
-ROOT = Path(__file__).parents[2]
 STAGES = "experiment=demo/multiposenet_stages"
 NAMES = ("keypoints", "boxes", "prn")
 TINY = [
@@ -139,14 +137,12 @@ def test_what_is_typed_holds_where_it_says_something(tmp_path: Path) -> None:
 
 def test_two_ranks_train_a_chain_that_is_typed(tmp_path: Path) -> None:
     """They meet anew for each stage; and any experiment may be one."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "bottomup", "train"]
     stages = "stages={first: {experiment: multiposenet/prn}, second: {experiment: multiposenet/prn, after: [first], seed: 1}}"
     options = ["data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=8", "workers=0", f"output={tmp_path}"]
     engine = {"steps": 1, "batch_size": 4, "precision": "fp32", "validate_every": 0, "tensorboard": "false"}
     typed = [*options, *(f"engine.{name}={value}" for name, value in engine.items())]
-    subprocess.run(
-        [*torchrun, "experiment=multiposenet/prn", stages, *typed], cwd=ROOT, check=True, capture_output=True, timeout=300
-    )
+    ended = in_ranks(main, ["train", "experiment=multiposenet/prn", stages, *typed])
+    assert [one.code for one in ended] == [0, 0], ended
     whole, first, second = (load_checkpoint(tmp_path / name) for name in ("best.pt", "first/last.pt", "second/last.pt"))
     assert_same(whole.model, second.model)
     assert any(not torch.equal(tensor, first.model[name]) for name, tensor in second.model.items())

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from pathlib import Path
 
 import pytest
-import torch
-import torch.multiprocessing as mp
 
 from bottomup.engine.distributed import ranks
 from bottomup.errors import ConfigError
 from tests.engine.runs import IMAGENET, make_trainer
+from tests.ranks import in_ranks
 
 # Untrained behind frozen statistics MobileNetV2 is steep: only small steps keep rounding errors small.
 RUNS = {
@@ -29,21 +26,17 @@ def losses(folder: Path) -> list[float]:
     return [entry["loss"] for entry in entries if "loss" in entry]
 
 
-def _rank(rank: int, port: int, folder: str, backbone: str) -> None:
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+def train_in_a_rank(folder: str, backbone: str) -> None:
     with ranks("cpu") as place:
         make_trainer(Path(folder), place, backbone=backbone, accumulate=1, **PLAIN, **RUNS[backbone]).fit()
 
 
 @pytest.mark.parametrize("backbone", ["hourglass", "imagenet" if IMAGENET.is_file() else "untrained"])
 def test_ranks_and_accumulation_give_the_losses_of_one_process(backbone: str, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     make_trainer(tmp_path / "one", backbone=backbone, accumulate=1, **PLAIN, **RUNS[backbone]).fit()
     make_trainer(tmp_path / "accumulated", backbone=backbone, accumulate=2, **PLAIN, **RUNS[backbone]).fit()
-    mp.spawn(_rank, (port, str(tmp_path / "ranks"), backbone), nprocs=2)
+    ended = in_ranks(train_in_a_rank, str(tmp_path / "ranks"), backbone)
+    assert [one.code for one in ended] == [0, 0], ended
     one = losses(tmp_path / "one")
     assert len(one) == RUNS[backbone]["steps"] and one[-1] < one[0]
     for other in ("accumulated", "ranks"):

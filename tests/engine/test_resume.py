@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from bottomup.checkpoint import initialise, load_checkpoint, load_weights, save_checkpoint
+from bottomup.cli import main
 from bottomup.engine import interruption
 from bottomup.engine.log import Log
 from bottomup.engine.settings import Validation
@@ -26,6 +27,7 @@ from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
 from tests.engine.runs import make_model, make_trainer
+from tests.ranks import in_ranks
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,9 +123,8 @@ def test_a_run_killed_at_three_steps_is_the_uninterrupted_one(tmp_path: Path) ->
     assert steps == sorted(steps)
 
 
-def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tmp_path: Path) -> None:
+def test_two_ranks_resume_with_the_random_numbers_of_each(tmp_path: Path) -> None:
     """Dropout differs from rank to rank, and goes on where it was."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     options = ["experiment=multiposenet/prn", "data=synthetic", "data.size=64", "heads.prn.hidden=[8]", "limit=16", "workers=0"]
     engine = [
         "batch_size=8",
@@ -133,10 +134,11 @@ def test_two_ranks_started_by_torchrun_resume_with_the_random_numbers_of_each(tm
         "checkpoint_every=0",
         "tensorboard=false",
     ]
-    train = [*torchrun, "-m", "bottomup", "train", *options, *(f"engine.{option}" for option in engine)]
+    typed = ["train", *options, *(f"engine.{option}" for option in engine)]
     for folder, last, resume in (("whole", 4, "false"), ("halves", 2, "false"), ("halves", 4, "true")):
         arguments = [f"engine.steps={last}", f"resume={resume}", f"output={tmp_path / folder}"]
-        subprocess.run([*train, *arguments], cwd=ROOT, check=True, capture_output=True, timeout=120)
+        ended = in_ranks(main, [*typed, *arguments])
+        assert [one.code for one in ended] == [0, 0], ended
     whole, halves = (load_checkpoint(tmp_path / folder / "last.pt") for folder in ("whole", "halves"))
     assert_same(whole.model, halves.model)
     assert whole.training is not None and halves.training is not None
