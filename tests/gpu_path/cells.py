@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan
 from bottomup.skeletons import COCO
 from bottomup.types import IGNORE_MAPS, Batch, Task
-from tests.scenes import make_batch
 
 MATRICES = Path(__file__).parents[2] / "benchmarks" / "matrices"
 PEOPLE = 6  # for whom there is room in a batch
@@ -72,11 +70,25 @@ def composed(cell: tuple[str, ...]) -> tuple[PoseModel, Decoder, tuple[str, ...]
 def batch_for(model: PoseModel, people: tuple[int, ...] = (2, 1), room: int = PEOPLE) -> Batch:
     """A batch on the host that a model trains on, with room for so many people in each image, and with every map."""
     side = model.side(64, "all")
-    batch = make_batch([*people, room], (side, side))  # the last has as many as there is room for, and is taken off
-    rows = {
-        name: value[:-1]
-        for name, value in vars(batch).items()
-        if isinstance(value, torch.Tensor | tuple) and name != "size" and len(value) == len(people) + 1
-    }
-    maps = {name: torch.zeros((len(people), side, side), dtype=torch.bool) for name in IGNORE_MAPS}
-    return replace(batch, **rows, ignore=maps, most=max(1, *people), outside=True)
+    random = torch.Generator().manual_seed(0)
+    present = torch.arange(room) < torch.tensor(people)[:, None]
+    keypoints = torch.rand(len(people), room, len(COCO), 2, generator=random) * side * present[..., None, None]
+    return Batch(
+        size=(side, side),
+        keypoints=keypoints,
+        visibility=(present[..., None] * 2).expand(keypoints.shape[:-1]).to(torch.uint8),
+        boxes=torch.cat((keypoints.amin(2), keypoints.amax(2)), dim=-1),
+        areas=present * 100.0,
+        labels=torch.zeros(present.shape, dtype=torch.int64),
+        has_mask=present,
+        present=present,
+        content=torch.tensor([[0.0, 0.0, side, side]]).repeat(len(people), 1),
+        image_ids=tuple(range(len(people))),
+        file_sizes=((side, side),) * len(people),
+        to_input=torch.eye(2, 3, dtype=torch.float64).repeat(len(people), 1, 1),
+        ignore={name: torch.zeros((len(people), side, side), dtype=torch.bool) for name in IGNORE_MAPS},
+        images=torch.randint(0, 256, (len(people), 3, side, side), dtype=torch.uint8, generator=random),
+        instances=torch.randint(-1, 1 + max(people), (len(people), side, side), dtype=torch.int16, generator=random),
+        annotated=torch.ones((len(people), len(COCO)), dtype=torch.bool),
+        most=max(1, *people),
+    )
