@@ -53,7 +53,7 @@ def _map(batch: Batch, grid: Grid, dtype: torch.dtype) -> Tensor:
 
 
 def _distances(batch: Batch, grid: Grid) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances (B, N, K, rows, w) to everybody's keypoints, for a band of a map's rows after the other, with which those are.
+    """Squared distances (B, N, K, rows, w) to everybody's keypoints, band by band of a map, with the rows of each.
 
     FAR where somebody has no such keypoint, and on padding where it lies out of the picture. All people are looked at in one
     pass, and no more rows than ``_AT_ONCE`` allows.

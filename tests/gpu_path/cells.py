@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
+from bottomup.benchmark.cells import cells_of
 from bottomup.contracts import Decoder
 from bottomup.model import PoseModel
 from bottomup.plan.composing import load_config
@@ -16,7 +15,7 @@ from bottomup.plan.model import ModelPlan
 from bottomup.skeletons import COCO
 from bottomup.types import IGNORE_MAPS, Batch, Task
 
-MATRICES = Path(__file__).parents[2] / "benchmarks" / "matrices"
+MEASURED = ("train=", "engine.", "judge.", "measure.", "oracle=", "flip=")  # of a benchmark's options those that no model has
 PEOPLE = 6  # for whom there is room in a batch
 
 METHODS = {
@@ -31,7 +30,7 @@ FURTHER = {
 }
 DECODERS = {
     "as HigherHRNet groups": ["method=associative_embedding", *METHODS["associative_embedding"], "decoder=higherhrnet"],
-    "as pose-ae-train groups": ["method=associative_embedding", *METHODS["associative_embedding"], "decoder=pose_ae_train"],
+    "as pose-ae-train groups": ["method=associative_embedding", *METHODS["associative_embedding"], "decoder=pose_ae"],
     "as Google walks": ["method=personlab", *METHODS["personlab"], "decoder=posenet", "heads.mid_offsets.refine=0"],
     "PersonLab's best": ["method=personlab", *METHODS["personlab"], "decoder=personlab_best"],
     "PersonLab's, of some votes": ["method=personlab", *METHODS["personlab"], "decoder.voting.threshold=0.1"],
@@ -40,10 +39,8 @@ DECODERS = {
 
 def _of_matrices() -> dict[str, list[str]]:
     """The cells of the matrices that are measured, each once."""
-    cells = {}
-    for name in ("small", "multiposenet"):
-        cells |= yaml.safe_load((MATRICES / f"{name}.yaml").read_text())["cells"]
-    return cells
+    listed = [cell for matrix in ("small", "multiposenet") for cell in cells_of(matrix, [])]
+    return {cell.name: [entry for entry in cell.overrides if not entry.startswith(MEASURED)] for cell in listed}
 
 
 def cells() -> list[object]:
@@ -59,8 +56,7 @@ def cells() -> list[object]:
 @cache
 def composed(cell: tuple[str, ...]) -> tuple[PoseModel, Decoder, tuple[str, ...]]:
     """A cell's model on the host, its decoder, and the heads whose ideal outputs are given; to be copied, not changed."""
-    own = [entry for entry in cell if not entry.startswith(("train=", "engine.", "judge.", "measure.", "oracle="))]
-    config = load_config("train", own)
+    config = load_config("train", list(cell))
     (config.get("backbone") or {}).pop("pretrained", None)  # nothing is fetched here
     torch.manual_seed(0)
     model, decoder = ModelPlan.of(config).compose(Task(COCO))
