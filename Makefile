@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.bottomup-installed
 DOCS_INSTALLED := $(VENV)/.bottomup-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow fuzz lowest check bench docs clean
+.PHONY: help install demo test slow gpu fuzz lowest check bench docs clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## all tests
 
 slow: $(INSTALLED) ## the tests that make test leaves out: every decoder exported, half a minute each
 	$(BIN)/python -m pytest -m slow
+
+gpu: $(INSTALLED) ## the tests that need a GPU: training, prediction and compiled networks on it
+	$(BIN)/python -m pytest -m gpu
 
 fuzz: $(INSTALLED) ## ten thousand changed files and options: each is read, or refused in one sentence; minutes
 	BOTTOMUP_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz

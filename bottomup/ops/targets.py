@@ -33,17 +33,27 @@ def keypoint_distance(batch: Batch, grid: Grid) -> Tensor:
 
     On the batch's device.
     """
-    return torch.cat([apart.amin(1) for apart in _distances(batch, grid)], dim=2)
+    distance = _map(batch, grid, torch.float32)
+    for rows, apart in _distances(batch, grid):
+        torch.amin(apart, 1, out=distance[:, :, rows])
+    return distance
 
 
 def nearest_keypoints(batch: Batch, grid: Grid) -> Nearest:
     """As ``keypoint_distance``, and whose keypoint it is."""
-    distance, person = zip(*(apart.min(1) for apart in _distances(batch, grid)), strict=True)
-    return Nearest(torch.cat(distance, dim=2), torch.cat(person, dim=2))
+    nearest = Nearest(_map(batch, grid, torch.float32), _map(batch, grid, torch.int64))
+    for rows, apart in _distances(batch, grid):
+        torch.min(apart, 1, out=tuple(maps[:, :, rows] for maps in nearest))
+    return nearest
 
 
-def _distances(batch: Batch, grid: Grid) -> Iterator[Tensor]:
-    """Squared distances (B, N, K, rows, w) to everybody's keypoints, for a band of a map's rows after the other.
+def _map(batch: Batch, grid: Grid, dtype: torch.dtype) -> Tensor:
+    """(B, K, h, w) on the batch's device, to be filled."""
+    return torch.empty((len(batch), batch.keypoints.shape[2], *grid.shape(batch.size)), dtype=dtype, device=batch.keypoints.device)
+
+
+def _distances(batch: Batch, grid: Grid) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances (B, N, K, rows, w) to everybody's keypoints, band by band of a map, with the rows of each.
 
     FAR where somebody has no such keypoint, and on padding where it lies out of the picture. All people are looked at in one
     pass, and no more rows than ``_AT_ONCE`` allows.
@@ -59,7 +69,7 @@ def _distances(batch: Batch, grid: Grid) -> Iterator[Tensor]:
         apart = dx[..., None, :] + dy[..., first : first + rows, None]
         if padding is not None:
             apart.masked_fill_(beyond & padding[:, None, None, first : first + rows], FAR)
-        yield apart
+        yield slice(first, first + rows), apart
 
 
 def carried_keypoints(batch: Batch, skeleton: Skeleton) -> tuple[Tensor, Tensor]:

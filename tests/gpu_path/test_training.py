@@ -23,13 +23,12 @@ from tests.gpu_path.fake_card import FakeCard
 NEVER_WAITS = {"clip": 1.0, "average": Average(name="ema"), "precision": "bf16", "tensorboard": False, "log_every": 0}
 
 
-def make_trainer(card: Card, cell: tuple[str, ...], folder: Path, **options: Any) -> Trainer:
+def make_trainer(card: Card, cell: tuple[str, ...], folder: Path, ranks: Ranks | None = None, **options: Any) -> Trainer:
     """A trainer on the card, in its second step, which is not logged as the first one is."""
     model, _, given = composed(cell)
     settings = Settings(steps=100, batch_size=2, **(NEVER_WAITS | options))
-    trainer = Trainer(
-        copy.deepcopy(model), lambda _: repeat(batch_for(model)), settings, folder, given=given, ranks=Ranks(device=card.device)
-    )
+    batch, place = batch_for(model), ranks or Ranks(device=card.device)
+    trainer = Trainer(copy.deepcopy(model), lambda _: repeat(batch), settings, folder, given=given, ranks=place)
     card.adopt(trainer.model)
     trainer.step = 1
     return trainer
