@@ -1,8 +1,8 @@
 """Steps that once cost several times what they have to, each beside its floor: what no code of this step can be faster than.
 
 ``taskset -c 0 python benchmarks/floors.py data=COCO bodypix=CHECKPOINT before=WORKTREE`` writes ``benchmarks/results/floors.json``.
-``data`` is a folder as ``data=coco`` reads (split val), ``bodypix`` an imported checkpoint, ``before`` a worktree of the commit that
-is compared with: every step runs in a process of its own in both, in turns, on one core, and the least of all rounds is told.
+``data`` is a folder as ``data=coco`` reads (split val), ``bodypix`` an imported checkpoint, ``before`` a worktree of the commit
+that is compared with: every step runs in a process of its own in both, in turns, on one core, and the least of all rounds is told.
 """
 
 from __future__ import annotations
@@ -146,6 +146,10 @@ def prn() -> Figures:
 
 def training() -> Figures:
     """Forward, targets, loss and backward of the demo's networks; floor: forward and backward of the sum of all maps."""
+    return {f"training step, demo/{method}": _step(method) for method in ("associative_embedding", "personlab", "multiposenet")}
+
+
+def _step(method: str) -> tuple[float, float]:
     import torch
 
     from bottomup.engine.distributed import ranks
@@ -154,25 +158,22 @@ def training() -> Figures:
     from bottomup.plan.training import TrainPlan
     from bottomup.workflows.train import make_trainer
 
-    found = {}
-    for method in ("associative_embedding", "personlab", "multiposenet"):
-        plan = TrainPlan.of(load_config("train", [f"experiment=demo/{method}", "workers=0", "device=cpu"]))
-        with ranks(torch.device("cpu")) as place:
-            trainer = make_trainer(plan, Path(), place)
-            batch, model, given = next(trainer.batches(0)), trainer.model.train(), trainer.given
+    plan = TrainPlan.of(load_config("train", [f"experiment=demo/{method}", "workers=0", "device=cpu"]))
+    with ranks(torch.device("cpu")) as place:
+        trainer = make_trainer(plan, Path(), place)
+        batch, model, given = next(trainer.batches(0)), trainer.model.train(), trainer.given
 
-            def step() -> None:
-                forward_losses(model, batch, given, torch.float32).total.mean().backward()
+        def step() -> None:
+            forward_losses(model, batch, given, torch.float32).total.mean().backward()
 
-            def least_step() -> None:
-                teaching = model.teaching(batch, given) if given else None
-                maps = [value for stage in model(batch.images, given=teaching, stages="all") for value in stage.values()]
-                sum((value.float().mean() for value in maps if value.requires_grad), torch.zeros(())).backward()
+        def least_step() -> None:
+            teaching = model.teaching(batch, given) if given else None
+            maps = [value for stage in model(batch.images, given=teaching, stages="all") for value in stage.values()]
+            sum((value.float().mean() for value in maps if value.requires_grad), torch.zeros(())).backward()
 
-            step()
-            least_step()
-            found[f"training step, demo/{method}"] = (least(step), least(least_step))
-    return found
+        step()
+        least_step()
+        return least(step), least(least_step)
 
 
 STEPS: dict[str, Callable[..., Figures]] = {
@@ -222,6 +223,8 @@ def main(given: dict[str, str]) -> None:
 
     options = [f"{name}={value}" for name, value in given.items()]
     trees = {"now": ROOT, "before": Path(given["before"])}
+    commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=given["before"], capture_output=True, text=True, check=True)
+    config = {"before": commit.stdout.strip(), "rounds": ROUNDS, "images": IMAGES}
     rows = []
     for step in STEPS:
         rounds = [{tree: measured(step, trees[tree], options) for tree in trees} for _ in range(ROUNDS)]
@@ -240,8 +243,7 @@ def main(given: dict[str, str]) -> None:
                 }
             )
             print(rows[-1], flush=True)
-    commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=given["before"], capture_output=True, text=True, check=True)
-    write_result(RESULT, "floors", {"before": commit.stdout.strip(), "rounds": ROUNDS, "images": IMAGES}, rows)
+        write_result(RESULT, "floors", config, rows)
 
 
 if __name__ == "__main__":
