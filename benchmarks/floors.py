@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULT = Path(__file__).parent / "results" / "floors.json"
-IMAGES, ROUNDS = 60, 2
+IMAGES, ROUNDS = 60, 1
 PEOPLE = 500  # images that are judged, of twenty people each
 _FILL = (124, 116, 104)
 _MAPS = {"crowd", "unannotated", "padding"}
@@ -180,8 +180,8 @@ STEPS: dict[str, Callable[..., Figures]] = {
     **{name: partial(loader, name) for name in LOADERS},
     "personlab": personlab,
     "judging": judging,
-    "batches": batches,
     "prn": prn,
+    "batches": batches,
     "training": training,
 }
 GOALS = {
