@@ -66,6 +66,26 @@ def prn_table() -> str:
     return f"{heading}\n\n{table}"
 
 
+def floors_table() -> str:
+    """One row a step of benchmarks/results/floors.json."""
+    result = read_result(RESULTS / "floors.json")
+    heading = (
+        f"On one core ({result['device']}), beside other work, the least of {result['config']['rounds']} rounds; before is commit "
+        f"{result['config']['before'][:7]}:"
+    )
+    cells = [
+        [
+            row["name"],
+            *(f"{row[key]:.2f}" for key in ("before_ms", "ms", "floor_ms")),
+            *(f"{row[key]:.2f}" for key in ("before_ratio", "ratio")),
+            NOTHING if row["goal"] is None else f"{row['goal']:g}",
+        ]
+        for row in result["rows"]
+    ]
+    names = ["step", "before, ms", "now, ms", "floor, ms", "before / floor", "now / floor", "at most"]
+    return f"{heading}\n\n{markdown_table(names, cells)}"
+
+
 def peers_table() -> str:
     """One row a scene of benchmarks/results/peers_mmpose_grouping.json."""
     result = read_result(RESULTS / "peers_mmpose_grouping.json")
@@ -250,6 +270,7 @@ def render(text: str) -> str:
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),
         "export": export_table(),
+        "floors": floors_table(),
         "fuzz": fuzz_table(),
         "ideal": ideal_table(),
         "instance_tags": instance_tags_table(),

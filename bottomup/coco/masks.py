@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
@@ -131,7 +132,7 @@ def cropped_mask(segmentation: Any, image: Record) -> tuple[NDArray[np.bool_], t
     if isinstance(segmentation, list):
         rows, columns = _around(segmentation, image)
         rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, rows.stop, columns.stop))
-        return coco_mask.decode(rle)[rows, columns].astype(bool), (rows, columns)
+        return coco_mask.decode(rle)[rows, columns].view(bool), (rows, columns)
     rle = mask_rle(segmentation, image)
     x, y, width, height = (int(side) for side in coco_mask.toBbox(rle))
     window = slice(y, y + height), slice(x, x + width)
@@ -175,9 +176,12 @@ def paint_box(pixels: NDArray[np.bool_], box: tuple[float, float, float, float])
 
 def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
     """Whose mask each pixel (H, W) lies in: n + 1 for person n alone, -1 for several, 0 for nobody."""
-    owners = np.zeros((image["height"], image["width"]), np.int16)
+    owners = np.zeros((image["height"], image["width"]), np.int16, order="F")  # as pycocotools decodes masks
     for number, person in enumerate(people, start=1):
         if "segmentation" in person:
             inside, window = cropped_mask(person["segmentation"], image)
-            owners[window] = np.where(inside, np.where(owners[window] == 0, number, -1), owners[window])
-    return owners
+            own = owners[window]
+            again = inside & (own != 0)
+            np.copyto(own, np.int16(number), where=inside)
+            np.copyto(own, np.int16(-1), where=again)
+    return np.asarray(cv2.transpose(owners.T), np.int16)

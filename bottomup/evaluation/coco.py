@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bottomup.dataset import GroundTruth, Record
+from bottomup.dataset import GroundTruth
 from bottomup.evaluation.backend import silence
 from bottomup.evaluation.oks import match
 from bottomup.evaluation.records import Records, read_records
+from bottomup.evaluation.single_keypoints import keypoint_precisions
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -29,8 +29,6 @@ _METRICS: MetricTable = {
     "ARM": ("recall", None, "medium"),
     "ARL": ("recall", None, "large"),
 }
-
-_KEPT = ("id", "image_id", "category_id", "area", "bbox", "iscrowd", "num_keypoints", "score")  # what is judged of a record
 
 
 def evaluate_keypoints(
@@ -69,11 +67,12 @@ def keypoint_ap(
     People whose keypoint is not labelled are ignored, instances that did not find it do not count, and instances are ranked
     by their score as a whole. NaN where nobody's is labelled. Arguments and errors as of ``evaluate_keypoints``.
     """
-    records = read_records(predictions, ground_truth, skeleton)
-    return {
-        name: read_metrics(match(_narrow(records, index), (sigma,), max_people, areas=("all",)), _METRICS)["AP"]
-        for index, (name, sigma) in enumerate(zip(skeleton.keypoints, skeleton.sigmas, strict=True))
-    }
+    return keypoint_ap_of(read_records(predictions, ground_truth, skeleton), skeleton, max_people)
+
+
+def keypoint_ap_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
+    """``keypoint_ap`` of records."""
+    return dict(zip(skeleton.keypoints, keypoint_precisions(records, skeleton.sigmas, max_people), strict=True))
 
 
 def _mean(evaluation: Any, table: str, threshold: float | None, area: int) -> float:
@@ -82,17 +81,3 @@ def _mean(evaluation: Any, table: str, threshold: float | None, area: int) -> fl
         values = values[np.isclose(evaluation.params.iouThrs, threshold)]
     defined = values[values > -1]  # -1 stands for nobody to find
     return float(defined.mean()) if defined.size else float("nan")
-
-
-def _narrow(records: Records, index: int) -> Records:
-    """The records as if their skeleton had only keypoint ``index``."""
-    people = [_one(person, index) for person in records.people]
-    for person in people:
-        person["num_keypoints"] = int(person["num_keypoints"] > 0 and person["keypoints"][2] > 0)
-    instances = [_one(instance, index) for instance in records.instances if any(instance["keypoints"][3 * index : 3 * index + 3])]
-    return replace(records, people=people, instances=instances)
-
-
-def _one(record: Record, index: int) -> Record:
-    kept = {name: record[name] for name in _KEPT if name in record}
-    return kept | {"keypoints": record["keypoints"][3 * index : 3 * index + 3]}

@@ -44,7 +44,11 @@ def breakdown(
     Source: Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation, ICCV 2017, §3; where
     several of its definitions hold at once, the nearest decides, as in the authors' published analysis.
     """
-    records = read_records(predictions, ground_truth, skeleton)
+    return breakdown_of(read_records(predictions, ground_truth, skeleton), skeleton, max_people)
+
+
+def breakdown_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
+    """``breakdown`` of records."""
     evaluation = match(records, skeleton.sigmas, max_people, thresholds=(_MATCH,), areas=("all",))
     counts = np.bincount(_kinds(records, _pairs(evaluation), skeleton), minlength=len(KINDS))
     fractions = {name: _ratio(count, counts.sum()) for name, count in zip(KINDS, counts, strict=True)}
@@ -106,7 +110,8 @@ def _classify(nearest: Floats) -> NDArray[np.int64]:
 
 def _similarity(found: Floats, truth: Floats, areas: Floats, sigmas: Floats) -> Floats:
     """Keypoint similarity (P, N, K); 0 where the keypoint is not found or not labelled."""
-    squared = ((found[:, None, :, :2] - truth[None, :, :, :2]) ** 2).sum(-1)
+    x, y = (np.subtract(found[:, None, :, axis], truth[None, :, :, axis]) for axis in (0, 1))
+    squared = np.square(x, out=x) + np.square(y, out=y)
     scale = 2 * (areas[:, None] + np.spacing(1)) * (2 * sigmas) ** 2  # (N, K) px²
     exists = np.any(found, axis=-1)[:, None] & (truth[..., 2] > 0)  # not found is written 0, 0, 0
     return np.where(exists, np.exp(-squared / scale), 0.0)

@@ -69,7 +69,8 @@ def _oks(instances: list[Record], people: list[Record], sigmas: NDArray[np.float
         np.array([one["keypoints"] for one in several], float).reshape(len(several), -1, 3) for several in (instances, people)
     )
     areas = np.array([person["area"] for person in people], float) + np.spacing(1)
-    far = np.square(found[:, None, :, :2] - truth[None, :, :, :2]).sum(-1)
+    x, y = (found[:, None, :, axis] - truth[None, :, :, axis] for axis in (0, 1))
+    far = np.square(x) + np.square(y)
     alike = np.exp(-far / (2 * np.square(2 * sigmas)) / areas[None, :, None])
     labelled = truth[None, :, :, 2] > 0
     return np.asarray((alike * labelled).sum(-1) / labelled.sum(-1))

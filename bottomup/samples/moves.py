@@ -104,7 +104,11 @@ class Laying:
 
     def labels(self, pixels: NDArray[Any], outside: int) -> NDArray[Any]:
         """A map (h, w) on the canvas."""
-        return self._laid(pixels, np.full(self.size, outside, pixels.dtype), cv2.INTER_NEAREST_EXACT)
+        canvas = np.full(self.size, outside, pixels.dtype)
+        if pixels.any():
+            return self._laid(pixels, canvas, cv2.INTER_NEAREST_EXACT)
+        canvas[self.rows.seen(self.size[0])[1], self.columns.seen(self.size[1])[1]] = 0
+        return canvas
 
     def _laid(self, pixels: NDArray[Any], canvas: NDArray[Any], interpolation: int) -> NDArray[Any]:
         rows, columns = self.rows, self.columns

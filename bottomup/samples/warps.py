@@ -68,4 +68,9 @@ def pack_flags(sample: Sample) -> NDArray[np.uint8]:
 
 def unpack_flags(flags: NDArray[np.uint8], names: set[str]) -> dict[str, NDArray[np.bool_]]:
     """The ignore maps of these names, of bits as ``pack_flags`` makes them."""
-    return {name: (flags & np.uint8(1 << index)).astype(bool) for index, name in enumerate(IGNORE_MAPS) if name in names}
+    anywhere = int(np.bitwise_or.reduce(flags, axis=None))
+    return {
+        name: (flags & np.uint8(1 << index)).astype(bool) if anywhere >> index & 1 else np.zeros(flags.shape, bool)
+        for index, name in enumerate(IGNORE_MAPS)
+        if name in names
+    }

@@ -15,13 +15,13 @@ from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.errors import ConfigError, DataError, counted
-from bottomup.evaluation.coco import keypoint_ap
-from bottomup.evaluation.errors import breakdown
+from bottomup.evaluation.coco import keypoint_ap_of
+from bottomup.evaluation.errors import breakdown_of
 from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_categories, per_image_iou
 from bottomup.evaluation.oks import per_image_oks
 from bottomup.evaluation.precision_recall import keypoint_curves
-from bottomup.evaluation.records import category_ids
+from bottomup.evaluation.records import category_ids, read_records
 from bottomup.evaluation.report import format_table, plain, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -154,12 +154,12 @@ def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict
     skeleton = dataset.task.skeleton
     if skeleton is None:
         return {**evaluation.metrics, "images": len(dataset)}
-    judged = (evaluation.predictions, evaluation.ground_truth, skeleton, max_people)
+    records = read_records(evaluation.predictions, evaluation.ground_truth, skeleton)
     return {
         **evaluation.metrics,
         "images": len(evaluation.predictions),
-        "keypoints": keypoint_ap(*judged),
-        "errors": breakdown(*judged),
+        "keypoints": keypoint_ap_of(records, skeleton, max_people),
+        "errors": breakdown_of(records, skeleton, max_people),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from bottomup.dataset import GroundTruth
 from bottomup.evaluation import backend
 from bottomup.evaluation.boxes import evaluate_boxes
-from bottomup.evaluation.coco import evaluate_keypoints, keypoint_ap
+from bottomup.evaluation.coco import evaluate_keypoints, keypoint_ap, read_metrics
 from bottomup.evaluation.errors import breakdown
+from bottomup.evaluation.oks import match
+from bottomup.evaluation.records import read_records
 from bottomup.skeletons import COCO
 from bottomup.types import Instances, Prediction
 from tests.unit.evaluation.test_keypoint_ap import from_results, published
@@ -23,9 +26,28 @@ def figures(predictions: list[Prediction], truth: GroundTruth) -> list[dict[str,
     return [evaluate_keypoints(*judged), keypoint_ap(*judged), breakdown(*judged), evaluate_boxes(predictions, truth)]
 
 
+def narrowed_ap(predictions: list[Prediction], truth: GroundTruth, max_people: int) -> list[float]:
+    """The AP of each keypoint by the package, which is given everybody as if the skeleton had only that one."""
+    records, found = read_records(predictions, truth, COCO), []
+    for index, sigma in enumerate(COCO.sigmas):
+        own = slice(3 * index, 3 * index + 3)
+        people = [person | {"keypoints": person["keypoints"][own]} for person in records.people]
+        people = [one | {"num_keypoints": int(one["num_keypoints"] > 0 and one["keypoints"][2] > 0)} for one in people]
+        instances = [one | {"keypoints": one["keypoints"][own]} for one in records.instances if any(one["keypoints"][own])]
+        narrow = replace(records, people=people, instances=instances)
+        evaluation = match(narrow, (sigma,), max_people, areas=("all",))
+        found.append(read_metrics(evaluation, {"AP": ("precision", None, "all")})["AP"])
+    return found
+
+
 def assert_same(predictions: list[Prediction], truth: GroundTruth, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("hotcoco")
     fast = figures(predictions, truth)
+    one_by_one = narrowed_ap(predictions, truth, 20)
+    np.testing.assert_allclose(list(fast[1].values()), one_by_one, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        list(keypoint_ap(predictions, truth, COCO, 2).values()), narrowed_ap(predictions, truth, 2), atol=1e-12
+    )
     monkeypatch.setattr(backend, "hotcoco", None)
     for ours, theirs in zip(fast, figures(predictions, truth), strict=True):
         assert ours.keys() == theirs.keys()

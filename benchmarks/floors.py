@@ -1,0 +1,254 @@
+"""Steps that once cost several times what they have to, each beside its floor: what no code of this step can be faster than.
+
+``taskset -c 0 python benchmarks/floors.py data=COCO bodypix=CHECKPOINT before=WORKTREE`` writes ``benchmarks/results/floors.json``.
+``data`` is a folder as ``data=coco`` reads (split val), ``bodypix`` an imported checkpoint, ``before`` a worktree of the commit
+that is compared with: every step runs in a process of its own in both, in turns, on one core, and the least of all rounds is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULT = Path(__file__).parent / "results" / "floors.json"
+IMAGES, ROUNDS = 60, 1
+PEOPLE = 500  # images that are judged, of twenty people each
+_FILL = (124, 116, 104)
+_MAPS = {"crowd", "unannotated", "padding"}
+LOADERS: dict[str, tuple[str, dict[str, Any], set[str], int]] = {  # row -> augment, options beside it, maps, input px
+    "Associative Embedding, 512 px": ("associative_embedding", {}, _MAPS, 512),
+    "Associative Embedding without colour jitter, 512 px": ("associative_embedding", {"transforms": []}, _MAPS, 512),
+    "PersonLab, 801 px": ("personlab", {}, {*_MAPS, "unmasked", "instances"}, 801),
+    "MultiPoseNet, 480 px": ("multiposenet", {}, {*_MAPS, "unmasked"}, 480),
+}
+Figures = dict[str, tuple[float, float]]  # row -> what it takes, and its floor
+
+
+def least(call: Callable[[], object], runs: int = 4) -> float:
+    """Milliseconds of this process: the least of some runs."""
+    times = []
+    for _ in range(runs):
+        began = time.process_time()
+        call()
+        times.append(1e3 * (time.process_time() - began))
+    return min(times)
+
+
+def loader(name: str, data: str) -> Figures:
+    """An image in batches of four as a worker makes them; floor: its decoding."""
+    import cv2
+    import numpy as np
+
+    from bottomup.data.coco import Coco
+    from bottomup.plan.composing import load_config
+    from bottomup.samples.augment import Augment
+    from bottomup.samples.loader import TrainingSet, collate
+    from bottomup.samples.workers import start_worker
+    from bottomup.skeletons import COCO
+
+    start_worker(0)
+    augment, options, maps, side = LOADERS[name]
+    composed = load_config("train", [f"augment={augment}"])["augment"] | options
+    dataset = Coco(root=data, split="val")
+    chosen = np.random.default_rng(0).permutation(len(dataset))[:IMAGES].tolist()
+    files = [Path(data) / "val" / dataset.ground_truth([index])["images"][0]["file_name"] for index in chosen]
+    coded = [np.frombuffer(file.read_bytes(), np.uint8) for file in files]
+    samples = TrainingSet(dataset, Augment((side, side), _FILL, COCO.flip_order, **composed), frozenset(maps), 0)
+
+    def load() -> None:
+        for start in range(0, IMAGES, 4):
+            collate([samples[0, index] for index in chosen[start : start + 4]], 30)
+
+    def decode() -> None:
+        for file in coded:
+            cv2.imdecode(file, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+
+    load()
+    return {f"loader, {name}": (least(load) / IMAGES, least(decode) / IMAGES)}
+
+
+def personlab(data: str, bodypix: str) -> Figures:
+    """BodyPix's decoder and its masks drawn, of everybody who is found in ten images at 513 px; floor: a fifth of the network."""
+    import torch
+
+    from bottomup.benchmark.speed import draw_masks
+    from bottomup.loading import load
+    from bottomup.samples.loader import collate
+
+    predictor = load(bodypix, score_threshold=0.0)
+    files = sorted((Path(data) / "val").glob("*.jpg"))[:10]
+    network, decoder, masks = 0.0, 0.0, 0.0
+    with torch.inference_mode():
+        for file in files:
+            batch = collate([predictor.boxed(predictor.sample(str(file)))])
+            seen = predictor.seen(batch)
+            found = predictor.decode(batch, seen)
+            network += least(partial(predictor.seen, batch)) / len(files)
+            decoder += least(partial(predictor.decode, batch, seen)) / len(files)
+            masks += least(partial(draw_masks, found)) / len(files)
+    return {"PersonLab's decoder, 513 px": (decoder, network / 5), "PersonLab's masks, 513 px": (masks, network / 5)}
+
+
+def judging() -> Figures:
+    """AP, AP by keypoint and the errors of people drawn by chance, for an image; floor: the package's part of AP alone."""
+    from benchmarks.judging import FIGURES, drawn
+    from bottomup.evaluation.oks import match
+    from bottomup.evaluation.records import read_records
+    from bottomup.skeletons import COCO
+
+    predictions, truth = drawn(PEOPLE)
+    records = read_records(predictions, truth, COCO)
+    floor = least(lambda: match(records, COCO.sigmas, 20).accumulate(), 2)
+    figures = {name: least(partial(judge, predictions, truth, COCO), 2) for name, judge in FIGURES.items()}
+    found = {f"judging, {name}": (value / PEOPLE, floor / PEOPLE) for name, value in figures.items()}
+    return found | {"judging, all of it": (sum(figures.values()) / PEOPLE, floor / PEOPLE)}
+
+
+def batches(bodypix: str) -> Figures:
+    """An image of a batch of eight; floor: one that comes alone."""
+    import torch
+
+    from bottomup.benchmark.speed import predict, stacked
+    from bottomup.loading import load
+    from bottomup.samples.loader import collate
+
+    predictor = load(bodypix, input_size=257)
+    one = collate([predictor.boxed(predictor.sample(torch.randint(0, 255, (257, 257, 3), dtype=torch.uint8).numpy()))])
+    eight = stacked(one, 8)
+    for batch in (one, eight):
+        predict(predictor, batch)
+    together, alone = least(partial(predict, predictor, eight)) / 8, least(partial(predict, predictor, one))
+    return {"an image of a batch of eight, BodyPix at 257 px": (together, alone)}
+
+
+def prn() -> Figures:
+    """One person's Pose Residual Network; floor: its weights read once."""
+    import torch
+
+    from benchmarks.prn import TASK, scene
+    from bottomup.contracts import Source
+    from bottomup.heads.prn import Prn
+
+    head, outputs = Prn(Source(None, {}), TASK).eval(), scene(1, 1)
+    weights = [parameter.detach() for parameter in head.parameters()]
+    with torch.inference_mode():
+        head({}, outputs)
+        return {"PRN, one person": (least(lambda: head({}, outputs), 8), least(lambda: [weight.sum() for weight in weights], 8))}
+
+
+def training() -> Figures:
+    """Forward, targets, loss and backward of the demo's networks; floor: forward and backward of the sum of all maps."""
+    return {f"training step, demo/{method}": _step(method) for method in ("associative_embedding", "personlab", "multiposenet")}
+
+
+def _step(method: str) -> tuple[float, float]:
+    import torch
+
+    from bottomup.engine.distributed import ranks
+    from bottomup.engine.objective import forward_losses
+    from bottomup.plan.composing import load_config
+    from bottomup.plan.training import TrainPlan
+    from bottomup.workflows.train import make_trainer
+
+    plan = TrainPlan.of(load_config("train", [f"experiment=demo/{method}", "workers=0", "device=cpu"]))
+    with ranks(torch.device("cpu")) as place:
+        trainer = make_trainer(plan, Path(), place)
+        batch, model, given = next(trainer.batches(0)), trainer.model.train(), trainer.given
+
+        def step() -> None:
+            forward_losses(model, batch, given, torch.float32).total.mean().backward()
+
+        def least_step() -> None:
+            teaching = model.teaching(batch, given) if given else None
+            maps = [value for stage in model(batch.images, given=teaching, stages="all") for value in stage.values()]
+            sum((value.float().mean() for value in maps if value.requires_grad), torch.zeros(())).backward()
+
+        step()
+        least_step()
+        return least(step), least(least_step)
+
+
+STEPS: dict[str, Callable[..., Figures]] = {
+    **{name: partial(loader, name) for name in LOADERS},
+    "personlab": personlab,
+    "judging": judging,
+    "prn": prn,
+    "batches": batches,
+    "training": training,
+}
+GOALS = {
+    "loader, Associative Embedding, 512 px": 2.0,
+    "loader, PersonLab, 801 px": 2.5,
+    "loader, MultiPoseNet, 480 px": 2.0,
+    "PersonLab's decoder, 513 px": 1.0,
+    "PersonLab's masks, 513 px": 1.0,
+    "an image of a batch of eight, BodyPix at 257 px": 0.77,
+}
+
+
+def child(step: str, given: dict[str, str]) -> None:
+    """Measure one step in this process, and say it as JSON."""
+    sys.path.append(str(ROOT))
+    import cv2
+    import torch
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    call = STEPS[step]
+    wanted = call.func.__code__ if isinstance(call, partial) else call.__code__
+    names = wanted.co_varnames[: wanted.co_argcount]
+    print(json.dumps(call(**{name: given[name] for name in names if name in given})))
+
+
+def measured(step: str, tree: Path, given: Sequence[str]) -> Figures:
+    """What a process of its own measures, with the code of a tree."""
+    environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+    command = [sys.executable, str(Path(__file__)), f"step={step}", *given]
+    done = subprocess.run(command, env=environment, cwd=tree, stdout=subprocess.PIPE, text=True, check=True)
+    read: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return {name: (figure, floor) for name, (figure, floor) in read.items()}
+
+
+def main(given: dict[str, str]) -> None:
+    """Measure every step in both trees, in turns, and write."""
+    from bottomup.benchmark.results import write_result
+
+    options = [f"{name}={value}" for name, value in given.items()]
+    trees = {"now": ROOT, "before": Path(given["before"])}
+    commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=given["before"], capture_output=True, text=True, check=True)
+    config = {"before": commit.stdout.strip(), "rounds": ROUNDS, "images": IMAGES}
+    rows = []
+    for step in STEPS:
+        rounds = [{tree: measured(step, trees[tree], options) for tree in trees} for _ in range(ROUNDS)]
+        for name in rounds[0]["now"]:
+            figure, before = (min(one[tree][name][0] for one in rounds) for tree in trees)
+            floor = min(one[tree][name][1] for one in rounds for tree in trees)
+            rows.append(
+                {
+                    "name": name,
+                    "ms": round(figure, 3),
+                    "before_ms": round(before, 3),
+                    "floor_ms": round(floor, 3),
+                    "ratio": round(figure / floor, 3),
+                    "before_ratio": round(before / floor, 3),
+                    "goal": GOALS.get(name),
+                }
+            )
+            print(rows[-1], flush=True)
+        write_result(RESULT, "floors", config, rows)
+
+
+if __name__ == "__main__":
+    options = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    if "step" in options:
+        child(options.pop("step"), options)
+    else:
+        main(options)
