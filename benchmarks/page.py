@@ -35,7 +35,7 @@ from bottomup.types import Prediction  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "page.json"
 PICTURE = ROOT / "docs" / "images" / "page.jpg"
-PHOTOS, DRAWN = 12, 12  # how many of each
+PHOTOS, DRAWN = 8, 8  # how many of each
 WITHIN = 0.1  # px of the picture
 
 _DRAWN: dict[str, Any] = {  # as experiment=demo/… trains on them, in twice as many px
@@ -56,11 +56,12 @@ def main(arguments: Sequence[str]) -> None:
         with Browser.opened(page) as browser:
             browser.wait("document.body.dataset.ready")
             ready = float(browser.value("document.body.dataset.ready")) / 1e3
+            sizes = browser.value("[...document.querySelectorAll('figure select')].map((one) => one.value)")
             found = {kind: [seen(browser, file) for file in files] for kind, files in kinds.items()}
             told = {"megabytes": page.stat().st_size / 1e6, "ready_s": ready, "requests": len(browser.requests)}
             told |= {"browser": browser.ask("Browser.getVersion")["product"], "within": WITHIN}
             PICTURE.write_bytes(portrait(browser, kinds["drawn people"][0]))
-        rows = [row(index, name, kinds, found) for index, name in enumerate(weights)]
+        rows = [row(index, name, kinds, found, int(sizes[index])) for index, name in enumerate(weights)]
     write_result(RESULT, "page", told, [one | dict(circumstances("cpu")) for one in rows])
     print(told, *rows, sep="\n")
 
@@ -105,9 +106,9 @@ def portrait(browser: Browser, drawn: Path) -> bytes:
     return browser.photograph(kind="jpeg")
 
 
-def row(index: int, weights: str, kinds: dict[str, list[Path]], found: dict[str, list[Any]]) -> Row:
-    """One network: of each kind of pictures how many people there are, how many differ, and by how much, px."""
-    predictor, figures = load(weights), {}
+def row(index: int, weights: str, kinds: dict[str, list[Path]], found: dict[str, list[Any]], size: int) -> Row:
+    """One network, seen at a ``size``: of each kind of pictures how many people there are, how many differ, and by how much, px."""
+    predictor, figures = load(weights, input_size=size), {}
     for kind, files in kinds.items():
         pairs: list[float] = []
         count, python_ms = 0, []
@@ -122,7 +123,7 @@ def row(index: int, weights: str, kinds: dict[str, list[Path]], found: dict[str,
             "pictures": len(files), "people": count, "differ": len(pairs) - len(near), "px": max(near, default=0.0),
             "ms": median(networks[index]["ms"] for networks in found[kind]), "python_ms": median(python_ms),
         }  # fmt: skip
-    return {"name": Path(weights).parent.name, "input_size": predictor.input_size, "figures": figures}
+    return {"name": Path(weights).parent.name, "input_size": size, "figures": figures}
 
 
 def apart(ours: Found, theirs: Sequence[dict[str, Any]]) -> list[float]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bottomup.errors import ConfigError
 from bottomup.export.files import contract_of, quiet, write
@@ -24,6 +25,8 @@ GROUPINGS = frozenset({"TagGrouping", "SeedGrouping", "PosenetGrouping", "BoxGro
 _DECODERS = "associative_embedding, personlab, posenet, prn"
 _MANY = 256  # numbers of a tensor that are worth another type
 _MOST = 32767  # of int16
+_BYTE = 256
+_ROW = 9  # weights, for which a scale is worth its room: a filter of 3 x 3
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,10 @@ def small(onnx_file: bytes, stored_as: StoredAs) -> bytes:
 
 
 def _quantise(model: Any) -> None:
-    """Keep large tensors of weights as int16, with a scale for every entry of the first axis; nodes before all others undo it.
+    """Keep large tensors of weights as int16, with a scale for every channel; nodes before all others undo it.
 
-    Of a channel's largest weight that leaves 2^-16; float16 leaves 2^-12 of each, which moves keypoints by half a pixel.
+    Of a channel's largest weight that leaves 2^-16; float16 leaves 2^-12 of each, which moves keypoints by half a pixel. The higher
+    bytes stand by themselves: most are small, so that they are compressed.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -104,18 +108,31 @@ def _quantise(model: Any) -> None:
     for index, tensor in enumerate(list(model.graph.initializer)):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _MANY:
             continue
-        weights = numpy_helper.to_array(tensor)
-        largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
-        scale = np.where(largest > 0, largest / _MOST, 1).astype(np.float32)
-        whole = np.round(weights / scale).astype(np.int16)
-        stored, factor, floats = (f"{tensor.name}.{name}" for name in ("int16", "scale", "float"))
-        undone.append(helper.make_node("Cast", [stored], [floats], to=TensorProto.FLOAT))
-        undone.append(helper.make_node("Mul", [floats, factor], [tensor.name]))
-        model.graph.initializer[index].CopyFrom(numpy_helper.from_array(whole, stored))
-        model.graph.initializer.append(numpy_helper.from_array(scale, factor))
+        name, (high, low, scale) = tensor.name, _bytes(numpy_helper.to_array(tensor))
+        model.graph.initializer[index].CopyFrom(numpy_helper.from_array(high, f"{name}.high"))
+        for part, array in {"low": low, "scale": scale, "byte": np.float32([_BYTE])}.items():
+            model.graph.initializer.append(numpy_helper.from_array(array, f"{name}.{part}"))
+        for part in ("high", "low"):
+            undone.append(helper.make_node("Cast", [f"{name}.{part}"], [f"{name}.{part}.float"], to=TensorProto.FLOAT))
+        for kind, first, second, made in (
+            ("Mul", "high.float", "byte", "higher"), ("Add", "higher", "low.float", "whole"), ("Mul", "whole", "scale", ""),
+        ):  # fmt: skip
+            undone.append(helper.make_node(kind, [f"{name}.{first}", f"{name}.{second}"], [f"{name}.{made}" if made else name]))
     nodes = [*undone, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _bytes(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.uint8], NDArray[np.float32]]:
+    """Weights as whole numbers times a scale: their higher and lower bytes, and the scale.
+
+    There is one for each entry of the first axis, or one alone where such entries have few weights.
+    """
+    alone = weights.size < _ROW * weights.shape[0]
+    largest = np.abs(weights).max(axis=None if alone else tuple(range(1, weights.ndim)), keepdims=True)
+    scale = np.where(largest > 0, largest / _MOST, 1).astype(np.float32)
+    whole = np.round(weights / scale).astype(np.int32)
+    return (whole // _BYTE).astype(np.int8), (whole % _BYTE).astype(np.uint8), scale
 
 
 def numbered(networks: Sequence[PageNetwork]) -> list[PageNetwork]:
