@@ -16,6 +16,7 @@ from typing import Any, Self
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--disable-extensions")
+_WEBCAM = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # a moving figure, which may be used
 _PATIENCE = 300.0  # seconds that anything may take
 _OWN = ("file:", "data:", "blob:")  # addresses that reach no network
 
@@ -43,7 +44,7 @@ class Browser:
         assert program is not None
         (read_there, write_here), (read_here, write_there) = os.pipe(), os.pipe()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            command = [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+            command = [program, *_FLAGS, *_WEBCAM, f"--user-data-dir={profile}", "about:blank"]
             # the protocol's descriptors are 3 and 4, whatever theirs were
             shell = ["sh", "-c", f'exec "$@" 3<&{read_there} 4>&{write_there}', "sh", *command]
             process = subprocess.Popen(

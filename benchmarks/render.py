@@ -18,7 +18,8 @@ from bottomup.report.markdown import NOTHING, markdown_table, share  # noqa: E40
 from bottomup.report.rows import read_results  # noqa: E402
 from bottomup.report.tables import markdown  # noqa: E402
 
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "zoo", "steadfast", "export", "video")))
+_RENDERED = ("results", "zoo", "steadfast", "export", "page", "video")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in _RENDERED))
 RESULTS = ROOT / "benchmarks" / "results"
 _BEST_POSES, _BEST_MASKS = "one more short offset, three scales as people, flip", "eq. 6, 801"
 _KEYPOINTS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -183,6 +184,30 @@ def export_table() -> str:
     return f"{heading} {limits}\n\n{markdown_table([*names, 'MB', 'PyTorch, ms', 'program, ms', 'ONNX Runtime, ms'], cells)}"
 
 
+def page_table() -> str:
+    """One row a network and a kind of pictures of benchmarks/results/page.json."""
+    result = read_result(RESULTS / "page.json")
+    told = result["config"]
+    cells = [
+        [
+            f"{row['name']}, {row['input_size']} px",
+            kind,
+            *(str(figures[key]) for key in ("pictures", "people", "differ")),
+            f"{figures['px']:.3f}",
+            *(f"{figures[key]:.0f}" for key in ("ms", "python_ms")),
+        ]
+        for row in result["rows"]
+        for kind, figures in row["figures"].items()
+    ]
+    heading = (
+        f"The page has {told['megabytes']:.1f} MB, is ready after {told['ready_s']:.1f} s and made {told['requests']} requests, in "
+        f"{told['browser']} ({result['device']}, other work beside it); ms are medians, from a picture's pixels to people. "
+        f"People differ where a keypoint lies more than {told['within']} px away, or where one alone has them:"
+    )
+    names = ["network", "pictures", "number", "people", "differ", "keypoints of the others, px", "page, ms", "`bottomup.load`, ms"]
+    return f"{heading}\n\n{markdown_table(names, cells)}"
+
+
 def ideal_table() -> str:
     """One row a kind of fields of benchmarks/results/ideal.json."""
     rows = read_result(RESULTS / "ideal.json")["rows"]
@@ -275,6 +300,7 @@ def render(text: str) -> str:
         "ideal": ideal_table(),
         "instance_tags": instance_tags_table(),
         "kills": kills_table(),
+        "page": page_table(),
         "peers": peers_table(),
         "prn": prn_table(),
         "refinement": refinement_table(),

@@ -194,7 +194,7 @@ def anchors(page: Path) -> set[str]:
     return slugs | set(re.findall(r"^\((.+)\)=$", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/zoo.md", "docs/export.md", "docs/video.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/zoo.md", "docs/export.md", "docs/page.md", "docs/video.md"])
 def test_figures_are_the_measured_ones(page: str) -> None:
     assert "<!-- /" in PAGES[page] and render(PAGES[page]) == PAGES[page], "run python benchmarks/render.py"
 

@@ -26,7 +26,7 @@ class PagePlan:
     title: str = ""
     images: str | None = None  # examples that the page offers
     hover: tuple[str, ...] = ()
-    stored_as: Literal["float16", "float32"] = "float16"
+    stored_as: Literal["int16", "float32"] = "int16"
     onnxruntime_web: str | None = None
 
     @classmethod

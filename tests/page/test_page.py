@@ -6,6 +6,7 @@ import json
 import re
 import stat
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,12 +19,13 @@ from benchmarks.browser import Browser, chromium
 from benchmarks.page import apart, seen
 from bottomup.cli import main
 from bottomup.errors import ConfigError
-from bottomup.export.graph import maps_of
+from bottomup.export.graph import maps_of, program_of
 from bottomup.page import onnxruntime_web as fetching
 from bottomup.page.assembly import SCRIPTS, assemble, modules
 from bottomup.page.networks import PageNetwork, numbered
 from bottomup.page.onnxruntime_web import OnnxruntimeWeb, onnxruntime_web
 from bottomup.plan.model import ModelPlan
+from bottomup.runtime.contract import Contract
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 from tests.page.test_scripts import CASES, contract
@@ -128,6 +130,29 @@ def test_an_archive_that_is_not_the_published_one_is_refused(tmp_path: Path, mon
         onnxruntime_web()
 
 
+# ---- maps ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_graph_gives_maps_beside_what_the_decoder_gives() -> None:
+    model, decoder = ModelPlan.of({"input_size": 64} | NOISE).compose(Task(COCO))
+    program = program_of(model, decoder, (64, 64), ["heatmap", "tags"]).module()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        given, outputs = program(images, torch.tensor([[0.0, 0.0, 64.0, 64.0]] * 2)), model(images)[0]
+    for name in ("heatmap", "tags"):
+        torch.testing.assert_close(given[f"maps.{name}"], outputs[name])
+    assert "scores" in given
+    with pytest.raises(ConfigError, match="no map of this model named 'heatmaps'; did you mean 'heatmap'"):
+        program_of(model, decoder, maps=["heatmaps"])
+
+
+def test_a_file_says_which_maps_it_gives() -> None:
+    said = replace(network().contract, maps={"heatmap": "B K h w"})
+    assert Contract.of_json(said.to_json(), "file") == said
+    before = {name: value for name, value in json.loads(said.to_json()).items() if name != "maps"}
+    assert Contract.of_json(json.dumps(before), "file").maps == {}
+
+
 # ---- the command ---------------------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +173,7 @@ def test_mistakes_are_told(checkpoint: Path, package: Path, tmp_path: Path, caps
         ([], "weights= is missing"),
         ([*common, f"output={tmp_path}"], "exists already; give another output=, or replace it by overwrite=true"),
         ([*common, f"output={tmp_path}/new", *from_map], "give decoder.fill_from=peaks"),
-        ([*common, f"output={tmp_path}/new", "stored_as=int8"], "float16"),
+        ([*common, f"output={tmp_path}/new", "stored_as=int8"], "int16"),
     ):
         assert main(["page", *command]) == 1
         assert said in capsys.readouterr().err

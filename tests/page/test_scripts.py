@@ -197,7 +197,7 @@ def test_pictures_are_resized_as_opencv_does(tmp_path: Path) -> None:
         smaller = to < size
         expected = cv2.resize(image, to[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
         apart = np.abs(np.array(found).reshape(expected.shape) - expected.astype(int))
-        assert apart.max() <= 1 and apart.mean() < 0.15, (size, to, apart.max(), apart.mean())
+        assert apart.max() <= 1 and apart.mean() < 0.01, (size, to, apart.max(), apart.mean())
 
 
 def test_pictures_are_fitted_as_python_does(tmp_path: Path) -> None:

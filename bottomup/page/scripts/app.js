@@ -11,7 +11,7 @@ const settings = () => ({
   score: Number(byId("score").value), keypoint: Number(byId("keypoint").value), hover: byId("hover").value,
 });
 const cards = data.networks.map((said) => new Card(said, settings, (card) => look([card])));
-let picture = null, turn = 0;
+let picture = null, queue = Promise.resolve(), count = 0;
 
 const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 
@@ -20,16 +20,22 @@ function say(text, wrong = false) {
   byId("state").classList.toggle("wrong", wrong);
 }
 
-/** Show the picture to networks, one after the other; a later picture ends it. */
+/** Show the picture to networks, one after the other; of an earlier picture nothing more is looked for. */
 async function look(some = cards) {
-  if (!picture) return;
-  const own = turn += 1;
-  for (const card of some) {
-    await painted();
-    if (own !== turn) return;
-    await card.see(picture);
+  const own = picture;
+  for (const card of some) queue = queue.then(() => lookAt(card, own));
+  await queue;
+  document.body.dataset.seen = count += 1;
+}
+
+async function lookAt(card, own) {
+  await painted();
+  if (!own || own !== picture) return;
+  try {
+    await card.see(own);
+  } catch (error) {
+    say(`${card.said.name}: ${error.message}; choose a smaller input size.`, true);
   }
-  document.body.dataset.seen = own;
 }
 
 /** Take in a picture, which its file's name tells. */

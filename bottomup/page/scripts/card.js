@@ -20,7 +20,8 @@ export class Card {
     this.size = this.element.querySelector("select");
     this.name.textContent = said.name;
     this.method.textContent = METHODS[said.contract.decoder] ?? said.contract.decoder;
-    const own = said.contract.input_size, sizes = new Set(SIZES.map((times) => Math.round(own * times)));
+    const { input_size: size, least } = said.contract, own = Math.max(size, least);  // below it there would be more padding than in Python
+    const sizes = new Set(SIZES.map((times) => Math.max(Math.round(size * times), least)));
     this.size.append(...Array.from(sizes, (side) => new Option(`${side} px`, side, side === own, side === own)));
     this.size.onchange = () => changed(this);
     this.element.querySelector(".copy").onclick = () => navigator.clipboard.writeText(this.python.textContent);

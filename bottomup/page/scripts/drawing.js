@@ -74,7 +74,7 @@ function dot(context, [x, y], radius, style) {
 }
 
 function label(context, text, points, sides, style) {
-  const size = Math.max(18, context.canvas.width / 45);
+  const size = Math.max(20, context.canvas.width / 30);
   context.font = `600 ${size}px system-ui, sans-serif`;
   const width = context.measureText(text).width;
   if (Math.max(...sides) < 1.5 * width) return;  // longer than the person

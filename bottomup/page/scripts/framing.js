@@ -6,6 +6,8 @@ import { clip, roundHalfEven } from "./numbers.js";
 
 const LONGEST = 2;  // times the side's length, of a picture that is left as it is
 const SLIM = 5 / 3;  // the long side, in short ones that are asked for
+const ONE = 2048;  // OpenCV's shares of a pixel are whole numbers of it
+const TINY = 2 ** -6;  // less than the quarters that a mean of four pixels differs by
 
 /** The [height, width] to which a picture is resized so that its side has `length` px: `framing.inner_size`. */
 export function innerSize([height, width], length, side) {
@@ -15,7 +17,7 @@ export function innerSize([height, width], length, side) {
   return [height, width].map((own) => Math.max(1, roundHalfEven(own * scale)));
 }
 
-/** Of each pixel of a side which old pixels it covers, and by how much: cv2.INTER_AREA. */
+/** Of each pixel of a side which old pixels it covers, and by how much. */
 function covered(from, to) {
   const scale = from / to;
   return Array.from({ length: to }, (_, index) => {
@@ -28,40 +30,37 @@ function covered(from, to) {
   });
 }
 
-/** Of each pixel of a side the two old pixels between whose centres its own lies: cv2.INTER_LINEAR. */
-function between(from, to) {
-  return Array.from({ length: to }, (_, index) => {
-    const place = clip((index + 0.5) * (from / to) - 0.5, 0, from - 1);
-    const first = Math.min(Math.floor(place), Math.max(from - 2, 0)), share = place - first;
-    return { first, weights: share > 0 ? [1 - share, share] : [1] };
-  });
+/** A picture of another size [height, width], by area where it becomes smaller: `framing.shrink_image`. */
+export function resized(picture, size) {
+  const [height, width] = size;
+  if (height === picture.height && width === picture.width) return picture;
+  return height * width < picture.height * picture.width ? shrunk(picture, size) : enlarged(picture, size);
 }
 
-/** A picture of another size [height, width], by area where it becomes smaller: `framing.shrink_image`. */
-export function resized(picture, [height, width]) {
-  if (height === picture.height && width === picture.width) return picture;
-  const weighing = height * width < picture.height * picture.width ? covered : between;
-  const columns = weighing(picture.width, width), lines = weighing(picture.height, height);
+/** The mean of what each new pixel covers: cv2.INTER_AREA. */
+function shrunk(picture, [height, width]) {
+  const columns = covered(picture.width, width), lines = covered(picture.height, height);
   const wide = new Float32Array(picture.height * width * 3);
   for (let y = 0, out = 0; y < picture.height; y += 1) {
-    for (let x = 0; x < width; x += 1, out += 3) addWeighted(picture.data, 3 * y * picture.width, 3, columns[x], wide, out);
+    for (let x = 0; x < width; x += 1, out += 3) addWeighted(picture.data, 3 * y * picture.width, columns[x], wide, out);
   }
+  const up = picture.height === 2 * height && picture.width === 2 * width ? TINY : 0;  // OpenCV rounds halves of these up
   const data = new Uint8ClampedArray(height * width * 3), line = new Float32Array(3 * width);
   lines.forEach(({ first, weights }, y) => {
-    line.fill(0);
+    line.fill(up);
     weights.forEach((weight, index) => {
       const start = 3 * width * (first + index);
       for (let x = 0; x < 3 * width; x += 1) line[x] += weight * wide[start + x];
     });
-    data.set(line, 3 * width * y);  // rounds, halves to the even, as OpenCV
+    data.set(line, 3 * width * y);  // rounds, halves to the even
   });
   return { data, width, height };
 }
 
-function addWeighted(data, start, step, { first, weights }, into, out) {
+function addWeighted(data, start, { first, weights }, into, out) {
   let red = 0, green = 0, blue = 0;
   for (let index = 0; index < weights.length; index += 1) {
-    const at = start + step * (first + index), weight = weights[index];
+    const at = start + 3 * (first + index), weight = weights[index];
     red += weight * data[at];
     green += weight * data[at + 1];
     blue += weight * data[at + 2];
@@ -69,6 +68,36 @@ function addWeighted(data, start, step, { first, weights }, into, out) {
   into[out] = red;
   into[out + 1] = green;
   into[out + 2] = blue;
+}
+
+/** Of each pixel of a side the two old pixels between whose centres its own lies, and their shares of `ONE`. */
+function between(from, to) {
+  return Array.from({ length: to }, (_, index) => {
+    const place = Math.fround((index + 0.5) * (from / to) - 0.5), low = Math.floor(place), share = Math.fround(place - low);
+    if (low < 0 || low >= from - 1) return [clip(low, 0, from - 1), clip(low, 0, from - 1), ONE, 0];
+    return [low, low + 1, roundHalfEven((1 - share) * ONE), roundHalfEven(share * ONE)];
+  });
+}
+
+/** Between the pixels, in whole numbers and with their losses: cv2.INTER_LINEAR. */
+function enlarged(picture, [height, width]) {
+  const columns = between(picture.width, width), wide = new Int32Array(picture.height * width * 3);
+  for (let y = 0, out = 0; y < picture.height; y += 1) {
+    for (const [before, after, near, far] of columns) {
+      const left = 3 * (y * picture.width + before), right = 3 * (y * picture.width + after);
+      for (let channel = 0; channel < 3; channel += 1, out += 1) {
+        wide[out] = picture.data[left + channel] * near + picture.data[right + channel] * far;
+      }
+    }
+  }
+  const data = new Uint8ClampedArray(height * width * 3);
+  between(picture.height, height).forEach(([above, below, near, far], y) => {
+    for (let x = 0; x < 3 * width; x += 1) {
+      const upper = near * (wide[3 * width * above + x] >> 4) >> 16, lower = far * (wide[3 * width * below + x] >> 4) >> 16;
+      data[3 * width * y + x] = upper + lower + 2 >> 2;
+    }
+  });
+  return { data, width, height };
 }
 
 /** A picture as a network sees it, `side` px long: `Framed.of`. Pixels are (3, H, W), sizes [height, width]. */
