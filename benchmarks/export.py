@@ -1,13 +1,21 @@
 """Networks with their decoders as files beside themselves: whom each finds, how large the files are, and how long they take.
 
-``python benchmarks/export.py photos=FOLDER posenet=FILE bodypix=FILE demo=FILE [NAME …]`` takes checkpoints of Google's networks
-and of ``make demo``; methods without one have drawn weights, which find a lot that is nothing. Every photo goes through PyTorch,
-through the exported program of PyTorch and through ONNX Runtime, one after the other on one core, and everybody that is found
-counts, however low the score. It writes ``benchmarks/results/export.json``, in which rows that are not named stay.
+``python benchmarks/export.py data.root=FOLDER posenet=FILE bodypix=FILE associative_embedding=FILE multiposenet=FILE [NAME …]``
+takes checkpoints of Google's networks, and of two that learned the first twenty photos of a COCO folder's val split by heart, whose
+AP on those it tells. Every photo goes through PyTorch, through the exported program of PyTorch and through ONNX Runtime, one after
+the other on one core, of which the time counts, not the clock's. How much float32 leaves open says the network in float64, with the
+same decoder. Everybody that is found counts, however low the score, and who is worth showing once more. It writes
+``benchmarks/results/export.json``, in which rows that are not named stay.
+
+Both were trained by ``bottomup train data=coco data.root=FOLDER data.split=val data.image_ids=FILE data.min_people=0 limit=20
+heads.heatmap.criterion=logistic`` and ``experiment=overfit/associative_embedding engine.optimiser.lr=2e-3 engine.steps=1100``, from
+1,600 steps with the four of them that show three people or more, or ``experiment=overfit/multiposenet heads.heatmap.weight=5
+heads.heatmap.start=background engine.batch_size=5 engine.steps=900``.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 import tempfile
 import time
@@ -26,24 +34,28 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bottomup.benchmark.results import Row, circumstances, read_result, write_result  # noqa: E402
+from bottomup.evaluation.run import evaluate_dataset  # noqa: E402
 from bottomup.export.files import contract_of, quiet, write  # noqa: E402
 from bottomup.export.graph import DecodedGraph, program_of  # noqa: E402
 from bottomup.grouping.found import Decoded, Found, HostFrame  # noqa: E402
+from bottomup.grouping.matching import assign  # noqa: E402
 from bottomup.images import find_images  # noqa: E402
 from bottomup.loading import load  # noqa: E402
+from bottomup.model import PoseModel  # noqa: E402
 from bottomup.plan.composing import load_config  # noqa: E402
+from bottomup.plan.judging import evaluate_plan  # noqa: E402
 from bottomup.plan.model import ModelPlan  # noqa: E402
 from bottomup.predictor import Predictor  # noqa: E402
 from bottomup.runtime import Runner  # noqa: E402
 from bottomup.runtime.pictures import Framed, pixels_of  # noqa: E402
-from bottomup.skeletons import COCO  # noqa: E402
 from bottomup.types import Task  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "export.json"
 WITHIN = {"keypoints": 1e-2, "scores": 1e-4}  # px, and of a score: what counts as the same
 
-_LOUDER = 3.0
 _SCORES = ("keypoint_scores", "scores")
+_SPLIT = "val"
+_FAR = 1e6  # px: of two whose keypoints are not the same
 
 Decode = Callable[[Framed], Decoded]
 
@@ -57,7 +69,7 @@ class Case:
     weights: str | None = None  # which of the checkpoints given; None: drawn weights
     size: int = 513
     photos: int = 20
-    masks_alone: bool = False
+    judged: bool = False  # whether the photos are those that it was trained on, so that its AP says how well it knows them
 
     def predictor(self, checkpoints: dict[str, str]) -> Predictor:
         """The network, of its checkpoint or with drawn weights."""
@@ -65,36 +77,27 @@ class Case:
             return load(checkpoints[self.weights], overrides=self.overrides, input_size=self.size, score_threshold=0.0)
         torch.manual_seed(0)
         plan = ModelPlan.of(load_config("predict", [*self.overrides, "backbone.pretrained=false"])).without_pretraining()
-        model, decoder = plan.compose(Task(None, ("thing",)) if self.masks_alone else Task(COCO))
-        if "retinanet" in model.heads:
-            _let_scores_differ(model.stack("retinanet"))
+        model, decoder = plan.compose(Task(None, ("thing",)))
         return Predictor(model, decoder, input_size=self.size, score_threshold=0.0)
-
-
-def _let_scores_differ(boxes: torch.nn.Module) -> None:
-    """Drawn weights of boxes give scores that are alike to the last digit, and of ties each runtime takes its own."""
-    with torch.no_grad():
-        for module in boxes.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                module.weight.mul_(_LOUDER)
 
 
 CASES = (
     Case("PoseNet 0.75, decoder personlab", (), "posenet", photos=195),
     Case("PoseNet 0.75, decoder posenet", ("decoder=posenet", "heads.mid_offsets.refine=0"), "posenet"),
     Case("BodyPix 0.50, decoder personlab, with masks", (), "bodypix", photos=195),
-    Case("Associative Embedding of make demo", (), "demo", size=256),
-    Case("Associative Embedding of make demo, decoder higherhrnet", ("decoder=higherhrnet",), "demo", size=256),
+    Case("Associative Embedding, trained on the photos", (), "associative_embedding", size=256, judged=True),
     Case(
-        "MultiPoseNet, MobileNetV2, drawn weights",
-        ("method=multiposenet", "backbone=mobilenetv2_fpn", "heads.proposals.threshold=0", "heads.proposals.count=10"),
+        "Associative Embedding, trained on the photos, decoder higherhrnet",
+        ("decoder=higherhrnet",),
+        "associative_embedding",
         size=256,
+        judged=True,
     ),
+    Case("MultiPoseNet, trained on the photos", (), "multiposenet", size=256, judged=True),
     Case(
         "Associative Embedding for masks, drawn weights",
         ("method=associative_embedding_segmentation", "backbone=hourglass_tiny", "decoder.bin=0.001", "decoder.separation=0.01"),
         size=256,
-        masks_alone=True,
     ),
 )
 
@@ -103,14 +106,15 @@ def main(arguments: Sequence[str]) -> None:
     """Measure what is asked for and write it row by row."""
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     names = [argument for argument in arguments if "=" not in argument] or [case.name for case in CASES]
-    if "photos" not in given:
+    if "data.root" not in given:
         raise SystemExit(__doc__)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    photos = find_images(given.pop("photos"))
+    root = Path(given.pop("data.root"))
+    photos = find_images(root / _SPLIT)
     for case in CASES:
         if case.name in names:
-            row = measured(case, photos[: case.photos], given)
+            row = measured(case, photos[: case.photos], given) | precision(case, photos[: case.photos], given, root)
             print(row, flush=True)
             rows = {row["name"]: row for row in read_result(RESULT)["rows"]} if RESULT.is_file() else {}
             rows[case.name] = row
@@ -120,24 +124,46 @@ def main(arguments: Sequence[str]) -> None:
 def measured(case: Case, photos: Sequence[Path], checkpoints: dict[str, str]) -> Row:
     """The row of one network: files, differences and times."""
     predictor = case.predictor(checkpoints)
+    model, decoder = predictor.model, predictor.decoder
     with tempfile.TemporaryDirectory() as folder:
         with quiet():
-            program = program_of(predictor.model, predictor.decoder)
+            program = program_of(model, decoder)
         onnx = write(program, contract_of(predictor, program, None), Path(folder) / "model.onnx")
         runner = Runner(onnx, threads=1, score_threshold=0.0)
         ways: dict[str, Decode] = {
-            "eager": partial(_by_pytorch, DecodedGraph(predictor.model, predictor.decoder), runner),
+            "eager": partial(_by_pytorch, DecodedGraph(model, decoder), runner),
             "program": partial(_by_pytorch, program.module(), runner),
             "onnx": partial(_by_onnx, runner),
+            "float64": partial(_by_pytorch, DecodedGraph(_in_double(model), decoder), runner),
         }
         framed = [Framed.of(pixels_of(photo), runner.contract) for photo in photos]
-        found = {name: _timed(way, framed) for name, way in ways.items()}
-        row: Row = {"name": case.name, "photos": len(photos), "size": case.size, "megabytes": onnx.stat().st_size / 1e6}
-    decoded = {name: [image for image, _ in own] for name, own in found.items()}
-    row |= {"ms": {name: median(ms for _, ms in own) for name, own in found.items()}}
-    row |= {"instances": sum(len(image.people) for image in decoded["eager"])}
-    row |= {name: _differences(decoded["eager"], decoded[name]) for name in ("program", "onnx")}
+        decoded, ms = _in_turn(ways, framed)
+        row: Row = {"name": case.name, "photos": len(photos), "size": case.size, "megabytes": onnx.stat().st_size / 1e6, "ms": ms}
+    least = decoder.recommended.score
+    row |= {"instances": sum(len(image.people) for image in decoded["eager"]), "shown_from": least}
+    row |= {"shown": sum(int((image.people.scores >= least).sum()) for image in decoded["eager"])}
+    row |= {name: _differences(decoded["eager"], decoded[name], least) for name in ways if name != "eager"}
     return row | dict(circumstances("cpu"))
+
+
+def precision(case: Case, photos: Sequence[Path], checkpoints: dict[str, str], root: Path) -> Row:
+    """The AP of a network on the photos that it was trained on; None for others."""
+    if not case.judged:
+        return {"AP": None}
+    chosen = f"data.image_ids=[{','.join(str(int(photo.stem)) for photo in photos)}]"
+    given = ("data=coco", f"data.root={root}", f"data.split={_SPLIT}", chosen, f"weights={checkpoints[case.weights or '']}")
+    plan = evaluate_plan([*given, "workers=0", *case.overrides])
+    dataset = plan.data.dataset("val", plan.limit)
+    return {"AP": evaluate_dataset(case.predictor(checkpoints), dataset).metrics["AP"]}
+
+
+def _in_double(model: PoseModel) -> PoseModel:
+    """A copy whose features and maps are found in float64; what its heads then give is float32, as ever."""
+    copied = copy.deepcopy(model).double()
+    for _, stack in copied.stacks():
+        if not stack.reads:
+            stack.float()
+    return copied
 
 
 def _by_pytorch(graph: Callable[..., dict[str, torch.Tensor]], runner: Runner, framed: Framed) -> Decoded:
@@ -153,39 +179,59 @@ def _by_onnx(runner: Runner, framed: Framed) -> Decoded:
     return runner.decode(framed.pixels[None], np.array([framed.content], np.float32))[0]
 
 
-def _timed(way: Decode, images: Sequence[Framed]) -> list[tuple[Decoded, float]]:
-    """What each image holds and the ms that it took; the first runs once before."""
-    way(images[0])
-    found = []
+def _in_turn(ways: dict[str, Decode], images: Sequence[Framed]) -> tuple[dict[str, list[Decoded]], dict[str, float]]:
+    """What each way finds in each image and the median ms of a core that it took; the first image runs once before."""
+    found: dict[str, list[Decoded]] = {name: [] for name in ways}
+    ms: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way(images[0])
     for image in images:
-        start = time.perf_counter()
-        decoded = way(image)
-        found.append((decoded, 1e3 * (time.perf_counter() - start)))
-    return found
+        for name, way in ways.items():
+            start = time.process_time()
+            found[name].append(way(image))
+            ms[name].append(1e3 * (time.process_time() - start))
+    return found, {name: median(own) for name, own in ms.items()}
 
 
-def _differences(ours: Sequence[Decoded], theirs: Sequence[Decoded]) -> dict[str, Any]:
-    """How many instances one has and the other has not, the furthest keypoint and the most different score of the others."""
+def _differences(ours: Sequence[Decoded], theirs: Sequence[Decoded], least: float) -> dict[str, Any]:
+    """How many instances one has and the other has not, so many of them scoring ``least`` and more, and how far the others are
+    apart: the furthest keypoint, of those too that count as different, and the most different score."""
     pairs = [pair for one, other in zip(ours, theirs, strict=True) for pair in _pairs(one.people, other.people)]
-    far = [pair for pair in pairs if pair is None or pair[0] > WITHIN["keypoints"] or pair[1] > WITHIN["scores"]]
-    alike = [pair for pair in pairs if pair is not None]
+    far = [pair for pair in pairs if pair.keypoints > WITHIN["keypoints"] or pair.scores > WITHIN["scores"]]
+    alike = [pair for pair in pairs if pair.keypoints < float("inf")]
     return {
         "differing": len(far),
-        "keypoints_px": max((pair[0] for pair in alike), default=0.0),
-        "scores": max((pair[1] for pair in alike), default=0.0),
+        "differing_shown": sum(pair.score >= least for pair in far),
+        "keypoints_px": max((pair.keypoints for pair in alike), default=0.0),
+        "scores": max((pair.scores for pair in alike), default=0.0),
     }
 
 
-def _pairs(ours: Found, theirs: Found) -> list[tuple[float, float] | None]:
-    """How far each instance's keypoints and scores are from those of the same place of the other's order; None has no other."""
-    if len(ours) != len(theirs):
-        return [None] * max(len(ours), len(theirs))
+@dataclass(frozen=True)
+class Pair:
+    """How far an instance of one is from the other's; infinite where the other has none."""
+
+    score: float
+    keypoints: float = float("inf")  # px
+    scores: float = float("inf")
+
+
+def _pairs(ours: Found, theirs: Found) -> list[Pair]:
+    """Every instance with the nearest of the other, one to one, whatever the order of those that score alike."""
     places = ("keypoints" if ours.keypoints.shape[1] else "boxes",)
-    return [(_apart(ours, theirs, index, places), _apart(ours, theirs, index, _SCORES)) for index in range(len(ours))]
+    apart = np.array([[_apart(ours, i, theirs, j, places) for j in range(len(theirs))] for i in range(len(ours))])
+    apart = apart.reshape(len(ours), len(theirs)).clip(max=_FAR)
+    rows, columns = assign(apart, np.isfinite(apart))
+    both = [
+        Pair(float(max(ours.scores[i], theirs.scores[j])), _apart(ours, i, theirs, j, places), _apart(ours, i, theirs, j, _SCORES))
+        for i, j in zip(rows, columns, strict=True)
+    ]
+    alone = [*np.delete(ours.scores, rows), *np.delete(theirs.scores, columns)]
+    return both + [Pair(float(score)) for score in alone]
 
 
-def _apart(ours: Found, theirs: Found, index: int, names: Sequence[str]) -> float:
-    return max(_most(getattr(ours, name)[index], getattr(theirs, name)[index]) for name in names)
+def _apart(ours: Found, i: int, theirs: Found, j: int, names: Sequence[str]) -> float:
+    return max(_most(getattr(ours, name)[i], getattr(theirs, name)[j]) for name in names)
 
 
 def _most(one: Any, other: Any) -> float:

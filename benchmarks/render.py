@@ -166,22 +166,26 @@ def export_table() -> str:
     ways = ("eager", "program", "onnx")
     cells = [
         [
-            row["name"],
+            row["name"] + ("" if row["AP"] is None else f" (AP {share(row['AP'])})"),
             f"{row['size']} px",
             str(row["photos"]),
-            str(row["instances"]),
-            *(str(row[way]["differing"]) for way in ways[1:]),
-            f"{row['onnx']['keypoints_px']:.1g}",
-            f"{row['onnx']['scores']:.1g}",
+            f"{row['instances']}, {row['shown']}",
+            *(f"{row[way]['differing']}, {row[way]['differing_shown']}" for way in ("program", "onnx", "float64")),
+            *(f"{row[way]['keypoints_px']:.1g}" for way in ("onnx", "float64")),
+            *(f"{row[way]['scores']:.1g}" for way in ("onnx", "float64")),
             f"{row['megabytes']:.1f}",
             *(f"{row['ms'][way]:.0f}" for way in ways),
         ]
         for row in result["rows"]
     ]
     heading = f"On one core ({result['device']}); ms are medians, of network and decoder. Instances differ whose keypoints are"
-    limits = f"{result['config']['within']['keypoints']} px apart or more, or a score {result['config']['within']['scores']}:"
-    names = ["network, decoder", "long side", "photos", "instances", "differ, program", "differ, ONNX", "keypoints, px", "scores"]
-    return f"{heading} {limits}\n\n{markdown_table([*names, 'MB', 'PyTorch, ms', 'program, ms', 'ONNX Runtime, ms'], cells)}"
+    limits = f"{result['config']['within']['keypoints']} px apart or more, or a score {result['config']['within']['scores']};"
+    second = "the second of two numbers is of those worth showing:"
+    names = ["network, decoder", "long side", "photos", "instances"]
+    names += [f"differ, {way}" for way in ("program", "ONNX", "float64")]
+    names += [f"{what}, {way}" for what in ("px", "scores") for way in ("ONNX", "float64")]
+    table = markdown_table([*names, "MB", "PyTorch, ms", "program, ms", "ONNX Runtime, ms"], cells)
+    return f"{heading} {limits} {second}\n\n{table}"
 
 
 def page_table() -> str:
