@@ -159,7 +159,7 @@ def _step(method: str) -> tuple[float, float]:
     from bottomup.workflows.train import make_trainer
 
     plan = TrainPlan.of(load_config("train", [f"experiment=demo/{method}", "workers=0", "device=cpu"]))
-    with ranks(torch.device("cpu")) as place:
+    with ranks("cpu") as place:
         trainer = make_trainer(plan, Path(), place)
         batch, model, given = next(trainer.batches(0)), trainer.model.train(), trainer.given
 

@@ -71,7 +71,7 @@ def floors_table() -> str:
     """One row a step of benchmarks/results/floors.json."""
     result = read_result(RESULTS / "floors.json")
     heading = (
-        f"On one core ({result['device']}), beside other work, the least of {result['config']['rounds']} rounds; before is commit "
+        f"On one core ({result['device']}), beside other work, the least of some runs; before is commit "
         f"{result['config']['before'][:7]}:"
     )
     cells = [

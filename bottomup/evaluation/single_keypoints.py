@@ -49,7 +49,7 @@ class Side:
         """The records in an ``order``; a keypoint is there by its visibility or, if not ``visible``, by any of its numbers."""
         rows = np.array([record["keypoints"] for record in records], np.float64).reshape(len(records), keypoints, 3)[order]
         image = np.array([places[record["image_id"]] for record in records], np.int64)[order]
-        return cls(image, rows[..., :2], rows[..., 2] > 0 if visible else rows.any(-1))
+        return cls(image, rows[..., :2], np.asarray(rows[..., 2] > 0 if visible else rows.any(-1)))
 
 
 def keypoint_precisions(records: Records, sigmas: Sequence[float], max_people: int) -> list[float]:
@@ -109,8 +109,8 @@ def _pairs(found: Side, truth: Side, people: Sequence[Record], sigmas: Floats) -
         near, keypoint = np.nonzero(found.labelled[instance] & (exponent < _FAR))
         oks = np.exp(-exponent[near, keypoint])
         parts.append(Pairs(instance[near], person[near], keypoint, oks))
-    empty = np.zeros(0, np.int64)
-    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else Pairs(*[empty] * 3, np.zeros(0))
+    nothing = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    return Pairs(*(np.concatenate(column) for column in zip(nothing, *parts, strict=True)))
 
 
 def _extent(side: Side) -> tuple[Floats, Floats]:
@@ -138,8 +138,8 @@ def _matched(pairs: Pairs, ranks: Indices, ignored: Flags, crowd: Flags, shape: 
     """
     left_out = ignored[pairs.person, pairs.keypoint]
     rank = ranks[pairs.instance, pairs.keypoint]
-    turn = ((rank * shape[0] + pairs.instance) * shape[1] + pairs.keypoint) * 2 + left_out
-    order = np.lexsort((-pairs.person, -pairs.oks, turn))
+    place = ((rank * shape[0] + pairs.instance) * shape[1] + pairs.keypoint) * 2 + left_out
+    order = np.lexsort((-pairs.person, -pairs.oks, place))
     instance, person, keypoint, oks = (column[order] for column in pairs)
     rank, kind = rank[order], np.where(left_out[order], -1, 1).astype(np.int8)
     sought, chooser, shared = person * shape[1] + keypoint, instance * shape[1] + keypoint, crowd[person]
@@ -164,7 +164,7 @@ def _average_precision(outcome: NDArray[Any], positives: int) -> float:
     recall, precision = right / positives, right / (right + wrong + np.spacing(1))
     precision = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     total = 0.0
-    for level in range(outcome.shape[1]):
+    for level in range(len(_THRESHOLDS)):
         reached = np.searchsorted(recall[:, level], _RECALLS, side="left")
         total += float(precision[reached[reached < len(precision)], level].sum())
-    return total / (outcome.shape[1] * len(_RECALLS))
+    return total / (len(_THRESHOLDS) * len(_RECALLS))
