@@ -30,7 +30,7 @@ demo: $(LIBRARY_INSTALLED) ## train on synthetic people, evaluate, and draw what
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-slow: $(INSTALLED) ## the tests that make test leaves out: every decoder exported, half a minute each
+slow: $(INSTALLED) ## the tests that make test leaves out: every decoder exported, half a minute each; every crossing on a made-up GPU
 	$(BIN)/python -m pytest -m slow
 
 gpu: $(INSTALLED) ## the tests that need a GPU: training, prediction and compiled networks on it

@@ -43,14 +43,12 @@ def _of_matrices() -> dict[str, list[str]]:
     return {cell.name: [entry for entry in cell.overrides if not entry.startswith(MEASURED)] for cell in listed}
 
 
-def cells() -> list[object]:
-    """The parameters of a test over all cells: the three methods, and the rest, which is slow."""
+def cells(quick: tuple[str, ...] = tuple(METHODS)) -> list[object]:
+    """The parameters of a test over all cells: those methods that are quick, and the rest, which is slow."""
     slow = {name: [f"method={name}", *own] for name, own in FURTHER.items()} | DECODERS | _of_matrices()
-    fast = {name: [f"method={name}", *own] for name, own in METHODS.items()}
-    return [
-        *(pytest.param(tuple(own), id=name) for name, own in fast.items()),
-        *(pytest.param(tuple(own), id=name, marks=pytest.mark.slow) for name, own in slow.items()),
-    ]
+    every = {name: [f"method={name}", *own] for name, own in METHODS.items()} | slow
+    marks = {name: () if name in quick else (pytest.mark.slow,) for name in every}
+    return [pytest.param(tuple(own), id=name, marks=marks[name]) for name, own in every.items()]
 
 
 @cache

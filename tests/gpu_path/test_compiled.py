@@ -13,7 +13,7 @@ from tests.gpu_path.cells import METHODS, batch_for, cells, composed
 from tests.gpu_path.conftest import RealCard
 
 
-@pytest.mark.parametrize("cell", cells())
+@pytest.mark.parametrize("cell", cells(quick=("associative_embedding",)))
 def test_ten_batches_of_other_people_are_one_graph(cell: tuple[str, ...]) -> None:
     model, _, given = composed(cell)
     own, counter = copy.deepcopy(model).train(), CompileCounter()
