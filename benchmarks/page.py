@@ -35,7 +35,7 @@ from bottomup.types import Prediction  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "page.json"
 PICTURE = ROOT / "docs" / "images" / "page.jpg"
-PHOTOS, DRAWN = 8, 8  # how many of each
+PHOTOS, DRAWN = 16, 16  # how many of each
 WITHIN = 0.1  # px of the picture
 
 _DRAWN: dict[str, Any] = {  # as experiment=demo/… trains on them, in twice as many px

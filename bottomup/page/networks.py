@@ -87,13 +87,27 @@ def small(onnx_file: bytes, stored_as: StoredAs) -> bytes:
     del model.graph.value_info[:]
     for node in model.graph.node:
         del node.metadata_props[:]
-        node.doc_string = ""
+        node.doc_string, node.name = "", ""
     for tensor in model.graph.initializer:
         del tensor.metadata_props[:]
         tensor.doc_string = ""
     if stored_as == "int16":
         _quantise(model)
+    _rename(model)
     return bytes(onnx.ModelProto.SerializeToString(model))
+
+
+def _rename(model: Any) -> None:
+    """Call what is within the graph by numbers, unless graphs within it may call it, too."""
+    graph = model.graph
+    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+        return
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}  # "": an input that is left out
+    for tensor in graph.initializer:
+        tensor.name = names.setdefault(tensor.name, f"_{len(names):x}")
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.setdefault(name, f"_{len(names):x}") for name in values]
 
 
 def _quantise(model: Any) -> None:
