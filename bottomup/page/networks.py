@@ -124,7 +124,7 @@ def _quantise(model: Any) -> None:
             continue
         name, (high, low, scale) = tensor.name, _bytes(numpy_helper.to_array(tensor))
         model.graph.initializer[index].CopyFrom(numpy_helper.from_array(high, f"{name}.high"))
-        for part, array in {"low": low, "scale": scale, "byte": np.float32([_BYTE])}.items():
+        for part, array in (("low", low), ("scale", scale), ("byte", np.array([_BYTE], np.float32))):
             model.graph.initializer.append(numpy_helper.from_array(array, f"{name}.{part}"))
         for part in ("high", "low"):
             undone.append(helper.make_node("Cast", [f"{name}.{part}"], [f"{name}.{part}.float"], to=TensorProto.FLOAT))
