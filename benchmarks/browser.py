@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -11,12 +12,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--disable-extensions")
 _WEBCAM = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # a moving figure, which may be used
+_DESCRIPTORS = (3, 4)  # of the protocol's pipe: what the browser reads, and what it writes
 _PATIENCE = 300.0  # seconds that anything may take
 _OWN = ("file:", "data:", "blob:")  # addresses that reach no network
 
@@ -24,6 +27,13 @@ _OWN = ("file:", "data:", "blob:")  # addresses that reach no network
 def chromium() -> str | None:
     """The browser's program; None where there is none."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def _as_protocol(read: int, write: int) -> None:
+    """Give two descriptors the numbers that the protocol wants, whichever they have."""
+    beyond = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _DESCRIPTORS[-1] + 1) for descriptor in (read, write)]
+    for descriptor, number in zip(beyond, _DESCRIPTORS, strict=True):
+        os.dup2(descriptor, number)
 
 
 class Browser:
@@ -45,11 +55,9 @@ class Browser:
         (read_there, write_here), (read_here, write_there) = os.pipe(), os.pipe()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             command = [program, *_FLAGS, *_WEBCAM, f"--user-data-dir={profile}", "about:blank"]
-            # the protocol's descriptors are 3 and 4, whatever theirs were
-            shell = ["sh", "-c", f'exec "$@" 3<&{read_there} 4>&{write_there}', "sh", *command]
-            process = subprocess.Popen(
-                shell, pass_fds=(read_there, write_there), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            moved = partial(_as_protocol, read_there, write_there)
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen(command, pass_fds=_DESCRIPTORS, preexec_fn=moved, **quiet)  # type: ignore[call-overload]
             os.close(read_there)
             os.close(write_there)
             try:

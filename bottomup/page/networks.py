@@ -87,13 +87,27 @@ def small(onnx_file: bytes, stored_as: StoredAs) -> bytes:
     del model.graph.value_info[:]
     for node in model.graph.node:
         del node.metadata_props[:]
-        node.doc_string = ""
+        node.doc_string, node.name = "", ""
     for tensor in model.graph.initializer:
         del tensor.metadata_props[:]
         tensor.doc_string = ""
     if stored_as == "int16":
         _quantise(model)
+    _rename(model)
     return bytes(onnx.ModelProto.SerializeToString(model))
+
+
+def _rename(model: Any) -> None:
+    """Call what is within the graph by numbers, unless graphs within it may call it, too."""
+    graph = model.graph
+    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+        return
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}  # "": an input that is left out
+    for tensor in graph.initializer:
+        tensor.name = names.setdefault(tensor.name, f"_{len(names):x}")
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.setdefault(name, f"_{len(names):x}") for name in values]
 
 
 def _quantise(model: Any) -> None:
@@ -110,7 +124,7 @@ def _quantise(model: Any) -> None:
             continue
         name, (high, low, scale) = tensor.name, _bytes(numpy_helper.to_array(tensor))
         model.graph.initializer[index].CopyFrom(numpy_helper.from_array(high, f"{name}.high"))
-        for part, array in {"low": low, "scale": scale, "byte": np.float32([_BYTE])}.items():
+        for part, array in (("low", low), ("scale", scale), ("byte", np.array([_BYTE], np.float32))):
             model.graph.initializer.append(numpy_helper.from_array(array, f"{name}.{part}"))
         for part in ("high", "low"):
             undone.append(helper.make_node("Cast", [f"{name}.{part}"], [f"{name}.{part}.float"], to=TensorProto.FLOAT))
