@@ -1,16 +1,16 @@
 """Networks with their decoders as files beside themselves: whom each finds, how large the files are, and how long they take.
 
-``python benchmarks/export.py data.root=FOLDER posenet=FILE bodypix=FILE associative_embedding=FILE multiposenet=FILE [NAME …]``
-takes checkpoints of Google's networks, and of two that learned the first twenty photos of a COCO folder's val split by heart, whose
-AP on those it tells. Every photo goes through PyTorch, through the exported program of PyTorch and through ONNX Runtime, one after
-the other on one core, of which the time counts, not the clock's. How much float32 leaves open says the network in float64, with the
-same decoder. Everybody that is found counts, however low the score, and who is worth showing once more. It writes
-``benchmarks/results/export.json``, in which rows that are not named stay.
+``python benchmarks/export.py data.root=FOLDER posenet=FILE bodypix=FILE associative_embedding=FILE demo=FILE multiposenet=FILE``
+takes checkpoints, and names of rows: of Google's networks; of one that learned the first twenty photos of a COCO folder's val
+split by heart, whose AP on those it tells; and of two that know drawn people alone and take parts of photos for such. Every photo
+goes through PyTorch, through the exported program of PyTorch and through ONNX Runtime, one after the other on one core, of which
+the time counts, not the clock's. How much float32 leaves open says the network in float64, with the same decoder. Everybody that
+is found counts, however low the score, and who is worth showing once more. It writes ``benchmarks/results/export.json``, in which
+rows that are not named stay.
 
-Both were trained by ``bottomup train data=coco data.root=FOLDER data.split=val data.image_ids=FILE data.min_people=0 limit=20
-heads.heatmap.criterion=logistic`` and ``experiment=overfit/associative_embedding engine.optimiser.lr=2e-3 engine.steps=1100``, from
-1,600 steps with the four of them that show three people or more, or ``experiment=overfit/multiposenet heads.heatmap.weight=5
-heads.heatmap.start=background engine.batch_size=5 engine.steps=900``.
+The one was trained by ``bottomup train data=coco data.root=FOLDER data.split=val data.image_ids=FILE data.min_people=0 limit=20
+heads.heatmap.criterion=logistic experiment=overfit/associative_embedding engine.optimiser.lr=2e-3 engine.steps=1100``, from 1,600
+steps with the four of them that show three people or more; the others as ``make demo`` and ``benchmarks/page.py`` do.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ CASES = (
         size=256,
         judged=True,
     ),
-    Case("MultiPoseNet, trained on the photos", (), "multiposenet", size=256, judged=True),
+    Case("Associative Embedding of make demo", (), "demo", size=256),
+    Case("MultiPoseNet, trained on drawn people", (), "multiposenet", size=256),
     Case(
         "Associative Embedding for masks, drawn weights",
         ("method=associative_embedding_segmentation", "backbone=hourglass_tiny", "decoder.bin=0.001", "decoder.separation=0.01"),
