@@ -57,9 +57,7 @@ class People:
     areas: NDArray[np.float32]  # (N,) px², of the segment where there is one: the s² of OKS
     labels: NDArray[np.int64]  # (N,) category index
     has_mask: NDArray[np.bool_]  # (N,)
-    tracks: NDArray[np.int64] | None = (
-        None  # (N,) who each one is along a video, unlike anybody else of the data set; None: not known
-    )
+    tracks: NDArray[np.int64] | None = None  # (N,) who each is along a video, unlike anybody of another; None: not known
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -169,12 +167,9 @@ class Batch:
     instances: Tensor | None = None  # (B, H, W) int16
     tracks: Tensor | None = None  # (B, N) int64, as People's; padding counts for nobody
     annotated: Tensor | None = None  # (B, K) bool: keypoints that the image's data set annotates at all; None: every one
-    most: int | None = (
-        None  # how many of the N are somebody in the image with the most, who stand first, at least 1; None: not known
-    )
-    outside: bool = (
-        True  # whether a keypoint may be OUTSIDE; both are counted when collated, for a device would have to be waited for
-    )
+    # Both are counted when collated, for a device would have to be waited for.
+    most: int | None = None  # how many of the N are somebody, in the image with the most; they stand first; None: not known
+    outside: bool = True  # whether a keypoint may be OUTSIDE
 
     def __len__(self) -> int:
         return len(self.image_ids)

@@ -19,10 +19,8 @@ INPUTS = ("images", "content")
 
 _LARGEST = 8192  # px of an input's side
 _MOST = 1024  # images of a batch
-_TRACED, _TRIED = (
-    (2, 1, 3),
-    (1, 2, 0),
-)  # images, and periods of the grids above the least: of a trace, of a trial
+# Of a trace and of a trial: images, and periods of the grids above the least.
+_TRACED, _TRIED = (2, 1, 3), (1, 2, 0)
 _LEAST = (2, 4)  # periods of the grids, and cells of every map that a decoder reads: what is 1 at any place would be fixed as that
 
 

@@ -22,9 +22,8 @@ _NAMED = "bottomup/"  # before the scripts' names within the page
 _RELATIVE = re.compile(r'(?<=from ")(\.{1,2}/[\w./]+)(?=";)')
 _PICTURES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}  # which every browser reads
 _MEGABYTE = 1e6
-_HARMLESS = str.maketrans(
-    "<&", ",."
-)  # letters of base 85 that mean something in HTML, as two that it does not use; scripts/unpacking.js
+# Letters of base 85 that mean something in HTML, as two that it does not use; scripts/unpacking.js.
+_HARMLESS = str.maketrans("<&", ",.")
 # Nothing may be fetched: scripts are the page's own, WebAssembly among them, pictures those that are given to it.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
