@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from bottomup.errors import CheckpointError
 from bottomup.ops.model_folder import CONFIG, WEIGHTS
 
 _PART = r"[A-Za-z0-9][\w.-]*"
 _NAME = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[\w./-]+))?")
+_PATIENCE = 5.0  # s
 _FILES = frozenset({".pt", ".pth", ".ckpt", ".tar", ".h5", ".json", ".safetensors", ".onnx", ".pt2", ".yaml"})
 
 
@@ -24,11 +28,13 @@ def downloaded(name: str, **options: Any) -> Path:
 
     CheckpointError, one sentence, where it cannot be had.
     """
-    from huggingface_hub import hf_hub_download  # which takes its time
+    from huggingface_hub import constants, hf_hub_download  # which takes its time
 
     found = _NAME.fullmatch(name)
     if found is None:
         raise CheckpointError(f"{name}: not a model's name on a hub; give user/name, or user/name@revision")
+    if not _answers(constants.ENDPOINT):
+        options["local_files_only"] = True
     options = {"revision": found["revision"], **{key: value for key, value in options.items() if value is not None}}
     try:
         folder = Path(hf_hub_download(found["repository"], CONFIG, **options)).parent
@@ -39,6 +45,18 @@ def downloaded(name: str, **options: Any) -> Path:
             f"{name}: no such checkpoint here, and the hub gives none ({_reason(error)}); give the path of a checkpoint, or a "
             "name that is there"
         ) from error
+
+
+def _answers(address: str) -> bool:
+    """Whether a server can be spoken to, which the hub's client would try for half a minute; what a proxy reaches it finds out."""
+    if getproxies():
+        return True
+    server = urlsplit(address)
+    try:
+        socket.create_connection((str(server.hostname), server.port or 443), _PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:

@@ -1,10 +1,11 @@
-"""A training run of seconds, whole or killed, for the tests of the engine; run as a script it trains until it ends or dies."""
+"""A training run of seconds, whole or killed, for the tests of the engine."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -89,11 +90,9 @@ def judge(model: PoseModel) -> Validation:
     return Validation({"AP": float(sum(p.abs().mean() for p in model.parameters())) + 0 * noise})
 
 
-if __name__ == "__main__":
-    folder, die_at, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    torch.set_num_threads(1)
-
-    trainer = make_trainer(folder, workers=workers, log_every=1, steps=int(sys.argv[4]) if len(sys.argv) > 4 else OPTIONS["steps"])
+def train(folder: Path, die_at: int = -1, steps: int = 14, workers: int = 0) -> None:
+    """Train into a folder, or go on with what is there, until the end or until the process dies at a step."""
+    trainer = make_trainer(folder, workers=workers, log_every=1, steps=steps)
 
     def kill(trainer: Trainer, figures: dict[str, float]) -> None:
         if trainer.step == die_at:
@@ -103,3 +102,16 @@ if __name__ == "__main__":
     if (folder / "last.pt").is_file():
         trainer.resume(folder / "last.pt")
     trainer.fit()
+
+
+def train_until_told(folder: Path, ending: signal.Signals) -> None:
+    """Train without end, as a group of processes to all of which a signal goes once there is a checkpoint."""
+    os.setsid()
+
+    def tell() -> None:
+        while not (folder / "last.pt").is_file():
+            time.sleep(0.1)
+        os.killpg(0, ending)
+
+    threading.Thread(target=tell, daemon=True).start()
+    train(folder, steps=100_000, workers=2)

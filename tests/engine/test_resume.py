@@ -6,8 +6,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,17 +24,15 @@ from bottomup.engine.settings import Validation
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import CheckpointError, InterruptedRunError, TrainingError
 from bottomup.model import PoseModel
-from tests.engine.runs import make_model, make_trainer
+from tests.engine.runs import make_model, make_trainer, train, train_until_told
 from tests.ranks import in_ranks
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(folder: Path, die_at: int) -> int:
-    command = [sys.executable, "-m", "tests.engine.runs", str(folder), str(die_at), "2"]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120
-    ).returncode
+def run(folder: Path, die_at: int) -> int | None:
+    (ended,) = in_ranks(train, folder, die_at, world=1)
+    return ended.code
 
 
 def assert_same(a: Any, b: Any, where: str = "") -> None:
@@ -149,15 +145,8 @@ def test_two_ranks_resume_with_the_random_numbers_of_each(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_with_a_checkpoint_though_it_goes_to_all_processes(ending: signal.Signals, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.engine.runs", str(tmp_path), "-1", "2", "100000"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "last.pt").is_file() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, ending)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0 and "continue with resume=true" in errors
+    (ended,) = in_ranks(train_until_told, tmp_path, ending, world=1)
+    assert ended.code and "continue with resume=true" in ended.said
     assert load_checkpoint(tmp_path / "last.pt").training is not None
 
 
