@@ -86,7 +86,9 @@ def of_webdataset(sample: Columns) -> Columns:
 
 
 def main(weights: str, images: str, output: str, *options: str) -> None:
-    """Find the people of all images and write them to a folder of Parquet files."""
+    """Find the people of all images and write them to a folder of Parquet files, which holds none yet."""
+    if any(Path(output).glob("*.parquet")):
+        sys.exit(f"{output} holds people already, to which Ray would add; give another folder, or remove this one")
     import ray.data
 
     said = dict(option.split("=", 1) for option in options)

@@ -97,6 +97,12 @@ def test_people_of_encoded_images_are_rows(untrained: Path) -> None:
     np.testing.assert_allclose(np.stack(rows["keypoints"][rows["path"] == "a"]), expected, atol=0.01)
 
 
+def test_people_are_not_added_to_those_of_an_earlier_run(tmp_path: Path) -> None:
+    (tmp_path / "000000_0.parquet").touch()
+    with pytest.raises(SystemExit, match="holds people already"):
+        example("predict_with_ray.py").main("best.pt", "photos", str(tmp_path))
+
+
 @pytest.mark.slow
 def test_two_workers_of_ray_find_whom_one_process_finds(untrained: Path, tmp_path: Path) -> None:
     """In a folder, in tar shards and in Parquet."""

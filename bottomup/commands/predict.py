@@ -109,15 +109,16 @@ class Done(NamedTuple):
     summary: Summary
     results: Path
     predictor: BasePredictor
+    pictures: Path | None  # None: nothing was drawn
 
     def told(self) -> dict[str, Any]:
         """Say what was found; DataError where images could not be read."""
-        summary, results, predictor = self
+        summary, results, predictor, pictures = self
         score, images, unreadable = predictor.thresholds.score, summary["images"], summary["unreadable"]
         least = f" scoring {score:g} or more (score_threshold=0: everybody)" if score else ""
         names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
         told = f"{counted(summary['instances'], *names)}{least} in {counted(images, 'image')}, {seen(predictor)}"
-        print(f"{told}: {results}, {results.parent}/pictures")
+        print(f"{told}: {results}{f', {pictures}' if pictures else ''}")
         if unreadable:
             raise DataError(
                 f"{len(unreadable)} of {images + len(unreadable)} images could not be read, first {unreadable[0]}; what the others "
@@ -166,7 +167,8 @@ def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -
         if not place.first:
             return None
         summary = summary_of(output) if missing is None else finish(plan.format, parts)
-    return Done(summary, results_file(plan.format, output), predictor)
+    pictures = looking.drawing.folder if plan.draw or plan.maps else None
+    return Done(summary, results_file(plan.format, output), predictor, pictures)
 
 
 @contextlib.contextmanager

@@ -142,4 +142,7 @@ def _session(path: Path, threads: int | None, providers: Sequence[str]) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # a dozen types of its own
-        raise CheckpointError(f"{path}: ONNX Runtime cannot read it ({str(error).splitlines()[0]})") from error
+        why = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: ONNX Runtime cannot read it ({why}); give a file that `bottomup export` wrote as format=onnx"
+        ) from error

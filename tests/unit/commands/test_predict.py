@@ -339,6 +339,14 @@ def test_listed_images_are_read_as_stored_which_annotations_refer_to(weights: Pa
         assert cv2.imread(str(tmp_path / "out" / "pictures" / "5.png")).shape[:2] == size
 
 
+def test_pictures_are_told_of_where_there_are_some(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path / "images", "a.png")
+    for folder, draw in (("drawn", True), ("bare", False)):
+        assert run(weights, tmp_path / "images", tmp_path / folder, f"draw={draw}") == 0
+        pictures = tmp_path / folder / "pictures"
+        assert (str(pictures) in capsys.readouterr().out) == pictures.is_dir() == draw
+
+
 def test_a_limit_takes_the_first_by_name(weights: Path, tmp_path: Path) -> None:
     write_images(tmp_path / "images", "b.png", "a.png", "c.png")
     assert run(weights, tmp_path / "images", tmp_path / "out", "limit=2") == 0
