@@ -6,6 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+_FOLDER = 0x10  # of a record's attributes, as MS-DOS has them
+
 
 def damage(path: Path) -> str | None:
     """What is wrong with an archive, as a sentence without an end; None where nothing is, or where a file is no archive.
@@ -20,6 +22,8 @@ def damage(path: Path) -> str | None:
             records = archive.infolist()
             if any(record.compress_type != zipfile.ZIP_STORED for record in records):
                 return "its records are compressed, as PyTorch's never are"
+            if any(record.external_attr & _FOLDER for record in records):
+                return "one of its records says that it is a folder, whose bytes PyTorch does not read"
             if sum(record.file_size for record in records) > path.stat().st_size:
                 return "it says that it holds more than its own bytes"
             changed = archive.testzip()

@@ -95,6 +95,11 @@ def _composed(command: str | None, overrides: Sequence[str]) -> Any:
             composed = compose(command, overrides=[_as_option(with_home(override), command) for override in overrides])
     except OverrideParseException as error:
         raise ConfigError(quoted(error.override)) from error
+    except TypeError as error:  # Hydra's for decoder=[1]
+        lists = [text for text in overrides if "[" in text]
+        raise ConfigError(
+            f"{', '.join(lists)}: a part is chosen by one name of a file, as in decoder=prn; take the brackets away"
+        ) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
         raise ConfigError(message(error, overrides)) from error
     except yaml.YAMLError as error:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -214,6 +215,19 @@ def test_a_flipped_bit_is_found(read: Callable[[Path], object], weights: Path, t
     content[len(content) // 2] ^= 1
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="not those that were written"):
+        read(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("read", [load_checkpoint, read_published])
+def test_a_record_that_pytorch_takes_for_a_folder_is_found(read: Callable[[Path], object], weights: Path, tmp_path: Path) -> None:
+    """Its reader gives zeros for such, whatever bytes there are; the bit lies where no checksum looks."""
+    content = bytearray(weights.read_bytes())
+    with zipfile.ZipFile(weights) as archive:
+        name = next(record.filename for record in archive.infolist() if record.filename.endswith("/data/0"))
+    entry = content.rindex(name.encode()) - 46  # in the table of contents, of which the name is the end
+    content[entry + 38] ^= 0x10
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="one of its records says that it is a folder"):
         read(tmp_path / "a.pt")
 
 
