@@ -36,7 +36,7 @@ from bottomup.workflows.clips import VIDEO, Following, check_drawing, follow_cli
 from bottomup.workflows.folders import alone, check_results_folder, check_same_prediction, write_config
 from bottomup.workflows.models import Loaded, make_ensemble, seen, with_checkpoints
 from bottomup.workflows.parts import Line, Name, Parts
-from bottomup.workflows.results import Summary, check_format, finish, is_finished, results_file, summary_of
+from bottomup.workflows.results import Summary, begin_anew, check_format, finish, finished, results_file
 
 _CHUNK = 16  # images held, predicted and written at once, by one rank: what each of them shows is the same whoever does that
 
@@ -109,15 +109,16 @@ class Done(NamedTuple):
     summary: Summary
     results: Path
     predictor: BasePredictor
+    drawn: bool
 
     def told(self) -> dict[str, Any]:
         """Say what was found; DataError where images could not be read."""
-        summary, results, predictor = self
+        summary, results, predictor, drawn = self
         score, images, unreadable = predictor.thresholds.score, summary["images"], summary["unreadable"]
         least = f" scoring {score:g} or more (score_threshold=0: everybody)" if score else ""
         names = ("person", "people") if predictor.decoder.posed else ("instance", "instances")
         told = f"{counted(summary['instances'], *names)}{least} in {counted(images, 'image')}, {seen(predictor)}"
-        print(f"{told}: {results}, {results.parent}/pictures")
+        print(f"{told}: {results}{f', {results.parent}/pictures' if drawn else ''}")
         if unreadable:
             raise DataError(
                 f"{len(unreadable)} of {images + len(unreadable)} images could not be read, first {unreadable[0]}; what the others "
@@ -165,8 +166,9 @@ def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -
         place.wait()
         if not place.first:
             return None
-        summary = summary_of(output) if missing is None else finish(plan.format, parts)
-    return Done(summary, results_file(plan.format, output), predictor)
+        earlier = finished(plan.format, parts) if missing is None else None
+        summary = earlier or finish(plan.format, parts)
+    return Done(summary, results_file(plan.format, output), predictor, plan.draw or plan.maps)
 
 
 @contextlib.contextmanager
@@ -182,8 +184,8 @@ def _begun(plan: PredictPlan, predictor: BasePredictor, parts: Parts) -> Iterato
         if plan.resume:
             check_same_prediction(output, config)
         if plan.overwrite:
-            parts.remove()
-        if plan.resume and is_finished(plan.format, output):
+            begin_anew(plan.format, parts)
+        if plan.resume and finished(plan.format, parts) is not None:
             yield None
             return
         write_config(output, config)
