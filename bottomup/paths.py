@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,6 +88,21 @@ def writing(target: str | Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {of_system(error)}") from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise OutputError where a file cannot be written, before what it is to hold is made; nothing stays of the attempt."""
+    target = path_of(path)
+    missing = [folder for folder in target.parents if not folder.exists()]  # the innermost first
+    with writing(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=target.parent):
+                pass
+        finally:
+            for folder in missing:
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def _short(name: str) -> str:

@@ -118,12 +118,12 @@ def _through_av(path: Path) -> Clip:
     av = av_package(f"{path}: OpenCV cannot read this video; another reader")
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+            stream = next(iter(container.streams.video))
             rate, length = float(stream.average_rate or 0), int(stream.frames)
             next(container.decode(stream))
-    except (av.FFmpegError, IndexError, StopIteration) as error:
+    except (av.FFmpegError, StopIteration) as error:
         raise DataError(
-            f"{path}: not readable as a video ({error or 'no frames'}); should be a file such as MP4, MOV, MKV or AVI: was it "
+            f"{path}: not readable as a video ({str(error) or 'no frames'}); should be a file such as MP4, MOV, MKV or AVI: was it "
             "copied or downloaded whole?"
         ) from None
     return Clip(path.name, lambda: _checked(_decoded(av, path), path, length or None), _rate(rate), length or None)

@@ -14,7 +14,7 @@ from typing import Any
 from bottomup.checkpoint import Checkpoint
 from bottomup.errors import ConfigError
 from bottomup.export.files import SUFFIXES, export
-from bottomup.paths import path_of
+from bottomup.paths import check_writable, path_of
 from bottomup.plan.exporting import ExportPlan, export_plan
 from bottomup.workflows.models import make_predictor, with_checkpoint
 
@@ -28,6 +28,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     if path.is_dir() or (path.exists() and not plan.overwrite):
         replaced = "" if path.is_dir() else ", or replace it by overwrite=true"
         raise ConfigError(f"output: {path} exists already; give another output={replaced}")
+    check_writable(path)  # what follows takes minutes
     predictor = make_predictor(plan.model, plan.viewing, "cpu", checkpoint, checkpoint.task, plan.weights)
     export(predictor, path, plan.format, plan.sides)
     size = path.stat().st_size

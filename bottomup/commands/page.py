@@ -12,10 +12,10 @@ from typing import Any
 
 from bottomup.errors import ConfigError, counted
 from bottomup.images import find_images
-from bottomup.page.assembly import assemble
+from bottomup.page.assembly import assemble, check_examples
 from bottomup.page.networks import PageNetwork, numbered, page_network
 from bottomup.page.onnxruntime_web import onnxruntime_web
-from bottomup.paths import path_of, write_text
+from bottomup.paths import check_writable, path_of, write_text
 from bottomup.plan.paging import PagePlan, page_plan
 from bottomup.workflows.models import Loaded, make_predictor, with_checkpoints
 
@@ -31,7 +31,9 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
             "weights= is missing: give a checkpoint, or a name that `bottomup zoo` lists, or a list: weights=[a.pt,b.pt]"
         )
     path = _file_of(plan)
+    check_writable(path)  # what follows takes minutes
     examples = [] if plan.images is None else find_images(plan.images)
+    check_examples(examples)
     loaded = with_checkpoints(plan.model, plan.weights, overrides)
     runtime = onnxruntime_web(plan.onnxruntime_web)
     networks = numbered([_network(plan, one, overrides) for one in loaded])

@@ -36,7 +36,7 @@ from bottomup.workflows.clips import VIDEO, Following, check_drawing, follow_cli
 from bottomup.workflows.folders import alone, check_results_folder, check_same_prediction, write_config
 from bottomup.workflows.models import Loaded, make_ensemble, seen, with_checkpoints
 from bottomup.workflows.parts import Line, Name, Parts
-from bottomup.workflows.results import Summary, check_format, finish, is_finished, results_file, summary_of
+from bottomup.workflows.results import Summary, begin_anew, check_format, finish, finished, results_file
 
 _CHUNK = 16  # images held, predicted and written at once, by one rank: what each of them shows is the same whoever does that
 
@@ -166,7 +166,8 @@ def _predict_images(plan: PredictPlan, overrides: Sequence[str], place: Ranks) -
         place.wait()
         if not place.first:
             return None
-        summary = summary_of(output) if missing is None else finish(plan.format, parts)
+        earlier = finished(plan.format, parts) if missing is None else None
+        summary = earlier or finish(plan.format, parts)
     pictures = looking.drawing.folder if plan.draw or plan.maps else None
     return Done(summary, results_file(plan.format, output), predictor, pictures)
 
@@ -184,8 +185,8 @@ def _begun(plan: PredictPlan, predictor: BasePredictor, parts: Parts) -> Iterato
         if plan.resume:
             check_same_prediction(output, config)
         if plan.overwrite:
-            parts.remove()
-        if plan.resume and is_finished(plan.format, output):
+            begin_anew(plan.format, parts)
+        if plan.resume and finished(plan.format, parts) is not None:
             yield None
             return
         write_config(output, config)

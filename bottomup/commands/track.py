@@ -13,6 +13,7 @@ from typing import Any
 
 from bottomup.base_predictor import BasePredictor
 from bottomup.commands.predict import check_asked, clip_of, ready
+from bottomup.errors import counted
 from bottomup.image_files import ImageReader
 from bottomup.images import find_images
 from bottomup.plan.tracking import TrackPlan, track_plan
@@ -63,8 +64,7 @@ def _track(plan: TrackPlan, clip: Clip, predictor: BasePredictor, output: Path) 
                 write_posetrack(output / "posetrack.json", read_lines(lines), predictor.skeleton, video=Path(clip.name).stem)
             )
         summary = write_summary(output, told, tracked=True)
-    print(
-        f"{told.identities} identities, {told.instances} instances in {told.frames} frames, {seen(predictor)}: "
-        f"{', '.join(map(str, written))}"
-    )
+    identities, instances = counted(told.identities, "identity", "identities"), counted(told.instances, "instance")
+    found = f"{identities}, {instances} in {counted(told.frames, 'frame')}, {seen(predictor)}"
+    print(f"{found}: {', '.join(map(str, written))}")
     return summary

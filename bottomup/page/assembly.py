@@ -14,6 +14,7 @@ from pathlib import Path
 from bottomup.errors import ConfigError
 from bottomup.page.networks import PageNetwork
 from bottomup.page.onnxruntime_web import VERSION, OnnxruntimeWeb
+from bottomup.runtime.pictures import pixels_of
 from bottomup.version import __version__
 
 SCRIPTS = Path(str(importlib.resources.files("bottomup.page"))) / "scripts"
@@ -34,8 +35,9 @@ _POLICY = (
 def assemble(networks: Sequence[PageNetwork], runtime: OnnxruntimeWeb, title: str, examples: Sequence[Path] = ()) -> str:
     """The page's text.
 
-    ``examples`` are pictures that it offers, JPEG, PNG or WebP; ConfigError for others.
+    ``examples`` are pictures that it offers, as ``check_examples`` lets pass.
     """
+    check_examples(examples)
     files = {"onnxruntime-module": runtime.module, "onnxruntime-wasm": runtime.wasm}
     files |= {f"network-{index}": network.onnx for index, network in enumerate(networks)}
     folder = importlib.resources.files("bottomup.page")
@@ -84,11 +86,16 @@ def _packed(name: str, content: bytes) -> str:
     return f'<script id="{name}" type="text/plain" data-bytes="{len(zipped)}">{letters}</script>'
 
 
+def check_examples(examples: Sequence[Path]) -> None:
+    """Raise ConfigError for a picture that is not JPEG, PNG or WebP, and DataError for one that cannot be read."""
+    for path in examples:
+        if path.suffix.lower() not in _PICTURES:
+            raise ConfigError(f"images: {path} is no picture that every browser reads; give {', '.join(_PICTURES)}")
+        pixels_of(path)
+
+
 def _example(path: Path) -> str:
-    kind = _PICTURES.get(path.suffix.lower())
-    if kind is None:
-        raise ConfigError(f"images: {path} is no picture that every browser reads; give {', '.join(_PICTURES)}")
-    source = f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    source = f"data:image/{_PICTURES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
     name = html.escape(path.name)
     return f'<button type="button" title="{name}"><img src="{source}" alt="{name}"></button>'
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from bottomup.errors import CheckpointError, DataError
+from bottomup.errors import CheckpointError, ConfigError, DataError
 from bottomup.framing import Side
 from bottomup.grid import Grid, smallest_side
 from bottomup.grouping.found import Grouping
 from bottomup.grouping.kinds import grouping_of, plain_options
+from bottomup.options import Count, Interval, check_value, resolved
 from bottomup.skeletons import Skeleton
 from bottomup.thresholds import Thresholds
 from bottomup.version import __version__
@@ -19,6 +20,14 @@ from bottomup.version import __version__
 KEY = "bottomup"  # of the metadata
 MAP = "maps."  # before the name of a map among the outputs
 _FORMAT = "bottomup graph 1"
+_Side = Annotated[int, Interval(1, 1 << 15), "px"]  # of what any memory holds
+_Byte = Annotated[int, Interval(0, 255)]
+_LIMITS: dict[str, Any] = {
+    "input_size": _Side,
+    "least": _Side,
+    "sides": tuple[_Side, _Side] | None,
+    "fill": tuple[_Byte, _Byte, _Byte],
+}
 _PLAIN = ("categories", "decoder", "outputs", "maps", "input_size", "side", "least", "sides", "fill", "version")
 
 
@@ -81,7 +90,7 @@ class Contract:
             if data["format"] != _FORMAT:
                 raise CheckpointError(f"{file}: a {data['format']} of bottomup {data['version']}; this one reads {_FORMAT!r}")
             skeleton = None if data["skeleton"] is None else Skeleton.from_dict(data["skeleton"])
-            return cls(
+            made = cls(
                 skeleton=skeleton,
                 grouping=grouping_of(data["grouping"]["kind"], data["grouping"]["options"], skeleton),
                 grids={key: Grid(**grid) for key, grid in data["grids"].items()},
@@ -96,8 +105,27 @@ class Contract:
                 std=tuple(data["normalisation"]["std"]),
                 **{name: data[name] for name in ("decoder", "input_size", "side", "least", "version")},
             )
-        except (KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
-            raise CheckpointError(f"{file}: its metadata are broken ({error!r}); export it again") from error
+            made._check()
+        except CheckpointError:
+            raise
+        except (KeyError, TypeError, IndexError, AttributeError, RecursionError, ValueError) as error:
+            said = str(error) if isinstance(error, ConfigError) else repr(error)
+            raise CheckpointError(f"{file}: its metadata are broken ({said}); export it again") from error
+        return made
+
+    def _check(self) -> None:
+        """Raise ConfigError for a field of another kind than it should be, or that does not go with the others."""
+        known = resolved(type(self))
+        for name in _PLAIN:
+            check_value(name, getattr(self, name), _LIMITS.get(name, known[name]))
+        for name in ("mean", "std"):
+            check_value(name, getattr(self, name), known[name])
+        for where, grid in [*self.grids.items(), *(("fits", grid) for grid in self.fits)]:
+            check_value(f"{where}.stride", grid.stride, Count)
+            check_value(f"{where}.origin", grid.origin, float)
+        smallest_side(self.least, self.fits)
+        if self.skeleton is None and "skeleton" in resolved(type(self.grouping)):
+            raise ConfigError(f"{type(self.grouping).__name__} needs a skeleton, got null")
 
 
 def _px(size: tuple[int, int]) -> str:

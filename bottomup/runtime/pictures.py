@@ -22,7 +22,10 @@ def pixels_of(image: Image) -> Pixels:
     """The pixels (H, W, 3) RGB of an image, a file turned upright by its EXIF; DataError where it is none."""
     if isinstance(image, (str, Path)):
         path = path_of(image)
-        read = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        try:
+            read = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        except cv2.error as error:  # more pixels than OpenCV takes
+            raise DataError(f"{path}: OpenCV does not read it ({error.err}); give a smaller image") from error
         if read is None:
             raise DataError(f"{path}: {'no image that OpenCV reads' if path.exists() else 'no such file'}")
         return np.ascontiguousarray(read[..., ::-1])

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.affine import invert
-from bottomup.errors import CheckpointError, ConfigError, DataError
+from bottomup.errors import CheckpointError, ConfigError, DataError, unknown
 from bottomup.grouping.found import Decoded, HostFrame
 from bottomup.grouping.reading import to_image_size
 from bottomup.grouping.shown import shown
 from bottomup.options import BelowOne, Count, checked
 from bottomup.paths import path_of
-from bottomup.runtime.contract import KEY, Contract
+from bottomup.runtime.contract import KEY, MAP, Contract
 from bottomup.runtime.pictures import Framed, Image, pixels_of
 from bottomup.runtime.prediction import Prediction
 from bottomup.thresholds import Thresholds
@@ -59,6 +59,8 @@ class Runner:
         """One Prediction for one image; a list, in order, for several. An image is a path or an (H, W, 3) uint8 RGB array."""
         if isinstance(images, (str, Path, np.ndarray)):
             return self.predict([images])[0]
+        if not isinstance(images, Iterable):
+            raise DataError(f"images should be an image or several, got {type(images).__name__}; give paths or arrays")
         return self.predict(images)
 
     def predict(self, images: Iterable[Image]) -> list[Prediction]:
@@ -125,7 +127,11 @@ def contract_of(session: Any, file: str) -> Contract:
         raise CheckpointError(
             f"{file}: an ONNX file without bottomup's metadata; make one with `bottomup export weights=FILE output={file}`"
         )
-    return Contract.of_json(text, file)
+    contract = Contract.of_json(text, file)
+    given = {output.name for output in session.get_outputs() if not output.name.startswith(MAP)}
+    if wrong := sorted(given ^ set(contract.outputs)):
+        raise CheckpointError(f"{file}: of the output {wrong[0]} either its metadata or its graph does not know; export it again")
+    return contract
 
 
 def _session(path: Path, threads: int | None, providers: Sequence[str]) -> Any:
@@ -139,6 +145,9 @@ def _session(path: Path, threads: int | None, providers: Sequence[str]) -> Any:
     options.log_severity_level = 3  # errors; what it warns of, its user can do nothing about
     if threads is not None:
         options.intra_op_num_threads = threads
+    known = onnxruntime.get_available_providers()
+    if (strange := next((name for name in providers if name not in known), None)) is not None:
+        raise ConfigError(f"runner: providers: {unknown('provider of this onnxruntime', strange, known)}")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # a dozen types of its own

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, NotRequired, TypedDict
+from typing import Any, BinaryIO, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,13 @@ class Line(TypedDict):
     width: NotRequired[int]
     instances: list[dict[str, object]]
     unreadable: NotRequired[str]
+
+
+class _Entry(TypedDict):
+    """A line of a part."""
+
+    place: int
+    line: Line
 
 
 class Name(NamedTuple):
@@ -142,12 +149,30 @@ def _whole_lines(file: BinaryIO) -> Iterator[tuple[int, Name, int]]:
     """The place, the name and the offset of each line, up to the first that is not whole, where the file then stands."""
     offset = 0
     for text in iter(file.readline, b""):
-        try:
-            entry = json.loads(text) if text.endswith(b"\n") else None
-        except ValueError:  # what a system that went down left of it
-            entry = None
+        entry = _entry(text)
         if entry is None:
             break
         yield entry["place"], Name(entry["line"]["image_id"], entry["line"]["file_name"]), offset
         offset = file.tell()
     file.seek(offset)
+
+
+def _entry(text: bytes) -> _Entry | None:
+    """A line as it was written; None for what a system that went down left of one, and for what is none."""
+    try:
+        entry: Any = json.loads(text) if text.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    found: _Entry | None = entry if _is_entry(entry) else None
+    return found
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether a value of JSON is an image's place and line; what the numbers within it say is not looked at."""
+    if not (isinstance(entry, dict) and type(entry.get("place")) is int and entry["place"] >= 0):
+        return False
+    line = entry.get("line")
+    if not (isinstance(line, dict) and type(line.get("image_id")) is int and isinstance(line.get("file_name"), str)):
+        return False
+    people = line.get("instances")
+    return isinstance(people, list) and all(isinstance(person, dict) for person in people)

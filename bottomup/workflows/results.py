@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, counted
+from bottomup.fitting import fits
+from bottomup.options import resolved
 from bottomup.paths import write_json, written_whole
 from bottomup.workflows.parts import PARTS, Line, Parts
 
@@ -55,15 +57,38 @@ def finish(form: str, parts: Parts) -> Summary:
     return summary
 
 
-def is_finished(form: str, folder: Path) -> bool:
-    """Whether a run wrote all that it found into a folder, as a file of that form."""
-    return not (folder / PARTS).is_dir() and (folder / _SUMMARY).is_file() and results_file(form, folder).is_file()
+def finished(form: str, parts: Parts) -> Summary | None:
+    """What a run came to that wrote all that it found as a file of a form; None where none did.
 
-
-def summary_of(folder: Path) -> Summary:
-    """What a finished run came to."""
-    summary: Summary = json.loads((folder / _SUMMARY).read_text())
+    ConfigError where it was of another number of images.
+    """
+    folder = parts.output
+    if (folder / PARTS).is_dir() or not results_file(form, folder).is_file() or (summary := _summary_of(folder)) is None:
+        return None
+    if (count := summary["images"] + len(summary["unreadable"])) != len(parts.names):
+        raise ConfigError(
+            f"{folder} holds what was found in {counted(count, 'image')}, and images= has {len(parts.names)} now; give those of "
+            "the run that resume=true goes on with, or begin anew by overwrite=true"
+        )
     return summary
+
+
+def begin_anew(form: str, parts: Parts) -> None:
+    """Let nothing of an earlier run pass for what a new one found; its file of the form stays until the new one takes its place."""
+    (parts.output / _SUMMARY).unlink(missing_ok=True)
+    for other in _SUFFIXES.keys() - {form}:
+        results_file(other, parts.output).unlink(missing_ok=True)
+    parts.remove()
+
+
+def _summary_of(folder: Path) -> Summary | None:
+    """What a run in a folder came to; None where nothing there says so."""
+    try:
+        summary: Summary = json.loads((folder / _SUMMARY).read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    known = resolved(Summary)
+    return summary if isinstance(summary, dict) and all(fits(summary.get(name), known[name]) for name in known) else None
 
 
 def _write_coco(path: Path, lines: Iterable[Line]) -> None:

@@ -18,7 +18,7 @@ import bottomup
 from benchmarks.browser import Browser, chromium
 from benchmarks.page import apart, seen
 from bottomup.cli import main
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, DataError
 from bottomup.export.graph import maps_of, program_of
 from bottomup.page import onnxruntime_web as fetching
 from bottomup.page.assembly import SCRIPTS, assemble, modules
@@ -36,6 +36,22 @@ NOISE = {
     "heads": {"heatmap": {}, "tags": {}},
     "decoder": {"name": "associative_embedding", "max_people": 3, "detection_threshold": 0.0, "tag_threshold": 0.1},
 }
+
+
+_TWO = """(async () => {
+  const read = window.createImageBitmap, late = new Promise((done) => setTimeout(done, 400));
+  window.createImageBitmap = async (...given) => {
+    window.createImageBitmap = read;
+    await late;
+    return read(...given);
+  };
+  for (const [width, height] of [[100, 300], [300, 100]]) {
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").fillRect(0, 0, width, height);
+    const file = await canvas.convertToBlob();
+    document.ondrop({ preventDefault() {}, dataTransfer: { files: [new File([file], "a.png")] } });
+  }
+})()"""
 
 
 def network(name: str = "noise") -> PageNetwork:
@@ -73,6 +89,22 @@ def test_scripts_import_what_is_there_and_are_small() -> None:
 def test_every_kind_of_example_is_one_that_browsers_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"a\.tif is no picture that every browser reads"):
         assemble([network()], OnnxruntimeWeb(b"", b""), "", [tmp_path / "a.tif"])
+    (tmp_path / "a.jpg").write_text("no picture")
+    with pytest.raises(DataError, match=r"a\.jpg: no image"):
+        assemble([network()], OnnxruntimeWeb(b"", b""), "", [tmp_path / "a.jpg"])
+
+
+@pytest.mark.skipif(chromium() is None, reason="needs Chromium")
+def test_of_two_pictures_the_later_is_shown_however_long_the_earlier_takes(tmp_path: Path) -> None:
+    runtime = b"export const env = { wasm: {} }, InferenceSession = { create: async () => ({}) }; export class Tensor {}"
+    (tmp_path / "page.html").write_text(assemble([network()], OnnxruntimeWeb(runtime, b"wasm"), "two"))
+    with Browser.opened(tmp_path / "page.html") as browser:
+        browser.wait("document.body.dataset.ready")
+        browser.value(_TWO)
+        browser.wait("document.body.dataset.seen && document.querySelector('canvas').width")
+        browser.value("new Promise((done) => setTimeout(done, 600))")
+        width, height = browser.value("[document.querySelector('canvas').width, document.querySelector('canvas').height]")
+    assert width == 3 * height
 
 
 def test_networks_of_one_name_are_numbered() -> None:

@@ -20,10 +20,11 @@ from PIL import Image
 import bottomup
 from bottomup.cli import main
 from bottomup.contracts import DECODERS
-from bottomup.errors import CheckpointError, ConfigError, DataError
+from bottomup.errors import CheckpointError, ConfigError, DataError, OutputError
 from bottomup.export.files import export
 from bottomup.grouping.kinds import KINDS, grouping_of, plain_options
 from bottomup.model import PoseModel
+from bottomup.paths import check_writable
 from bottomup.plan.model import ModelPlan
 from bottomup.predictor import Predictor
 from bottomup.skeletons import Skeleton
@@ -313,6 +314,47 @@ def test_foreign_files_are_told(simple: Exported, tmp_path: Path) -> None:
     for file, said in told.items():
         with pytest.raises(CheckpointError, match=said):
             runtime.load(file)
+
+
+def broken(file: Path, folder: Path, **said: Any) -> Path:
+    """A copy of a file whose metadata say something else."""
+    import onnx
+
+    model = onnx.load(str(file))
+    (record,) = (entry for entry in model.metadata_props if entry.key == "bottomup")
+    record.value = json.dumps(json.loads(record.value) | said)
+    onnx.save(model, str(folder / "broken.onnx"))
+    return folder / "broken.onnx"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"outputs": ["tags"]}, {"outputs": []}, {"input_size": "64"}, {"input_size": 10**7}, {"input_size": 0}, {"side": "longest"},
+        {"fill": [1]}, {"fill": [300, 0, 0]}, {"fits": [{"stride": 0, "origin": 0}]}, {"sides": "ab"}, {"least": "x"},
+        {"skeleton": None}, {"thresholds": {"score": "a"}}, {"maps": 7},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_file_says_of_itself_is_checked(simple: Exported, tmp_path: Path, said: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match=r"broken\.onnx: .*; export it again"):
+        runtime.load(broken(simple.file, tmp_path, **said))
+
+
+def test_what_a_runner_does_not_take_is_told(simple: Exported) -> None:
+    with pytest.raises(ConfigError, match="provider of this onnxruntime named 'Abacus'"):
+        runtime.load(simple.file, providers=["Abacus"])
+    with pytest.raises(DataError, match="got NoneType; give paths or arrays"):
+        runtime.load(simple.file)(None)  # type: ignore[call-overload]
+
+
+def test_a_place_that_nobody_may_write_is_told_before_the_network_is_traced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in ("/proc/x/people.onnx", tmp_path / "file" / "people.onnx"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_writable(path)
+    check_writable(tmp_path / "new" / "deep" / "people.onnx")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,7 @@ from bottomup.commands.predict import Drawing, Looking
 from bottomup.engine.distributed import Ranks
 from bottomup.errors import ConfigError
 from bottomup.workflows.parts import Line, Name, Parts
-from bottomup.workflows.results import finish, results_file
+from bottomup.workflows.results import begin_anew, finish, finished, results_file
 
 FORMS = ("coco", "jsonl", "parquet")
 
@@ -55,6 +55,53 @@ def test_a_line_that_is_cut_off_is_none_and_what_is_added_afterwards_is_whole(tm
     assert parts.done == 3 and parts.missing(2) == [range(2, 4)]
     write(parts, range(2, 4))
     assert not parts.missing(2) and list(parts.lines()) == [line(place) for place in range(4)]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        "5", "[]", "null", "{}", '{"place": -1, "line": {}}', '{"place": 3, "line": 5}', "[" * 100_000,
+        '{"place": 3, "line": {"image_id": 3, "file_name": "3.jpg", "instances": 5}}',
+        '{"place": 3, "line": {"image_id": 3, "file_name": "3.jpg", "instances": [5]}}',
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_a_line_that_nobody_here_wrote_is_none(tmp_path: Path, strange: str) -> None:
+    parts = parts_of(tmp_path, 4)
+    write(parts, range(3))
+    (file,) = parts.folder.iterdir()
+    file.write_text(file.read_text() + strange + "\n")
+    assert parts.done == 3 and parts.missing(2) == [range(2, 4)]
+    write(parts, range(3, 4))
+    assert list(parts.lines()) == [line(place) for place in range(4)]
+
+
+@pytest.mark.parametrize("said", ["[", "[]", "{}", '{"images": "4", "instances": 8, "unreadable": []}', "\xff"])
+def test_a_run_whose_summary_is_none_is_not_finished(tmp_path: Path, said: str) -> None:
+    parts = parts_of(tmp_path, 4)
+    write(parts, range(4))
+    whole = finish("jsonl", parts)
+    assert finished("jsonl", parts) == whole
+    (tmp_path / "metrics.json").write_bytes(said.encode("latin-1"))
+    assert finished("jsonl", parts) is None
+
+
+def test_a_finished_run_of_fewer_images_is_not_that_of_more(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path, 4)
+    write(parts, range(4))
+    finish("jsonl", parts)
+    with pytest.raises(ConfigError, match="in 4 images, and images= has 5 now"):
+        finished("jsonl", parts_of(tmp_path, 5))
+
+
+def test_what_an_earlier_run_wrote_is_not_what_a_later_one_found(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path, 4)
+    for form in ("jsonl", "coco"):
+        begin_anew(form, parts)
+        assert finished(form, parts) is None
+        write(parts, range(4))
+        finish(form, parts)
+    assert finished("jsonl", parts) is None and finished("coco", parts) is not None
 
 
 def test_lines_of_other_images_are_refused(tmp_path: Path) -> None:

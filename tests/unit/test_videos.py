@@ -134,6 +134,12 @@ def test_a_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
         video_file(tmp_path / "broken.mp4")
 
 
+def test_a_video_of_no_frames_is_said_to_have_none(tmp_path: Path) -> None:
+    cv2.VideoWriter(str(tmp_path / "none.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (80, 60)).release()
+    with pytest.raises(DataError, match=r"none\.mp4: not readable as a video \(no frames\)"):
+        video_file(tmp_path / "none.mp4")
+
+
 def test_a_file_that_ends_early_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     with video_writer(tmp_path / "long.mp4", 25) as append:

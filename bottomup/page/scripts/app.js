@@ -11,7 +11,7 @@ const settings = () => ({
   score: Number(byId("score").value), keypoint: Number(byId("keypoint").value), hover: byId("hover").value,
 });
 const cards = data.networks.map((said) => new Card(said, settings, (card) => look([card])));
-let picture = null, queue = Promise.resolve(), count = 0;
+let picture = null, queue = Promise.resolve(), count = 0, given = 0;
 
 const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 
@@ -38,13 +38,12 @@ async function lookAt(card, own) {
   }
 }
 
-/** Take in a picture, which its file's name tells. */
+/** Take in a picture, which its file's name tells, unless another one is given before it is read. */
 async function take(blob, name) {
-  try {
-    picture = { ...await pictureOf(blob), name };
-  } catch {
-    return say(`${name} is no picture that this browser reads; give a JPEG, PNG or WebP.`, true);
-  }
+  const own = given += 1, read = await pictureOf(blob).catch(() => null);
+  if (own !== given) return;
+  if (!read) return say(`${name} is no picture that this browser reads; give a JPEG, PNG or WebP.`, true);
+  picture = { ...read, name };
   say("");
   document.body.classList.add("shown");
   await ready;
