@@ -6,6 +6,7 @@ The model is that of the checkpoint's run, with what is typed on top.
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,9 +31,10 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigError(f"output: {path} exists already; give another output={replaced}")
     check_writable(path)  # what follows takes minutes
     predictor = make_predictor(plan.model, plan.viewing, "cpu", checkpoint, checkpoint.task, plan.weights)
+    print(f"{plan.weights}: making its graph, which takes a minute or more", file=sys.stderr)
     export(predictor, path, plan.format, plan.sides)
     size = path.stat().st_size
-    print(f"{path}: {size / _MEGABYTE:.1f} MB, network and decoder {type(predictor.decoder).__name__}")
+    print(f"{path}: {size / _MEGABYTE:.1f} MB, network and decoder")
     return {"path": str(path), "bytes": size}
 
 

@@ -6,6 +6,7 @@ Each model is that of its checkpoint's run, with what is typed on top.
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 def _network(plan: PagePlan, loaded: Loaded, overrides: Sequence[str]) -> PageNetwork:
     assert loaded.checkpoint is not None  # of weights, which are there
+    print(f"{loaded.weights}: making its graph, which takes a minute or more", file=sys.stderr)
     predictor = make_predictor(loaded.model, plan.viewing, "cpu", loaded.checkpoint, loaded.checkpoint.task, loaded.weights)
     return page_network(predictor, str(loaded.weights), plan.hover, plan.stored_as, plan.options(overrides))
 
