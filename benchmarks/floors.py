@@ -3,6 +3,7 @@
 ``taskset -c 0 python benchmarks/floors.py data=COCO bodypix=CHECKPOINT before=WORKTREE`` writes ``benchmarks/results/floors.json``.
 ``data`` is a folder as ``data=coco`` reads (split val), ``bodypix`` an imported checkpoint, ``before`` a worktree of the commit
 that is compared with: every step runs in a process of its own in both, in turns, on one core, and the least of all rounds is told.
+``only=judging,prn`` measures some of the steps and leaves the rows of the others as they are in the file.
 """
 
 from __future__ import annotations
@@ -255,31 +256,30 @@ def measured(step: str, tree: Path, given: Sequence[str]) -> Figures:
 
 def main(given: dict[str, str]) -> None:
     """Measure every step in both trees, in turns, and write."""
-    from bottomup.benchmark.results import write_result
+    from bottomup.benchmark.results import read_result, write_result
 
+    only = given.pop("only").split(",") if "only" in given else list(STEPS)
     options = [f"{name}={value}" for name, value in given.items()]
     trees = {"now": ROOT, "before": Path(given["before"])}
     commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=given["before"], capture_output=True, text=True, check=True)
     config = {"before": commit.stdout.strip(), "rounds": ROUNDS, "images": IMAGES}
-    rows = []
-    for step in STEPS:
+    rows = {row["name"]: row for row in read_result(RESULT)["rows"]} if set(only) < set(STEPS) else {}
+    for step in only:
         rounds = [{tree: measured(step, trees[tree], options) for tree in trees} for _ in range(ROUNDS)]
         for name in rounds[0]["now"]:
             figure, before = (min(one[tree][name][0] for one in rounds) for tree in trees)
             floor = min(one[tree][name][1] for one in rounds for tree in trees)
-            rows.append(
-                {
-                    "name": name,
-                    "ms": round(figure, 3),
-                    "before_ms": round(before, 3),
-                    "floor_ms": round(floor, 3),
-                    "ratio": round(figure / floor, 3),
-                    "before_ratio": round(before / floor, 3),
-                    "goal": GOALS.get(name),
-                }
-            )
-            print(rows[-1], flush=True)
-        write_result(RESULT, "floors", config, rows)
+            rows[name] = {
+                "name": name,
+                "ms": round(figure, 3),
+                "before_ms": round(before, 3),
+                "floor_ms": round(floor, 3),
+                "ratio": round(figure / floor, 3),
+                "before_ratio": round(before / floor, 3),
+                "goal": GOALS.get(name),
+            }
+            print(rows[name], flush=True)
+        write_result(RESULT, "floors", config, list(rows.values()))
 
 
 if __name__ == "__main__":

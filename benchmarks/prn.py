@@ -3,8 +3,8 @@
 ``python benchmarks/prn.py`` writes ``benchmarks/results/prn.json``: milliseconds on one core, in float32, of the crops, the
 perceptron, its softmax and the assignment (decoder ``prn``) of one image. ``one_by_one_ms`` is as many calls with one person
 each, the baseline, measured right after; ``ratio`` that of all steps together to it. The last row has few people in a hundred
-padded proposals. ``int8_ms`` is the perceptron from weights of eight bits (``heads.prn.weights=int8``). With ``--weights best.pt
---root FOLDER --split SPLIT`` AP on COCO's labels, true boxes and true keypoints, of either is written, too.
+padded proposals. With ``--weights best.pt --root FOLDER --split SPLIT`` it is instead AP on COCO's labels, of true boxes and true
+keypoints, from weights of float32 and of eight bits (``heads.prn.weights=int8``), in ``benchmarks/results/prn_int8.json``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from bottomup.skeletons import COCO
 from bottomup.types import Frame, Outputs, Task
 
 RESULT = Path(__file__).parent / "results" / "prn.json"
+ACCURACY = RESULT.with_name("prn_int8.json")
 PEOPLE = (1, 3, 10, 20, 30, 100)
 SIDE = 800.0  # px of the image
 TASK = Task(COCO)
@@ -53,20 +54,19 @@ def median(call: Callable[[], object], runs: int) -> float:
 
 
 @torch.inference_mode()
-def row(head: Prn, rounded: Prn, people: int, proposals: int, runs: int) -> Row:
+def row(head: Prn, people: int, proposals: int, runs: int) -> Row:
     """The steps of one number of people, and the same people one by one."""
     outputs = scene(people, proposals)
     frame = Frame({}, (int(SIDE), int(SIDE)), torch.tensor([[0.0, 0.0, SIDE, SIDE]]))
     decoder = Decoder(TASK)
     crops = head.crops(outputs)
     flat = crops.flatten(2)
-    layers, of_eight_bits = (each.get_submodule("relate.layers") for each in (head, rounded))
+    layers = head.get_submodule("relate.layers")
     corrected, logits = layers(flat), head.relate(crops)
     found = outputs | {"assignment_logits": logits}
     steps = {
         "crops_ms": median(lambda: head.crops(outputs), runs),
         "perceptron_ms": median(lambda: layers(flat), runs),
-        "int8_ms": median(lambda: of_eight_bits(flat), runs),
         "softmax_ms": median(lambda: (corrected + flat).log_softmax(-1), runs),
         "assignment_ms": median(lambda: decoder(found, frame), runs),
     }
@@ -84,13 +84,13 @@ def row(head: Prn, rounded: Prn, people: int, proposals: int, runs: int) -> Row:
     }
 
 
-def accuracy(weights: str, root: str, split: str) -> dict[str, float]:
+def accuracy(weights: str, root: str, split: str) -> list[Row]:
     """AP of a checkpoint of ``experiment=multiposenet/prn`` from weights of either kind."""
     from benchmarks.assignment import measure
 
     common = ["experiment=multiposenet/prn", "heads.candidates={}", "heads.proposals.who=all", "data.min_people=1", "batch_size=8"]
     given = [*common, f"weights={weights}", f"data.root={root}", f"data.val_split='{split}'"]
-    return {kind: measure([*given, f"heads.prn.weights={kind}"])["AP"] for kind in ("fp32", "int8")}
+    return [{"name": kind, **measure([*given, f"heads.prn.weights={kind}"])} for kind in ("fp32", "int8")]
 
 
 def main() -> None:
@@ -102,15 +102,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.weights:
+        write_result(ACCURACY, "prn_int8", {"split": arguments.split}, accuracy(arguments.weights, arguments.root, arguments.split))
+        return
     head = Prn(Source(None, {}), TASK).eval()
-    rounded = Prn(Source(None, {}), TASK, weights="int8").eval()
-    rounded.load_state_dict(head.state_dict())
-    scenes = [*((people, people) for people in PEOPLE), (20, 100)]
-    rows = [row(head, rounded, people, proposals, arguments.runs) for people, proposals in scenes]
+    rows = [row(head, people, people, arguments.runs) for people in PEOPLE] + [row(head, 20, 100, arguments.runs)]
     for measured in rows:
         print(measured)
-    ap = accuracy(arguments.weights, arguments.root, arguments.split) if arguments.weights else {}
-    write_result(arguments.output, "prn", {"crop": list(CROP), "runs": arguments.runs, "AP": ap}, rows)
+    write_result(arguments.output, "prn", {"crop": list(CROP), "runs": arguments.runs}, rows)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,24 +51,23 @@ def breakdown(
 def breakdown_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
     """``breakdown`` of records."""
     evaluation = match(records, skeleton.sigmas, max_people, thresholds=(_MATCH,), areas=("all",))
-    counts = np.bincount(_kinds(records, _pairs(evaluation), skeleton), minlength=len(KINDS))
+    images = [image for image in evaluation.evalImgs if image is not None]  # of hotcoco each look makes them anew
+    counts = np.bincount(_kinds(records, _pairs(images), skeleton), minlength=len(KINDS))
     fractions = {name: _ratio(count, counts.sum()) for name, count in zip(KINDS, counts, strict=True)}
-    return fractions | _unmatched(evaluation)
+    return fractions | _unmatched(images)
 
 
-def _pairs(evaluation: Any) -> dict[int, int]:
+def _pairs(images: Sequence[Any]) -> dict[int, int]:
     """Instance id -> person id, of the matches that count."""
     return {
         instance: int(person)
-        for image in evaluation.evalImgs
-        if image is not None
+        for image in images
         for instance, person, skip in zip(image["dtIds"], image["dtMatches"][0], image["dtIgnore"][0], strict=True)
         if person and not skip
     }
 
 
-def _unmatched(evaluation: Any) -> dict[str, float]:
-    images = [image for image in evaluation.evalImgs if image is not None]
+def _unmatched(images: Sequence[Any]) -> dict[str, float]:
     fractions = {}
     for name, side in (("false_positives", "dt"), ("false_negatives", "gt")):
         both = [[np.ravel(image[f"{side}{what}"]) for what in ("Matches", "Ignore")] for image in images]
