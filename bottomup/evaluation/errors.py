@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match
-from bottomup.evaluation.records import Records, ignored, read_records
+from bottomup.evaluation.records import Records, ignored, read_records, uncollected
 from bottomup.evaluation.single_keypoints import Indices, Side, extent, neighbours
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
@@ -48,6 +48,7 @@ def breakdown(
     return breakdown_of(read_records(predictions, ground_truth, skeleton), skeleton, max_people)
 
 
+@uncollected()
 def breakdown_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
     """``breakdown`` of records."""
     evaluation = match(records, skeleton.sigmas, max_people, thresholds=(_MATCH,), areas=("all",))

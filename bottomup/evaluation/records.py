@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -42,6 +44,19 @@ class Records:
         return _numbers(self.instances)
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Make records, which hold no circles, without Python looking for some through all that there is, time and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@uncollected()
 def read_records(predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton) -> Records:
     """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
 
