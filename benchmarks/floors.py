@@ -227,7 +227,6 @@ GOALS = {
     "PersonLab's masks, 513 px": 1.0,
     "an image of a batch of eight, BodyPix at 257 px": 0.77,
     "an image of a batch of eight, the demo's network at 128 px": 0.77,
-    "PRN, one person, weights=int8": 0.5,
 }
 
 
