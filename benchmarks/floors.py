@@ -167,7 +167,7 @@ def prn() -> Figures:
     from bottomup.heads.prn import Prn
 
     options: Any = {"weights": "int8"} if "weights" in signature(Prn).parameters else {}  # what it is compared with has none
-    exact, head = (Prn(Source(None, {}), TASK, **own).eval() for own in ({}, options))
+    exact, head = Prn(Source(None, {}), TASK).eval(), Prn(Source(None, {}), TASK, **options).eval()
     weights = [parameter.detach() for parameter in exact.parameters()]
     with torch.inference_mode():
         floor = least(lambda: [weight.sum() for weight in weights], 8)
