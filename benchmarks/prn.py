@@ -3,7 +3,8 @@
 ``python benchmarks/prn.py`` writes ``benchmarks/results/prn.json``: milliseconds on one core, in float32, of the crops, the
 perceptron, its softmax and the assignment (decoder ``prn``) of one image. ``one_by_one_ms`` is as many calls with one person
 each, the baseline, measured right after; ``ratio`` that of all steps together to it. The last row has few people in a hundred
-padded proposals.
+padded proposals. With ``--weights best.pt --root FOLDER --split SPLIT`` it is instead AP on COCO's labels, of true boxes and true
+keypoints, from weights of float32 and of eight bits (``heads.prn.weights=int8``), in ``benchmarks/results/prn_int8.json``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bottomup.skeletons import COCO
 from bottomup.types import Frame, Outputs, Task
 
 RESULT = Path(__file__).parent / "results" / "prn.json"
+ACCURACY = RESULT.with_name("prn_int8.json")
 PEOPLE = (1, 3, 10, 20, 30, 100)
 SIDE = 800.0  # px of the image
 TASK = Task(COCO)
@@ -82,13 +84,27 @@ def row(head: Prn, people: int, proposals: int, runs: int) -> Row:
     }
 
 
+def accuracy(weights: str, root: str, split: str) -> list[Row]:
+    """AP of a checkpoint of ``experiment=multiposenet/prn`` from weights of either kind."""
+    from benchmarks.assignment import measure
+
+    common = ["experiment=multiposenet/prn", "heads.candidates={}", "heads.proposals.who=all", "data.min_people=1", "batch_size=8"]
+    given = [*common, f"weights={weights}", f"data.root={root}", f"data.val_split='{split}'"]
+    return [{"name": kind, **measure([*given, f"heads.prn.weights={kind}"])} for kind in ("fp32", "int8")]
+
+
 def main() -> None:
     """Measure every number of people and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
+    for name in ("--weights", "--root", "--split"):
+        parser.add_argument(name)
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.weights:
+        write_result(ACCURACY, "prn_int8", {"split": arguments.split}, accuracy(arguments.weights, arguments.root, arguments.split))
+        return
     head = Prn(Source(None, {}), TASK).eval()
     rows = [row(head, people, people, arguments.runs) for people in PEOPLE] + [row(head, 20, 100, arguments.runs)]
     for measured in rows:

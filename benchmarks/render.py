@@ -59,13 +59,14 @@ def prn_table() -> str:
     """One row a number of people of benchmarks/results/prn.json."""
     result = read_result(RESULTS / "prn.json")
     heading = f"On one core ({result['device']}), in float32, median of {result['config']['runs']} runs, ms:"
+    judged = [f"{row['AP']:.4f} from weights of {row['name']}" for row in read_result(RESULTS / "prn_int8.json")["rows"]]
     steps = {"crops_ms": "crops", "perceptron_ms": "perceptron", "softmax_ms": "softmax", "assignment_ms": "assignment"}
     whole = {"all_ms": "all", "one_by_one_ms": "one by one"}
     table = markdown_table(
         ["proposals", *steps.values(), *whole.values(), "all / one by one"],
         [[row["name"], *(f"{row[key]:.1f}" for key in (*steps, *whole)), f"{row['ratio']:.3f}"] for row in result["rows"]],
     )
-    return f"{heading}\n\n{table}"
+    return f"{heading}\n\n{table}\n\nAP, trained for 150 steps: {', '.join(judged)}."
 
 
 def floors_table() -> str:

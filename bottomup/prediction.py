@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -104,7 +103,9 @@ class Prediction:
         """
         labels = [0] * len(self.instances) if isinstance(category_id, int) else self.instances.labels.tolist()
         ids = [category_id] if isinstance(category_id, int) else list(category_id)
-        records = [record | {"category_id": ids[label]} for record, label in zip(self._records(), labels, strict=True)]
+        records = list(self._records())
+        for record, label in zip(records, labels, strict=True):
+            record["category_id"] = ids[label]
         if self.instances.masks is not None:
             for record, code in zip(records, self.instances.masks.to_rle(self.size), strict=True):
                 record["segmentation"] = code
@@ -113,29 +114,26 @@ class Prediction:
     def _records(self) -> Iterator[dict[str, Any]]:
         """The records of all instances but for category and mask."""
         own = self.instances
-        found = own.keypoint_scores > 0
-        points = torch.where(found[..., None], to_indices(own.keypoints).nan_to_num(), 0.0)
-        rows = torch.cat((points, torch.where(found, own.keypoint_scores, 0.0)[..., None]), dim=2).flatten(1)
-        corners, far = own.boxes[:, :2], own.boxes[:, 2:]
-        columns: dict[str, list[Any]] = (
-            {} if own.keypoint_presence is None else {"keypoint_presence": _rounded(own.keypoint_presence)}
-        )
+        scores, boxes = own.keypoint_scores.numpy()[..., None], own.boxes.numpy()
+        found = scores > 0
+        points = np.where(found, np.nan_to_num(to_indices(own.keypoints).numpy()), 0.0)
+        rows = np.concatenate((points, np.where(found, scores, 0.0)), axis=2).reshape(len(own), 3 * found.shape[1])
+        presence, tracks = own.keypoint_presence, own.track_ids
+        columns: dict[str, list[Any]] = {} if presence is None else {"keypoint_presence": _rounded(presence.numpy())}
         columns |= {"keypoints": _rounded(rows)} if found.shape[1] else {}
-        columns |= {} if own.track_ids is None else {"track_id": own.track_ids.tolist()}
-        columns["bbox"] = _rounded(torch.cat((corners, far.double() - corners.double()), dim=1))
+        columns |= {} if tracks is None else {"track_id": tracks.tolist()}
+        columns |= {"image_id": [self.image_id] * len(own), "category_id": [0] * len(own)}
+        columns["bbox"] = _rounded(np.concatenate((boxes[:, :2], boxes[:, 2:].astype(np.float64) - boxes[:, :2]), axis=1))
         columns["score"] = own.scores.tolist()
         for values in zip(*columns.values(), strict=True):
-            named = dict(zip(columns, values, strict=True))
-            score = named.pop("score")
-            box = named.pop("bbox")
-            yield named | {"image_id": self.image_id, "category_id": 0, "bbox": box, "score": score}
+            yield dict(zip(columns, values, strict=True))
 
     def save(self, path: str | Path) -> Path:
         """Write the instances as COCO results JSON, whole or not at all."""
         return write_json(path, self.to_coco())
 
 
-def _rounded(values: Tensor) -> list[list[float]]:
+def _rounded(values: NDArray[np.floating]) -> list[list[float]]:
     """Rows of numbers to three decimals, as text has them."""
-    rows: list[list[float]] = np.round(values.double().numpy(), 3).tolist()
+    rows: list[list[float]] = np.round(values.astype(np.float64), 3).tolist()
     return rows

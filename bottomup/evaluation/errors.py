@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bottomup.dataset import GroundTruth, Record
 from bottomup.evaluation.oks import match
-from bottomup.evaluation.records import Records, by_image, ignored, read_records
+from bottomup.evaluation.records import Records, ignored, read_records, uncollected
+from bottomup.evaluation.single_keypoints import Indices, Side, extent, neighbours
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
@@ -47,27 +48,27 @@ def breakdown(
     return breakdown_of(read_records(predictions, ground_truth, skeleton), skeleton, max_people)
 
 
+@uncollected()
 def breakdown_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
     """``breakdown`` of records."""
     evaluation = match(records, skeleton.sigmas, max_people, thresholds=(_MATCH,), areas=("all",))
-    counts = np.bincount(_kinds(records, _pairs(evaluation), skeleton), minlength=len(KINDS))
+    images = [image for image in evaluation.evalImgs if image is not None]  # of hotcoco each look makes them anew
+    counts = np.bincount(_kinds(records, _pairs(images), skeleton), minlength=len(KINDS))
     fractions = {name: _ratio(count, counts.sum()) for name, count in zip(KINDS, counts, strict=True)}
-    return fractions | _unmatched(evaluation)
+    return fractions | _unmatched(images)
 
 
-def _pairs(evaluation: Any) -> dict[int, int]:
+def _pairs(images: Sequence[Any]) -> dict[int, int]:
     """Instance id -> person id, of the matches that count."""
     return {
         instance: int(person)
-        for image in evaluation.evalImgs
-        if image is not None
+        for image in images
         for instance, person, skip in zip(image["dtIds"], image["dtMatches"][0], image["dtIgnore"][0], strict=True)
         if person and not skip
     }
 
 
-def _unmatched(evaluation: Any) -> dict[str, float]:
-    images = [image for image in evaluation.evalImgs if image is not None]
+def _unmatched(images: Sequence[Any]) -> dict[str, float]:
     fractions = {}
     for name, side in (("false_positives", "dt"), ("false_negatives", "gt")):
         both = [[np.ravel(image[f"{side}{what}"]) for what in ("Matches", "Ignore")] for image in images]
@@ -79,25 +80,41 @@ def _unmatched(evaluation: Any) -> dict[str, float]:
 
 def _kinds(records: Records, pairs: Mapping[int, int], skeleton: Skeleton) -> NDArray[np.int64]:
     """The kind, an index into KINDS, of every labelled keypoint of every matched person."""
-    people = by_image(person for person in records.people if not ignored(person))
-    instances = by_image(instance for instance in records.instances if instance["id"] in pairs)
-    kinds = [_kinds_of_image(group, people[image_id], pairs, skeleton) for image_id, group in instances.items()]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *kinds])
-
-
-def _kinds_of_image(
-    instances: list[Record], people: list[Record], pairs: Mapping[int, int], skeleton: Skeleton
-) -> NDArray[np.int64]:
-    truth, found = _keypoints(people), _keypoints(instances)  # (N, K, 3), (P, K, 3)
-    areas, sigmas = np.array([person["area"] for person in people], dtype=np.float64), np.array(skeleton.sigmas)
-    similarity = _similarity(found, truth, areas, sigmas)  # (P, N, K)
-    mirrored = _similarity(found, truth[:, skeleton.flip_order], areas, sigmas)
+    places = {image_id: place for place, image_id in enumerate(records.image_ids)}
+    person_index, person_image = _by_image(records.people, places, lambda person: not ignored(person))
+    instance_index, instance_image = _by_image(records.instances, places, lambda instance: instance["id"] in pairs)
+    people = [records.people[index] for index in person_index.tolist()]
+    found = Side.of(records.found[instance_index], instance_image, len(skeleton), visible=False)
+    truth = Side.of(records.annotated[person_index], person_image, len(skeleton), visible=True)
     order = {person["id"]: index for index, person in enumerate(people)}
-    matched = np.array([order[pairs[instance["id"]]] for instance in instances])  # (P,)
-    rows = np.arange(len(instances))
-    anybody = np.maximum(similarity, mirrored).max(1)  # the matched person too, but then an earlier entry is as near
-    nearest = np.stack((similarity[rows, matched], mirrored[rows, matched], anybody))  # (3, P, K)
-    return _classify(nearest)[truth[matched, :, 2] > 0]
+    matched = np.array([order[pairs[records.instances[index]["id"]]] for index in instance_index.tolist()], np.int64)  # (P,)
+    areas = np.array([person["area"] for person in people], np.float64) + np.spacing(1)
+    scales = 2 * areas[:, None] * (2 * np.array(skeleton.sigmas)) ** 2  # (N, K) px²
+    points = np.where(truth.labelled[..., None], truth.points, np.inf)
+    nearest = [np.zeros((3, 0, len(skeleton)))]
+    (low, high), (near_low, near_high) = extent(found), extent(truth)
+    far = np.sqrt(scales.max(1, initial=0.0) * -np.log(_NEAR))[:, None]  # from which on nothing is near
+    near_low, near_high = near_low - far, near_high + far
+    for instance, person in neighbours(found.image, truth.image):
+        near = ((low[instance] <= near_high[person]) & (high[instance] >= near_low[person])).all(1)
+        near |= person == matched[instance]
+        instance, person = instance[near], person[near]
+        own = _distances(found.points[instance], points[person], scales[person])
+        mirrored = _distances(found.points[instance], points[person][:, skeleton.flip_order], scales[person])
+        mine = person == matched[instance]
+        first = np.flatnonzero(np.diff(instance, prepend=-1))
+        anybody = np.minimum.reduceat(np.minimum(own, mirrored), first)  # the matched person too, but an earlier row is as near
+        nearest.append(np.stack((own[mine], mirrored[mine], anybody)))
+    similarity = np.where(found.labelled, np.exp(-np.concatenate(nearest, axis=1)), 0.0)
+    return _classify(similarity)[truth.labelled[matched]]
+
+
+def _by_image(records: list[Record], places: Mapping[int, int], wanted: Callable[[Record], bool]) -> tuple[Indices, Indices]:
+    """Indices of the records that are ``wanted``, image by image, and the places of their images."""
+    index = np.array([place for place, record in enumerate(records) if wanted(record)], np.int64)
+    image = np.array([places[records[place]["image_id"]] for place in index.tolist()], np.int64)
+    order = np.argsort(image, kind="stable")
+    return index[order], image[order]
 
 
 def _classify(nearest: Floats) -> NDArray[np.int64]:
@@ -108,17 +125,12 @@ def _classify(nearest: Floats) -> NDArray[np.int64]:
     return np.where(best < _NEAR, KINDS.index("miss"), np.where(where == 0, own, foreign))
 
 
-def _similarity(found: Floats, truth: Floats, areas: Floats, sigmas: Floats) -> Floats:
-    """Keypoint similarity (P, N, K); 0 where the keypoint is not found or not labelled."""
-    x, y = (np.subtract(found[:, None, :, axis], truth[None, :, :, axis]) for axis in (0, 1))
-    squared = np.square(x, out=x) + np.square(y, out=y)
-    scale = 2 * (areas[:, None] + np.spacing(1)) * (2 * sigmas) ** 2  # (N, K) px²
-    exists = np.any(found, axis=-1)[:, None] & (truth[..., 2] > 0)  # not found is written 0, 0, 0
-    return np.where(exists, np.exp(-squared / scale), 0.0)
-
-
-def _keypoints(records: list[Record]) -> Floats:
-    return np.array([record["keypoints"] for record in records], dtype=np.float64).reshape(len(records), -1, 3)
+def _distances(found: Floats, truth: Floats, scales: Floats) -> Floats:
+    """How far points (pairs, K, 2) lie apart: the exponents (pairs, K) of their keypoint similarity."""
+    apart = found - truth
+    np.square(apart, out=apart)
+    distance = apart[..., 0] + apart[..., 1]
+    return np.divide(distance, scales, out=distance)
 
 
 def _ratio(count: int, total: int) -> float:

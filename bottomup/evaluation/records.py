@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import repeat
+from operator import gt
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
@@ -25,7 +33,30 @@ class Records:
     people: list[Record]
     instances: list[Record]
 
+    @cached_property
+    def annotated(self) -> NDArray[np.float64]:
+        """The numbers (N, 3 K) of the people's keypoints, in their order."""
+        return _numbers(self.people)
 
+    @cached_property
+    def found(self) -> NDArray[np.float64]:
+        """Those (P, 3 K) of the instances."""
+        return _numbers(self.instances)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Make records, which hold no circles, without Python looking for some through all that there is, time and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@uncollected()
 def read_records(predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton) -> Records:
     """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
 
@@ -42,6 +73,10 @@ def read_records(predictions: Iterable[Prediction], ground_truth: GroundTruth, s
         if annotation["image_id"] in listed and annotation.get("category_id") in categories
     ]
     return Records(image_ids, people, _instances(predictions, listed, skeleton))
+
+
+def _numbers(records: list[Record]) -> NDArray[np.float64]:
+    return np.array([record["keypoints"] for record in records], np.float64)
 
 
 def subset(ground_truth: GroundTruth, image_ids: Iterable[int]) -> GroundTruth:
@@ -100,7 +135,7 @@ def category_ids(ground_truth: GroundTruth, skeleton: Skeleton) -> list[int]:
 def _person(annotation: Record, number: int, skeleton: Skeleton) -> Record:
     keypoints = annotation.get("keypoints") or [0] * (3 * len(skeleton))
     _check_annotation(annotation, keypoints, skeleton)
-    labelled = sum(visibility > 0 for visibility in keypoints[2::3])
+    labelled = sum(map(gt, keypoints[2::3], repeat(0)))
     stated = annotation.get("num_keypoints")
     return {
         "id": number,
@@ -158,4 +193,5 @@ def _instance(record: Record, number: int, skeleton: Skeleton) -> Record:
         raise DataError(f"image {record['image_id']}: an instance has score {record['score']}; is the model's output finite?")
     width, height = record["bbox"][2:]
     area = width * height if math.isfinite(width * height) else 0.0  # nothing found: an infinite box
-    return {**record, "id": number, "area": area}
+    record |= {"id": number, "area": area}
+    return record

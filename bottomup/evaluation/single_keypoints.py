@@ -45,10 +45,9 @@ class Side:
     labelled: Flags  # (N, K): found, or annotated
 
     @classmethod
-    def of(cls, records: Sequence[Record], places: dict[int, int], keypoints: int, order: Indices, visible: bool) -> Side:
-        """The records in an ``order``; a keypoint is there by its visibility or, if not ``visible``, by any of its numbers."""
-        rows = np.array([record["keypoints"] for record in records], np.float64).reshape(len(records), keypoints, 3)[order]
-        image = np.array([places[record["image_id"]] for record in records], np.int64)[order]
+    def of(cls, numbers: Floats, image: Indices, keypoints: int, visible: bool) -> Side:
+        """Of COCO's numbers (N, 3 K); a keypoint is there by its visibility or, if not ``visible``, by any of its numbers."""
+        rows = numbers.reshape(len(image), keypoints, 3)
         return cls(image, rows[..., :2], np.asarray(rows[..., 2] > 0 if visible else rows.any(-1)))
 
 
@@ -62,9 +61,10 @@ def keypoint_precisions(records: Records, sigmas: Sequence[float], max_people: i
     scores = np.array([instance["score"] for instance in records.instances], np.float64)
     images = np.array([places[instance["image_id"]] for instance in records.instances], np.int64)
     order = np.lexsort((-scores, images))  # image by image, best first, equal ones as they stand
-    found = Side.of(records.instances, places, len(sigmas), order, visible=False)
-    people = np.argsort([places[person["image_id"]] for person in records.people], kind="stable").astype(np.int64)
-    truth = Side.of(records.people, places, len(sigmas), people, visible=True)
+    found = Side.of(records.found[order], images[order], len(sigmas), visible=False)
+    shown_in = np.array([places[person["image_id"]] for person in records.people], np.int64)
+    people = np.argsort(shown_in, kind="stable")
+    truth = Side.of(records.annotated[people], shown_in[people], len(sigmas), visible=True)
     crowd = np.array([person["iscrowd"] for person in records.people], bool)[people]
     nobody = np.array([person["num_keypoints"] == 0 for person in records.people], bool)[people]
     ignored = ~truth.labelled | (crowd | nobody)[:, None]  # (N, K)
@@ -93,11 +93,11 @@ def _pairs(found: Side, truth: Side, people: Sequence[Record], sigmas: Floats) -
     areas = np.array([person["area"] for person in people], np.float64) + np.spacing(1)
     variances = np.square(2 * sigmas)
     far = np.sqrt(2 * _FAR * variances.max() * areas)[:, None]
-    low, high = _extent(found)
-    near_low, near_high = _extent(truth)
+    low, high = extent(found)
+    near_low, near_high = extent(truth)
     near_low, near_high = np.minimum(near_low, wide[:, :2]) - far, np.maximum(near_high, wide[:, 2:]) + far
     parts = []
-    for instance, person in _neighbours(found.image, truth.image):
+    for instance, person in neighbours(found.image, truth.image):
         close = ((low[instance] <= near_high[person]) & (high[instance] >= near_low[person])).all(1)
         instance, person = instance[close], person[close]
         apart = found.points[instance] - truth.points[person]  # (pairs, K, 2)
@@ -113,13 +113,13 @@ def _pairs(found: Side, truth: Side, people: Sequence[Record], sigmas: Floats) -
     return Pairs(*(np.concatenate(column) for column in zip(nothing, *parts, strict=True)))
 
 
-def _extent(side: Side) -> tuple[Floats, Floats]:
+def extent(side: Side) -> tuple[Floats, Floats]:
     """The least and the greatest x, y (N, 2) of the keypoints that are there."""
     there = side.labelled[..., None]
     return np.where(there, side.points, np.inf).min(1), np.where(there, side.points, -np.inf).max(1)
 
 
-def _neighbours(images: Indices, others: Indices) -> Iterator[tuple[Indices, Indices]]:
+def neighbours(images: Indices, others: Indices) -> Iterator[tuple[Indices, Indices]]:
     """Indices of the two of each pair of one image, some thousands at a time; ``images`` and ``others`` ascend."""
     first, last = np.searchsorted(others, images), np.searchsorted(others, images, side="right")
     count = last - first

@@ -11,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bottomup.ops.crops import CROP, gaussians
+from bottomup.ops.int8 import Int8Linear
 
 Softmax = Literal["all", "keypoint"]
+Weights = Literal["fp32", "int8"]
+_LINEAR: dict[Weights, type[nn.Linear]] = {"fp32": nn.Linear, "int8": Int8Linear}
 
 NOTHING = 1e-12  # of an activation, whose logarithm is finite
 _UNLIKELY = -6.0  # the logit that UCR's prior starts from: of 2016 cells, about 5 hold a gaussian of σ = 2
@@ -31,16 +34,21 @@ class Relation(nn.Module, ABC):
 
 
 class Perceptron(Relation):
-    """The multilayer perceptron of eq. 3 and its softmax, over "all" cells of a person or those of each "keypoint"."""
+    """The multilayer perceptron of eq. 3 and its softmax, over "all" cells of a person or those of each "keypoint".
 
-    def __init__(self, keypoints: int, hidden: Sequence[int], dropout: float, output_relu: bool, softmax: Softmax) -> None:
+    ``weights`` are what its layers predict from.
+    """
+
+    def __init__(
+        self, keypoints: int, hidden: Sequence[int], dropout: float, output_relu: bool, softmax: Softmax, weights: Weights
+    ) -> None:
         super().__init__()
-        self.softmax = softmax
+        self.softmax, linear = softmax, _LINEAR[weights]
         widths = [keypoints * CROP[0] * CROP[1], *hidden]
         layers: list[nn.Module] = []
         for width, wider in zip(widths, hidden, strict=False):
-            layers += [nn.Linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
-        layers += [nn.Linear(widths[-1], widths[0]), nn.ReLU() if output_relu else nn.Identity()]
+            layers += [linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [linear(widths[-1], widths[0]), nn.ReLU() if output_relu else nn.Identity()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, crops: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from bottomup.contracts import HEADS, Head, Source, probability_grid
 from bottomup.errors import ConfigError
 from bottomup.geometry import Grid
 from bottomup.heads._person_crops import Crops, DrawnCrops, HeatmapCrops, PeakCrops
-from bottomup.heads._relations import NOTHING, Highest, Perceptron, Prior, Relation, Residual, Softmax
+from bottomup.heads._relations import NOTHING, Highest, Perceptron, Prior, Relation, Residual, Softmax, Weights
 from bottomup.ops.crops import gaussians, inside, to_crop
 from bottomup.options import BelowOne, Count, FromZero, NotEmpty, Positive, Share
 from bottomup.shapes import check_shape
@@ -32,7 +32,9 @@ class Prn(Head):
     ``relation`` is "prn" (eq. 1, a residual multilayer perceptron), "plain" (eq. 3, without the residual), "ucr" (eq. 2, the
     input times a prior learned from the targets) or "max" (a gaussian at the input's highest cell). ``hidden`` are the widths
     of the perceptron's hidden layers, each with ReLU and ``dropout``; ``output_relu`` says whether its output has a ReLU, too,
-    before the input is added. ``softmax`` is over "all" cells of a person or over those of each "keypoint".
+    before the input is added. ``softmax`` is over "all" cells of a person or over those of each "keypoint". With ``weights`` "int8"
+    a CPU predicts from weights of eight bits (``ops.int8``), which few people wait for a quarter as long; training, other devices
+    and exported graphs have those of "fp32", and so has the checkpoint.
 
     ``input`` "peaks" are gaussians of ``input_sigma`` crop cells, times ``input_mass``, about the candidates in the box; those at
     most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score, as it
@@ -64,6 +66,7 @@ class Prn(Head):
         dropout: BelowOne = 0.5,
         output_relu: bool = True,
         softmax: Softmax = "all",
+        weights: Weights = "fp32",
         input: Input = "peaks",
         input_sigma: Annotated[Positive, "crop cells"] = 1.0,
         input_mass: Positive = 40.0,
@@ -80,7 +83,7 @@ class Prn(Head):
         own_peaks = (input_sigma, input_mass, input_scores, margin) != (1.0, 40.0, None, 0.21)
         _check_together(task, input, own_peaks)
         self.crops: Crops = peaks if input == "peaks" else _heatmap_crops(source, heatmap_sigma, heatmap_stride)
-        self.relate = _relation(relation, (task.keypoints, hidden, dropout, output_relu, softmax), target_sigma)
+        self.relate = _relation(relation, (task.keypoints, hidden, dropout, output_relu, softmax, weights), target_sigma)
         self.target_sigma, self.match_iou, self.min_keypoints = target_sigma, match_iou, min_keypoints
         self.requires = self.crops.requires | {"proposals": "B R 4", "proposal_scores": "B R"}
         self.provides = {"assignment_logits": "B R K 56 36"}
@@ -136,7 +139,7 @@ def _heatmap_crops(source: Source, sigma: float, stride: int) -> Crops:
     return HeatmapCrops(probability_grid(source, "heatmap"))
 
 
-def _relation(kind: Kind, network: tuple[int, Sequence[int], float, bool, Softmax], sigma: float) -> Relation:
+def _relation(kind: Kind, network: tuple[int, Sequence[int], float, bool, Softmax, Weights], sigma: float) -> Relation:
     """The relation called ``kind``, of the perceptron's options or of the targets' ``sigma``."""
     if kind == "ucr":
         return Prior(network[0])
