@@ -19,13 +19,13 @@ from bottomup.grouping.tags import TagGrouping
 from bottomup.predictor import Predictor
 from bottomup.runtime.contract import Contract
 
-StoredAs = Literal["int16", "float32"]
+StoredAs = Literal["int20", "float32"]
 
 GROUPINGS = frozenset({"TagGrouping", "SeedGrouping", "PosenetGrouping", "BoxGrouping"})  # that scripts/grouping/kinds.js has
 _DECODERS = "associative_embedding, personlab, posenet, prn"
 _MANY = 256  # numbers of a tensor that are worth another type
-_MOST = 32767  # of int16
-_BYTE = 256
+_MOST = 2**19 - 1  # of 20 bits with a sign
+_BYTE, _NIBBLE = 256, 16
 _ROW = 9  # weights, for which a scale is worth its room: a filter of 3 x 3
 
 
@@ -44,7 +44,7 @@ def page_network(
     predictor: Predictor,
     weights: str,
     hover: Sequence[str] = (),
-    stored_as: StoredAs = "int16",
+    stored_as: StoredAs = "int20",
     options: Mapping[str, object] = MappingProxyType({}),
 ) -> PageNetwork:
     """A predictor's network and decoder for a page, which gives those of the maps ``hover`` that the network has.
@@ -91,7 +91,7 @@ def small(onnx_file: bytes, stored_as: StoredAs) -> bytes:
     for tensor in model.graph.initializer:
         del tensor.metadata_props[:]
         tensor.doc_string = ""
-    if stored_as == "int16":
+    if stored_as == "int20":
         _quantise(model)
     _rename(model)
     return bytes(onnx.ModelProto.SerializeToString(model))
@@ -111,10 +111,11 @@ def _rename(model: Any) -> None:
 
 
 def _quantise(model: Any) -> None:
-    """Keep large tensors of weights as int16, with a scale for every channel; nodes before all others undo it.
+    """Keep large tensors of weights as whole numbers of 20 bits, with a scale for every channel; nodes before all others undo it.
 
-    Of a channel's largest weight that leaves 2^-16; float16 leaves 2^-12 of each, which moves keypoints by half a pixel. The higher
-    bytes stand by themselves: most are small, so that they are compressed.
+    Of a channel's largest weight that leaves 2^-20. With 2^-16 one of ten people's keypoints moves by a tenth of a pixel and more,
+    with float16 by half a pixel. Higher bytes, lower bytes and the last four bits stand each by themselves, so that they are
+    compressed: most of the first are small, and the last are half bytes.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -122,14 +123,17 @@ def _quantise(model: Any) -> None:
     for index, tensor in enumerate(list(model.graph.initializer)):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _MANY:
             continue
-        name, (high, low, scale) = tensor.name, _bytes(numpy_helper.to_array(tensor))
+        name, (high, middle, low, scale) = tensor.name, _parts(numpy_helper.to_array(tensor))
         model.graph.initializer[index].CopyFrom(numpy_helper.from_array(high, f"{name}.high"))
-        for part, array in (("low", low), ("scale", scale), ("byte", np.array([_BYTE], np.float32))):
+        known: dict[str, NDArray[Any]] = {"middle": middle, "low": low, "scale": scale}
+        known |= {"byte": np.array([_BYTE], np.float32), "nibble": np.array([_NIBBLE], np.float32)}
+        for part, array in known.items():
             model.graph.initializer.append(numpy_helper.from_array(array, f"{name}.{part}"))
-        for part in ("high", "low"):
+        for part in ("high", "middle", "low"):
             undone.append(helper.make_node("Cast", [f"{name}.{part}"], [f"{name}.{part}.float"], to=TensorProto.FLOAT))
         for kind, first, second, made in (
-            ("Mul", "high.float", "byte", "higher"), ("Add", "higher", "low.float", "whole"), ("Mul", "whole", "scale", ""),
+            ("Mul", "high.float", "byte", "higher"), ("Add", "higher", "middle.float", "most"),
+            ("Mul", "most", "nibble", "shifted"), ("Add", "shifted", "low.float", "whole"), ("Mul", "whole", "scale", ""),
         ):  # fmt: skip
             undone.append(helper.make_node(kind, [f"{name}.{first}", f"{name}.{second}"], [f"{name}.{made}" if made else name]))
     nodes = [*undone, *model.graph.node]
@@ -137,8 +141,8 @@ def _quantise(model: Any) -> None:
     model.graph.node.extend(nodes)
 
 
-def _bytes(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.uint8], NDArray[np.float32]]:
-    """Weights as whole numbers times a scale: their higher and lower bytes, and the scale.
+def _parts(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+    """Weights as whole numbers times a scale: their highest eight bits, the next eight, the last four, and the scale.
 
     There is one for each entry of the first axis, or one alone where such entries have few weights.
     """
@@ -146,7 +150,8 @@ def _bytes(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.u
     largest = np.abs(weights).max(axis=None if alone else tuple(range(1, weights.ndim)), keepdims=True)
     scale = np.where(largest > 0, largest / _MOST, 1).astype(np.float32)
     whole = np.round(weights / scale).astype(np.int32)
-    return (whole // _BYTE).astype(np.int8), (whole % _BYTE).astype(np.uint8), scale
+    middle, low = (whole // _NIBBLE) % _BYTE, whole % _NIBBLE
+    return (whole // (_BYTE * _NIBBLE)).astype(np.int8), middle.astype(np.uint8), low.astype(np.uint8), scale
 
 
 def numbered(networks: Sequence[PageNetwork]) -> list[PageNetwork]:

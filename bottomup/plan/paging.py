@@ -26,7 +26,7 @@ class PagePlan:
     title: str = ""
     images: str | None = None  # examples that the page offers
     hover: tuple[str, ...] = ()
-    stored_as: Literal["int16", "float32"] = "int16"
+    stored_as: Literal["int20", "float32"] = "int20"
     onnxruntime_web: str | None = None
 
     @classmethod

@@ -33,7 +33,7 @@ class Configuration(TypedDict, total=False):
     format: Literal["onnx", "torch"]
     sides: tuple[Count, Count] | None
     hover: Sequence[str]
-    stored_as: Literal["int16", "float32"]
+    stored_as: Literal["int20", "float32"]
     onnxruntime_web: str | None
     camera: Natural | None
     frame_rate: Positive | None

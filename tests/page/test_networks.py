@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install 'bott
 from bottomup.page.networks import small  # noqa: E402
 
 
-def test_weights_take_half_the_room_and_lose_a_rounding() -> None:
+def test_weights_take_less_room_and_lose_a_rounding() -> None:
     random = np.random.default_rng(0)
     weights = (random.normal(size=(64, 32)) * np.exp(random.normal(size=(64, 1)) * 3)).astype(np.float32)
     weights[0] = 0.0
@@ -26,12 +28,12 @@ def test_weights_take_half_the_room_and_lose_a_rounding() -> None:
     whole = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
     given = random.normal(size=(1, 32)).astype(np.float32)
     results = {}
-    for stored_as in ("int16", "float32"):
+    for stored_as in ("int20", "float32"):
         file = small(whole, stored_as)  # type: ignore[arg-type]
-        results[stored_as] = onnxruntime.InferenceSession(file).run(None, {"x": given})[0], len(file)
+        results[stored_as] = onnxruntime.InferenceSession(file).run(None, {"x": given})[0], len(gzip.compress(file))
         assert b"where it was written" not in file
-    (ours, size), (theirs, whole_size) = results["int16"], results["float32"]
-    step = np.abs(weights).max(1) / 32767
+    (ours, size), (theirs, whole_size) = results["int20"], results["float32"]
+    step = np.abs(weights).max(1) / (2**19 - 1)
     assert (np.abs(ours - theirs) <= 0.51 * step * np.abs(given).sum() + 1e-5).all()
-    assert size < 0.65 * whole_size
+    assert size < 0.85 * whole_size
     np.testing.assert_array_equal(ours[0, 0], bias[0])  # a channel of zeros

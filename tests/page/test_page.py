@@ -205,7 +205,7 @@ def test_mistakes_are_told(checkpoint: Path, package: Path, tmp_path: Path, caps
         ([], "weights= is missing"),
         ([*common, f"output={tmp_path}"], "exists already; give another output=, or replace it by overwrite=true"),
         ([*common, f"output={tmp_path}/new", *from_map], "give decoder.fill_from=peaks"),
-        ([*common, f"output={tmp_path}/new", "stored_as=int8"], "int16"),
+        ([*common, f"output={tmp_path}/new", "stored_as=int8"], "int20"),
     ):
         assert main(["page", *command]) == 1
         assert said in capsys.readouterr().err
