@@ -95,11 +95,6 @@ CASES = (
     ),
     Case("Associative Embedding of make demo", (), "demo", size=256),
     Case("MultiPoseNet, trained on drawn people", (), "multiposenet", size=256),
-    Case(
-        "Associative Embedding for masks, drawn weights",
-        ("method=associative_embedding_segmentation", "backbone=hourglass_tiny", "decoder.bin=0.001", "decoder.separation=0.01"),
-        size=256,
-    ),
 )
 
 
