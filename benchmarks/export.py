@@ -42,13 +42,10 @@ from bottomup.grouping.matching import assign  # noqa: E402
 from bottomup.images import find_images  # noqa: E402
 from bottomup.loading import load  # noqa: E402
 from bottomup.model import PoseModel  # noqa: E402
-from bottomup.plan.composing import load_config  # noqa: E402
 from bottomup.plan.judging import evaluate_plan  # noqa: E402
-from bottomup.plan.model import ModelPlan  # noqa: E402
 from bottomup.predictor import Predictor  # noqa: E402
 from bottomup.runtime import Runner  # noqa: E402
 from bottomup.runtime.pictures import Framed, pixels_of  # noqa: E402
-from bottomup.types import Task  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "export.json"
 WITHIN = {"keypoints": 1e-2, "scores": 1e-4}  # px, and of a score: what counts as the same
@@ -66,19 +63,14 @@ class Case:
 
     name: str
     overrides: tuple[str, ...]
-    weights: str | None = None  # which of the checkpoints given; None: drawn weights
+    weights: str  # which of the checkpoints given
     size: int = 513
     photos: int = 20
     judged: bool = False  # whether the photos are those that it was trained on, so that its AP says how well it knows them
 
     def predictor(self, checkpoints: dict[str, str]) -> Predictor:
-        """The network, of its checkpoint or with drawn weights."""
-        if self.weights is not None:
-            return load(checkpoints[self.weights], overrides=self.overrides, input_size=self.size, score_threshold=0.0)
-        torch.manual_seed(0)
-        plan = ModelPlan.of(load_config("predict", [*self.overrides, "backbone.pretrained=false"])).without_pretraining()
-        model, decoder = plan.compose(Task(None, ("thing",)))
-        return Predictor(model, decoder, input_size=self.size, score_threshold=0.0)
+        """The network of its checkpoint, which finds everybody however they score."""
+        return load(checkpoints[self.weights], overrides=self.overrides, input_size=self.size, score_threshold=0.0)
 
 
 CASES = (
@@ -147,7 +139,7 @@ def precision(case: Case, photos: Sequence[Path], checkpoints: dict[str, str], r
     if not case.judged:
         return {"AP": None}
     chosen = f"data.image_ids=[{','.join(str(int(photo.stem)) for photo in photos)}]"
-    given = ("data=coco", f"data.root={root}", f"data.split={_SPLIT}", chosen, f"weights={checkpoints[case.weights or '']}")
+    given = ("data=coco", f"data.root={root}", f"data.split={_SPLIT}", chosen, f"weights={checkpoints[case.weights]}")
     plan = evaluate_plan([*given, "workers=0", *case.overrides])
     dataset = plan.data.dataset("val", plan.limit)
     return {"AP": evaluate_dataset(case.predictor(checkpoints), dataset).metrics["AP"]}
