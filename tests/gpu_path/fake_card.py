@@ -10,6 +10,7 @@ import contextlib
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -19,14 +20,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
 
+import bottomup
+
 aten = torch.ops.aten
 CARD = torch.device("cuda:0")
+PACKAGE = Path(bottomup.__file__).parent
 _META = torch.device("meta")
 _READS = (aten._local_scalar_dense.default, aten.equal.default)  # their results are numbers on the host
-_NOT_KNOWN = (
-    aten._fused_sgd_.default,
-    aten._fused_sgd_.tensor_lr,
-)  # to fake tensors; they change what is given, and return nothing
+# To fake tensors; they change what is given, and return nothing.
+_NOT_KNOWN = (aten._fused_sgd_.default, aten._fused_sgd_.tensor_lr)
 _INDEXED = {aten.index.Tensor: 1, aten.index_put.default: 1, aten.index_put_.default: 1, aten._index_put_impl_.default: 1}
 
 
@@ -110,8 +112,8 @@ class FakeCard(FakeTensorMode):
 
     def wait(self, what: object) -> None:
         """Note that the host waits, and where."""
-        own = [frame for frame in traceback.extract_stack() if "/bottomup/" in frame.filename]
-        place = f"{own[-1].filename.rpartition('/bottomup/')[2]}:{own[-1].lineno}" if own else "elsewhere"
+        own = [frame for frame in traceback.extract_stack() if Path(frame.filename).is_relative_to(PACKAGE)]
+        place = f"{Path(own[-1].filename).relative_to(PACKAGE)}:{own[-1].lineno}" if own else "elsewhere"
         self.waits.append(f"{place} {what}")
 
     @contextlib.contextmanager
