@@ -67,7 +67,7 @@ class Pretrained(
         found = "Finds everybody in an image, however many, in one pass of the network (bottom-up)."
         card: ModelCard = ModelCard.from_template(
             self._hub_mixin_info.model_card_data,
-            template_str=_CARD,
+            template_str=self._hub_mixin_info.model_card_template,
             title=title or f"{facts['method']}, {facts['backbone']}",
             description=found,
             name=name,

@@ -15,7 +15,6 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.commands import predict
 from bottomup.engine.distributed import Ranks, first_to_say, ranks
@@ -26,6 +25,7 @@ from bottomup.samples.groups import drawn_alike
 from bottomup.skeletons import COCO
 from bottomup.types import Task
 from bottomup.workflows.validation import make_validation
+from tests.coco_folders import untrained
 from tests.pages import ROOT
 from tests.ranks import in_ranks
 
@@ -37,10 +37,7 @@ JUDGED = ["data=synthetic", "data.size=64", "data.images=7", "batch_size=2", "pi
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plan = train_plan(TINY).model
-    model, _ = plan.compose(Task(COCO))
-    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
-    return save_checkpoint(tmp_path_factory.mktemp("weights") / "best.pt", checkpoint)
+    return untrained(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,16 @@ from PIL import Image as Pillow
 from pycocotools.coco import COCO as CocoFile
 
 from bottomup import load
-from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.commands import predict
 from bottomup.commands.photos import photos_of
 from bottomup.data.synthetic import Synthetic
 from bottomup.image_files import ImageReader
 from bottomup.model import PoseModel
-from bottomup.plan.training import train_plan
 from bottomup.predictor import Look, Predictor
 from bottomup.skeletons import COCO
-from bottomup.types import Task
 from bottomup.visualize import draw_outputs
+from tests.coco_folders import untrained
 
 TINY = ["experiment=demo/associative_embedding", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
 OPTIONS = [
@@ -39,10 +37,7 @@ OPTIONS = [
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plan = train_plan(TINY).model
-    model, _ = plan.compose(Task(COCO))
-    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
-    return save_checkpoint(tmp_path_factory.mktemp("weights") / "best.pt", checkpoint)
+    return untrained(tmp_path_factory.mktemp("weights"))
 
 
 def write_image(path: Path, seed: int) -> None:

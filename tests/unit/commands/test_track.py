@@ -11,31 +11,24 @@ import cv2
 import pytest
 
 from bottomup import load
-from bottomup.checkpoint import Checkpoint, save_checkpoint, versions
 from bottomup.cli import main
 from bottomup.data.synthetic_video import SyntheticVideo
 from bottomup.drawing.videos import video_writer
 from bottomup.plan.tracking import TrackPlan, track_plan
-from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
-from bottomup.skeletons import COCO
-from bottomup.types import Task
 from bottomup.videos import video_file
 from bottomup.workflows import clips
+from tests.coco_folders import untrained
 
 pytest.importorskip("av", reason="needs the extra video")
 
-TINY = ["experiment=demo/associative_embedding", "input_size=64", "backbone.channels=8", "backbone.growth=4"]
 OPTIONS = ["decoder.detection_threshold=0.0001", "decoder.fill_threshold=null", "decoder.max_people=2", "score_threshold=0"]
 COUNT = 10
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plan = train_plan(TINY).model
-    model, _ = plan.compose(Task(COCO))
-    checkpoint = Checkpoint(plan.carried(), Task(COCO), model.state_dict(), None, None, versions())
-    return save_checkpoint(tmp_path_factory.mktemp("weights") / "best.pt", checkpoint)
+    return untrained(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
