@@ -88,7 +88,7 @@ def accuracy(weights: str, root: str, split: str) -> list[Row]:
     """AP of a checkpoint of ``experiment=multiposenet/prn`` from weights of either kind."""
     from benchmarks.assignment import measure
 
-    common = ["experiment=multiposenet/prn", "heads.candidates={}", "heads.proposals.who=all", "data.min_people=1", "batch_size=8"]
+    common = ["experiment=multiposenet/prn", "heads.candidates={}", "heads.proposals.who=all", "data.min_people=1", "batch_size=1"]
     given = [*common, f"weights={weights}", f"data.root={root}", f"data.val_split='{split}'"]
     return [{"name": kind, **measure([*given, f"heads.prn.weights={kind}"])} for kind in ("fp32", "int8")]
 

@@ -69,6 +69,19 @@ def prn_table() -> str:
     return f"{heading}\n\n{table}\n\nAP, trained for 150 steps: {', '.join(judged)}."
 
 
+def crowd_table() -> str:
+    """One row a decoder of the most people of benchmarks/results/people.json."""
+    result = read_result(RESULTS / "people.json")
+    most = max(row["people"] for row in result["rows"])
+    cells = [
+        [row["decoder"], f"{row['median_ms'] / 1e3:.2f}", str(row["mebibytes"]), share(row["recall"])]
+        for row in result["rows"]
+        if row["people"] == most
+    ]
+    heading = f"{most} people, on one core ({result['device']}); memory is what the process holds more while it decodes:"
+    return f"{heading}\n\n{markdown_table(['decoder', 's', 'MiB', 'keypoints that come back'], cells)}"
+
+
 def floors_table() -> str:
     """One row a step of benchmarks/results/floors.json."""
     result = read_result(RESULTS / "floors.json")
@@ -231,6 +244,7 @@ def render(text: str) -> str:
     """A page with every table that it has replaced by what was measured last."""
     tables = {
         "assignment": assignment_table(),
+        "crowd": crowd_table(),
         "cues": cues_table(),
         "decode": decode_table(),
         "decode_personlab": decode_personlab_table(),

@@ -7,34 +7,53 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _LARGEST = 127  # of eight bits, the same on both sides of 0
+_FEW = 16  # rows that a processor without instructions for products of eight bits is faster with from rounded weights
 
 
 class Int8Linear(nn.Linear):
-    """A linear layer that predicts, on a CPU, from weights and inputs that are rounded to eight bits.
+    """A linear layer that predicts, on a CPU, from weights that are rounded to eight bits.
 
-    Every output has a scale of its own, and so has every row of the input, found anew: the greatest of either is 127. Products are
-    added up exactly. The rounded weights are kept beside those of float32, and made anew where these have changed. In training, on
-    other devices and in exported graphs the layer is ``nn.Linear``.
+    Every output has a scale of its own: the greatest of its weights is 127. Where the processor has instructions for it (VNNI) the
+    inputs are rounded so as well, each row anew, and products are added up exactly. Elsewhere few rows meet the rounded weights as
+    bfloat16, and for more than 16 those of float32 are as fast. The rounded weights are kept beside those of float32, and made anew
+    where these have changed. In training, on other devices and in exported graphs the layer is ``nn.Linear``.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
-        self._rounded: tuple[tuple[int, int], Tensor, Tensor] | None = None  # of which weights, (in, out) int8, (out,) scales
+        self._rounded: tuple[tuple[int, int], Tensor, Tensor] | None = None  # of which weights, (out, in) int8, (out,) scales
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
         if self.training or input.device.type != "cpu" or torch.compiler.is_compiling():
             return F.linear(input, self.weight, self.bias)
-        weight, scales = self._weights()
-        rows, row_scales = rounded(input.reshape(-1, self.in_features).float())
-        found = torch._int_mm(rows, weight).float().mul_(row_scales).mul_(scales).add_(self.bias)
+        rows = input.reshape(-1, self.in_features).float()
+        if torch.cpu._is_vnni_supported():
+            found = self._exact_sums(rows)
+        elif len(rows) <= _FEW:
+            found = self._from_rounded(rows)
+        else:
+            found = F.linear(rows, self.weight, self.bias)
         return found.view(*input.shape[:-1], self.out_features)
 
+    def _exact_sums(self, rows: Tensor) -> Tensor:
+        """Of weights and rows (N, in) of eight bits."""
+        weight, scales = self._weights()
+        values, row_scales = rounded(rows)
+        return torch._int_mm(values, weight.t()).float().mul_(row_scales).mul_(scales).add_(self.bias)
+
+    def _from_rounded(self, rows: Tensor) -> Tensor:
+        """Of weights of eight bits and rows (N, in) as they are, but for bfloat16."""
+        weight, scales = self._weights()
+        found = torch._weight_int8pack_mm(rows.bfloat16(), weight, torch.ones_like(scales, dtype=torch.bfloat16))
+        return found.float().mul_(scales).add_(self.bias)
+
     def _weights(self) -> tuple[Tensor, Tensor]:
-        of = (self.weight.data_ptr(), self.weight._version)
-        if self._rounded is None or self._rounded[0] != of:
+        counted = not self.weight.is_inference()  # what is made in inference mode does not count its changes
+        of = (self.weight.data_ptr(), self.weight._version if counted else 0)
+        if self._rounded is None or self._rounded[0] != of or not counted:
             values, scales = rounded(self.weight.detach())
-            self._rounded = of, values.t(), scales[:, 0]
+            self._rounded = of, values, scales[:, 0]
         return self._rounded[1:]
 
 
