@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bottomup.engine.objective import LOSS
 from bottomup.engine.optim import Average, Optimiser, Schedule
 from bottomup.errors import ConfigError
 from bottomup.options import Count, Natural, Positive, check_options, checked, made
-from bottomup.precision import Precision
+from bottomup.precision import Asked, precision_on
 
 
 @checked("engine")
@@ -22,18 +23,19 @@ class Settings:
     """How a model is trained; ``batch_size`` counts the images of one step over all ranks and accumulation steps.
 
     ``steps`` of the optimiser are taken; fewer where ``stop_after`` validations in a row bring nothing better. ``accumulate`` cuts
-    a rank's share of a step into micro-batches. ``precision`` is the number format that the network runs in; ``channels_last`` is
-    the memory layout in which convolutions are fastest; ``compile`` lets torch compile the model. ``clip`` is what the gradient's
-    norm is cut to. ``average_from`` is the step from which weights are averaged. ``validate_every``, ``checkpoint_every`` and
-    ``log_every`` say how often the model is judged, is saved, and its losses are written; 0 is never. ``tensorboard`` writes them
-    for TensorBoard, too. ``best`` names the validation figure that chooses best.pt, and of which plateaux are: of losses the
-    least, of all others the greatest. ConfigError for what does not fit.
+    a rank's share of a step into micro-batches. ``precision`` is the number format that the network runs in, "auto" bf16 where the
+    device has instructions for it and fp32 elsewhere; ``channels_last`` is the memory layout in which convolutions are fastest;
+    ``compile`` lets torch compile the model. ``clip`` is what the gradient's norm is cut to. ``average_from`` is the step from
+    which weights are averaged. ``validate_every``, ``checkpoint_every`` and ``log_every`` say how often the model is judged, is
+    saved, and its losses are written; 0 is never. ``tensorboard`` writes them for TensorBoard, too. ``best`` names the validation
+    figure that chooses best.pt, and of which plateaux are: of losses the least, of all others the greatest. ConfigError for what
+    does not fit.
     """
 
     steps: Count
     batch_size: Annotated[Count, "images"]
     accumulate: Count = 1
-    precision: Precision = "fp32"
+    precision: Asked = "fp32"
     channels_last: bool = True
     compile: bool = False
     clip: Positive | None = None
@@ -59,6 +61,10 @@ class Settings:
         own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         average = self.average.plain() if self.average else None
         return own | {"optimiser": self.optimiser.plain(), "schedule": self.schedule.plain(), "average": average}
+
+    def on(self, device: torch.device) -> Self:
+        """The same with the precision that a device runs in."""
+        return replace(self, precision=precision_on(device, self.precision))
 
     def at_rate(self, rate: float) -> Self:
         """The same at another learning rate."""

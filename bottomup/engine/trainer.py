@@ -52,8 +52,8 @@ class Trainer:
         on_step: Callable[[Trainer, dict[str, float]], None] | None = None,
         on_validate: Callable[[Trainer, dict[str, float]], None] | None = None,
     ) -> None:
-        self.settings, self.output, self.config = settings, path_of(output), dict(config or {})
         self.ranks = ranks or Ranks()
+        self.settings, self.output, self.config = settings.on(self.ranks.device), path_of(output), dict(config or {})
         self.batches, self.validate, self.given = batches, validate, given
         self.on_step, self.on_validate = on_step, on_validate
         self.model = model.to(self.ranks.device)
@@ -63,7 +63,7 @@ class Trainer:
         self.optimiser = settings.optimiser.over(self.model)
         self.schedule, self.factor = settings.schedule.over(self.optimiser, settings.steps)
         self.average = settings.average.over(self.model) if settings.average else None
-        self.scaler = torch.amp.GradScaler(self.ranks.device.type, enabled=settings.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(self.ranks.device.type, enabled=self.settings.precision == "fp16")
         self.step = 0
         self.best: float | None = None
         self.best_step = 0

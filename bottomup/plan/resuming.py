@@ -9,6 +9,7 @@ from typing import Any
 _MATTER = {  # path -> what is then not as if the run had not stopped
     "seed": "images come in another order, so some twice in this epoch and some not at all",
     "engine.batch_size": "its place in the epoch is counted in steps of another size",
+    "engine.precision": "from here on its numbers are rounded otherwise",
     "engine.average.name": "the average so far is of another kind",
     "data": "its place in the epoch is one among other images",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -51,6 +52,7 @@ def train(plan: TrainPlan) -> dict[str, float]:
             check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
         trainer = make_trainer(plan, output, place)
+        plan = replace(plan, engine=trainer.settings)  # with the precision of this device, in which it goes on elsewhere
         if plan.resume:
             trainer.resume(output / LAST)
             if place.first:

@@ -21,7 +21,7 @@ from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.run import Evaluation, evaluate_dataset, measures_for
 from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan
-from bottomup.precision import PRECISIONS
+from bottomup.precision import PRECISIONS, Precision, precision_on
 from bottomup.predictor import Predictor
 from bottomup.samples.groups import Group, drawn_alike, groups_of
 from bottomup.samples.letterbox import letterbox
@@ -122,7 +122,7 @@ class Judge:
         self, model: PoseModel, dataset: Dataset, prepare: Callable[[Sample], Sample], groups: Sequence[Group]
     ) -> Iterator[list[Losses]]:
         """The losses of the images of each group, on the CPU."""
-        plan, precision = self.plan, PRECISIONS[self.plan.engine.precision]
+        plan, precision = self.plan, PRECISIONS[self._precision()]
         chosen = Subset(dataset, [index for group in groups for index in group])
         samples = prepared_samples(chosen, prepare, model.ignores, plan.place.workers)
         for group in groups:
@@ -130,6 +130,9 @@ class Judge:
             with torch.no_grad(), drawn_alike(plan.place.seed, group):
                 losses = [forward_losses(model, batch.to(self.place.device), plan.model.given, precision) for batch in batches]
             yield [own.cpu() for own in losses]
+
+    def _precision(self) -> Precision:
+        return precision_on(self.place.device, self.plan.engine.precision)
 
     def _evaluate(self, model: PoseModel, decoder: Decoder) -> Evaluation:
         plan = self.plan
@@ -140,7 +143,7 @@ class Judge:
             side=plan.model.side,
             head_scales=plan.model.head_scales,
             flip=plan.validation.flip,
-            precision=plan.engine.precision,
+            precision=self._precision(),
             device=self.place.device,
         )
         oracle, workers, most = plan.model.given, plan.place.workers, plan.validation.max_people
