@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from bottomup.errors import ConfigError, DataError, of_system
+from bottomup.jpeg import check_whole
 from bottomup.paths import path_of
 
 Orientation = Literal["stored", "upright"]
@@ -25,9 +26,6 @@ _NEARLY_BLACK = 1 << 14  # of 16 bits: what a camera of 14 bits, the most there 
 _HEAD = 64  # bytes that tell a format
 _EXIF = b"Exif\0\0"  # how its part of a JPEG begins
 _MOST_PIXELS = "has more pixels than OpenCV reads, 2^30 unless OPENCV_IO_MAX_IMAGE_PIXELS says more; scale it down"
-_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # of a JPEG, but for those that stand within its coded pixels
-_END, _ALONE = 0xD9, (0x01, 0xD8)
-_LAST = bytes((0xFF, _END))
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class ImageReader:
         """The pixels of a file, and how EXIF has it turned (``exif_orientation``)."""
         path = path_of(path)
         data = _bytes(path)
-        _check_whole(data, path)
+        check_whole(data, path)
         pixels: NDArray[Any] = cv2.cvtColor(_eight_bits(_decoded(data, path), self.bit_depth, path), cv2.COLOR_BGR2RGB)
         turn = _UPRIGHT if _is_tiff(data) else _orientation(data)
         return np.ascontiguousarray(_turned(pixels, turn) if self.orientation == "upright" else pixels), turn
@@ -172,20 +170,6 @@ def _animated(head: bytes, path: Path) -> Refused | None:
 
 def _is_tiff(data: bytes) -> bool:
     return data[:4] in (b"II*\0", b"MM\0*")
-
-
-def _check_whole(data: bytes, path: Path) -> None:
-    """DataError where a JPEG ends before its end: what is missing would be grey, with a word of the library's at most."""
-    if not data.startswith(b"\xff\xd8\xff") or data.endswith(_LAST):  # nearly all end where they say so
-        return
-    position = 2
-    while (found := _MARKER.search(data, position)) is not None:
-        position, marker = found.end(), data[found.end() - 1]
-        if marker == _END:
-            return
-        if marker not in _ALONE:
-            position += int.from_bytes(data[position : position + 2], "big")  # the length of what the marker begins
-    raise DataError(f"{path}: not readable, a JPEG without its end; should be whole: was it copied or downloaded whole?")
 
 
 # ---- pixels ----------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ PACKAGE = "bottomup"
 # From the ground up. Names on one floor may import each other, unless they stand in SIBLINGS.
 FLOORS = (
     ("version",), ("errors", "paths", "ending"), ("shapes", "precision", "devices", "memory"),
-    ("fitting",), ("options",), ("registry", "thresholds", "manual", "crops"),
+    ("fitting", "jpeg"), ("options",), ("registry", "thresholds", "manual", "crops"),
     ("skeletons",), ("grid", "affine", "framing"), ("grouping",), ("runtime",),  # whose imports bring no PyTorch
     ("geometry",), ("masks", "image_files"), ("videos",), ("instances", "images"), ("drawing",), ("prediction",), ("types",),
     ("contracts", "dataset"),

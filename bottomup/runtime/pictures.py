@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.errors import DataError
+from bottomup.errors import DataError, of_system
 from bottomup.framing import inner_size, on_canvas, shrink_image
+from bottomup.jpeg import check_whole
 from bottomup.paths import path_of
 from bottomup.runtime.contract import Contract
 
@@ -21,19 +22,28 @@ Image = str | Path | Pixels
 def pixels_of(image: Image) -> Pixels:
     """The pixels (H, W, 3) RGB of an image, a file turned upright by its EXIF; DataError where it is none."""
     if isinstance(image, (str, Path)):
-        path = path_of(image)
-        try:
-            read = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-        except cv2.error as error:  # more pixels than OpenCV takes
-            raise DataError(f"{path}: OpenCV does not read it ({error.err}); give a smaller image") from error
-        if read is None:
-            raise DataError(f"{path}: {'no image that OpenCV reads' if path.exists() else 'no such file'}")
-        return np.ascontiguousarray(read[..., ::-1])
+        return _read(path_of(image))
     if not isinstance(image, np.ndarray):
         raise DataError(f"an image should be a path or an (H, W, 3) uint8 RGB array, got {type(image).__name__}; convert it")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise DataError(f"an image array should be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; convert it")
     return image
+
+
+def _read(path: Path) -> Pixels:
+    """A file's pixels; OpenCV never sees its name, as one that is not UTF-8 ends the process."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: not readable ({of_system(error)})" if path.exists() else f"{path}: no such file") from None
+    check_whole(data, path)
+    try:
+        read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:  # more pixels than OpenCV takes
+        raise DataError(f"{path}: OpenCV does not read it ({error.err}); give a smaller image") from error
+    if read is None:
+        raise DataError(f"{path}: no image that OpenCV reads; give a JPEG or PNG")
+    return np.ascontiguousarray(read[..., ::-1])
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict
@@ -13,15 +14,16 @@ from bottomup.errors import ConfigError, counted
 from bottomup.fitting import fits
 from bottomup.options import resolved
 from bottomup.paths import write_json, written_whole
-from bottomup.workflows.parts import PARTS, Line, Parts
+from bottomup.workflows.parts import PARTS, Line, Name, Parts
 
 _SUMMARY = "metrics.json"
 _ROWS = 4096  # of a Parquet file that are held at once: one of its row groups
 
 
 class Summary(TypedDict):
-    """What a run came to: numbers of images and of people, and the names of files that are no images."""
+    """What a run came to: the hash of its images' names, numbers of images and of people, and which files are no images."""
 
+    names_sha256: str
     images: int
     instances: int
     unreadable: list[str]
@@ -40,7 +42,7 @@ def results_file(form: str, folder: Path) -> Path:
 
 def finish(form: str, parts: Parts) -> Summary:
     """Write what was found in all images as a file of a form, without those that nobody could read, and what it comes to."""
-    summary: Summary = {"images": 0, "instances": 0, "unreadable": []}
+    summary: Summary = {"names_sha256": _hash(parts.names), "images": 0, "instances": 0, "unreadable": []}
 
     def readable() -> Iterator[Line]:
         for line in parts.lines():
@@ -60,7 +62,7 @@ def finish(form: str, parts: Parts) -> Summary:
 def finished(form: str, parts: Parts) -> Summary | None:
     """What a run came to that wrote all that it found as a file of a form; None where none did.
 
-    ConfigError where it was of another number of images.
+    ConfigError where it was of other images.
     """
     folder = parts.output
     if (folder / PARTS).is_dir() or not results_file(form, folder).is_file() or (summary := _summary_of(folder)) is None:
@@ -70,7 +72,16 @@ def finished(form: str, parts: Parts) -> Summary | None:
             f"{folder} holds what was found in {counted(count, 'image')}, and images= has {len(parts.names)} now; give those of "
             "the run that resume=true goes on with, or begin anew by overwrite=true"
         )
+    if summary["names_sha256"] != _hash(parts.names):
+        raise ConfigError(
+            f"{folder} holds what was found in images of other names than those of images= now; give those of the run that "
+            "resume=true goes on with, or begin anew by overwrite=true"
+        )
     return summary
+
+
+def _hash(names: Sequence[Name]) -> str:
+    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
 
 
 def begin_anew(form: str, parts: Parts) -> None:

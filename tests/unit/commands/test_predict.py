@@ -76,7 +76,7 @@ def test_image_ids_are_places_in_the_sorted_list_across_chunks(
     assert run(weights, tmp_path / "images", tmp_path / "in_chunks") == 0
     records, metrics = read(tmp_path / "in_chunks")
     assert {(record["image_id"], record["file_name"]) for record in records} == set(enumerate(names))
-    assert metrics == {"images": 5, "instances": len(records), "unreadable": []}
+    assert (metrics["images"], metrics["instances"], metrics["unreadable"]) == (5, len(records), [])
     assert records == read(tmp_path / "at_once")[0]
 
 
@@ -178,6 +178,16 @@ def test_a_run_goes_on_with_the_images_that_it_began_with_alone(
     assert run(weights, tmp_path / "images", tmp_path / "out", "resume=true", "overwrite=true") == 1
     assert run(weights, tmp_path / "images", tmp_path / "out", "overwrite=true") == 0
     assert read(tmp_path / "out")[1]["images"] == 3
+
+
+def test_what_was_found_in_some_images_never_passes_for_what_others_show(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(tmp_path / "images", "b.png", "c.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out") == 0
+    (tmp_path / "images" / "c.png").rename(tmp_path / "images" / "d.png")
+    assert run(weights, tmp_path / "images", tmp_path / "out", "resume=true") == 1
+    assert "images of other names than those of images= now" in capsys.readouterr().err
 
 
 def test_all_forms_hold_the_same(weights: Path, tmp_path: Path) -> None:
