@@ -99,6 +99,7 @@ def test_every_cell_of_the_small_matrix_composes(cell: object) -> None:
     ModelPlan.of(load_config("benchmark", cell.overrides)).compose(Task(COCO))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow  # half a minute of compositions; those of the small matrix are above
 def test_the_whole_matrix_is_every_method_and_every_crossing_that_fits() -> None:
     fitting = []
     for cell in cells_of("synthetic", []):
