@@ -30,13 +30,17 @@ def silence() -> contextlib.redirect_stdout[io.StringIO]:
     return contextlib.redirect_stdout(io.StringIO())
 
 
-def evaluated(image_ids: Iterable[int], people: Iterable[Record], found: Iterable[Record], kind: str, **parameters: object) -> Any:
-    """A COCOeval of records ("keypoints" or "bbox") by COCO's parameters but for those given; not yet accumulated."""
+def evaluated(image_ids: Iterable[int], sides: Iterable[Sequence[Record]], kind: str, **parameters: object) -> Any:
+    """A COCOeval ("keypoints" or "bbox") of records of people and of instances, the two ``sides``; not yet accumulated.
+
+    Its parameters are COCO's but for those given.
+    """
     if hotcoco is None:
+        people, found = sides
         return evaluated_by_pycocotools([{"id": image_id} for image_id in image_ids], people, found, kind, **parameters)
     images, categories = [_SIZE | {"id": image_id} for image_id in image_ids], [{"id": CATEGORY, "name": kind}]
-    sides = ({"images": images, "annotations": list(side), "categories": categories} for side in (people, found))
-    evaluation = hotcoco.COCOeval(*map(hotcoco.COCO, sides), kind)
+    indexed = [hotcoco.COCO({"images": images, "annotations": side, "categories": categories}) for side in sides]
+    evaluation = hotcoco.COCOeval(*indexed, kind)
     _set(evaluation.params, parameters)
     evaluation.evaluate()
     return evaluation

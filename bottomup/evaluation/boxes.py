@@ -36,7 +36,7 @@ def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: GroundTruth,
     listed = [image["id"] for image in ground_truth["images"]]
     people = [_person(annotation, number) for number, annotation in enumerate(ground_truth["annotations"], 1)]
     found = _boxes(predictions, set(listed))
-    evaluation = evaluated(listed, people, found, "bbox", maxDets=[max_people])
+    evaluation = evaluated(listed, (people, found), "bbox", maxDets=[max_people])
     return read_metrics(accumulated(evaluation), _METRICS)
 
 

@@ -44,25 +44,14 @@ class Side:
         x, y = (np.ascontiguousarray(self.keypoints[..., axis].T) for axis in (0, 1))
         return x, y
 
-    def records(self, image_ids: list[int]) -> Iterator[Record]:
-        """As COCO records, with the ids of images by their places.
+    def _common(self, image_ids: list[int]) -> Iterator[tuple[int, int, list[float], float]]:
+        """Number, image's id, keypoints and area of each, as records have them.
 
         They are numbered from 1: pycocotools takes an id of 0 for unmatched and one of two equal ids for absent.
         """
-        columns = {
-            "id": range(1, len(self) + 1),
-            "image_id": [image_ids[place] for place in self.image.tolist()],
-            "category_id": [CATEGORY] * len(self),
-            "keypoints": self.keypoints.reshape(len(self), 3 * self.keypoints.shape[1]).tolist(),
-            "area": self.areas.tolist(),
-            **{name: column.tolist() for name, column in self._own().items()},
-        }
-        names = tuple(columns)
-        return (dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True))
-
-    def _own(self) -> dict[str, NDArray[np.generic]]:
-        """The columns of records that the other side has not."""
-        raise NotImplementedError
+        images = [image_ids[place] for place in self.image.tolist()]
+        rows = self.keypoints.reshape(len(self), 3 * self.keypoints.shape[1]).tolist()
+        return zip(range(1, len(self) + 1), images, rows, self.areas.tolist(), strict=True)
 
 
 @dataclass(frozen=True)
@@ -83,8 +72,22 @@ class People(Side):
         """(N,) who is left out of every count, as by pycocotools: a crowd, or one whose ``num_keypoints`` is 0."""
         return np.asarray(self.crowd | (self.num_keypoints == 0))
 
-    def _own(self) -> dict[str, NDArray[np.generic]]:
-        return {"bbox": self.boxes, "iscrowd": self.crowd.astype(np.int64), "num_keypoints": self.num_keypoints}
+    def records(self, image_ids: list[int]) -> list[Record]:
+        """As COCO records, with the ids of images by their places."""
+        own = zip(self.boxes.tolist(), self.crowd.tolist(), self.num_keypoints.tolist(), strict=True)
+        return [
+            {
+                "id": number,
+                "image_id": image_id,
+                "category_id": CATEGORY,
+                "keypoints": keypoints,
+                "area": area,
+                "bbox": box,
+                "iscrowd": int(crowd),
+                "num_keypoints": count,
+            }
+            for (number, image_id, keypoints, area), (box, crowd, count) in zip(self._common(image_ids), own, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -108,5 +111,16 @@ class Found(Side):
         """(N,) who is a false find where nobody is found: of an area that COCO counts as any."""
         return np.asarray((self.areas >= AREAS["all"][0]) & (self.areas <= AREAS["all"][1]))
 
-    def _own(self) -> dict[str, NDArray[np.generic]]:
-        return {"score": self.scores}
+    def records(self, image_ids: list[int]) -> list[Record]:
+        """As COCO records, with the ids of images by their places."""
+        return [
+            {
+                "id": number,
+                "image_id": image_id,
+                "category_id": CATEGORY,
+                "keypoints": keypoints,
+                "area": area,
+                "score": score,
+            }
+            for (number, image_id, keypoints, area), score in zip(self._common(image_ids), self.scores.tolist(), strict=True)
+        ]

@@ -58,11 +58,11 @@ def take(
     turn = (ranks[every.chooser] * 2 + kind) * (place.max(initial=0) + 1) + place
     order = np.argsort(turn.astype(np.min_scalar_type(turn.max(initial=0))), kind="stable")  # of short numbers by radix
     ends = np.flatnonzero(np.diff(turn[order], prepend=-1, append=-1))
-    now, at = every[order], reached(every.similarity, thresholds)[order]
-    lasting = np.where(shared[now.sought], 0, 0xFFFF).astype(np.uint16)
+    choosers, everybody, at = every.chooser[order], every.sought[order], reached(every.similarity, thresholds)[order]
+    lasting = np.where(shared, 0, 0xFFFF).astype(np.uint16)[everybody]
     settled, gone = np.zeros(len(ranks), np.uint16), np.zeros(len(shared), np.uint16)
     for start, stop in pairwise(ends.tolist()):
-        chooser, sought, bits = now.chooser[start:stop], now.sought[start:stop], at[start:stop]
+        chooser, sought, bits = choosers[start:stop], everybody[start:stop], at[start:stop]
         before, away = settled[chooser], gone[sought]
         bits &= ~(before | away)  # in ``at``
         settled[chooser] = before | bits

@@ -19,7 +19,7 @@ SOMEBODY = 0.1  # OKS from which an instance is a faulty find of a person and no
 NOBODY, APART = -1, -2
 
 _FAR = 0.7  # exp(-.7) is a similarity below every threshold
-_NOTHING = 60.0  # exp(-60) adds nothing to an OKS, and a processor takes its time over yet smaller ones
+_NOTHING = 60.0  # exp(-60) is nothing beside an OKS that counts, and a processor takes its time over yet smaller ones
 _AT_ONCE = 1 << 12  # pairs of which the similarities are computed at once: they stay near the processor
 _TOGETHER = 1 << 16  # pairs that are matched at once: some hundred images
 
@@ -81,21 +81,23 @@ class _Block:
 
     def _portion(self, instance: Indices, person: Indices, exponents: Floats) -> tuple[Candidates, Candidates, Candidates]:
         """The OKS of pairs, and their keypoints that may match: of those who count, and of those who are ignored."""
+        close, oks = np.flatnonzero(exponents.min(0) < _NOTHING), np.zeros(len(person))
+        mine, theirs, exponents = instance[close], person[close], exponents[:, close]
         near = exponents < _FAR
-        near &= np.take(self._there, instance, axis=1)
-        unknown = np.take(self._unknown, person, axis=1)
+        near &= np.take(self._there, mine, axis=1)
+        unknown = np.take(self._unknown, theirs, axis=1)
 
         def single(chosen: Flags) -> Candidates:
-            keypoint, pair = np.divmod(np.flatnonzero(chosen), len(instance))
-            chooser = keypoint * len(self._found) + instance[pair]
-            return Candidates(chooser, keypoint * len(self._people) + person[pair], np.exp(-exponents[keypoint, pair]))
+            keypoint, pair = np.divmod(np.flatnonzero(chosen), len(close))
+            chooser = keypoint * len(self._found) + mine[pair]
+            return Candidates(chooser, keypoint * len(self._people) + theirs[pair], np.exp(-exponents[keypoint, pair]))
 
         counted, left_out = single(near & ~unknown), single(near & unknown)
-        anything = np.take(self._anything, person, axis=1)
         np.negative(np.minimum(exponents, _NOTHING, out=exponents), out=exponents)
-        similarity = np.exp(exponents, out=exponents)
-        similarity *= anything
-        return Candidates(instance, person, similarity.sum(0) / self._anything.sum(0)[person]), counted, left_out
+        alike = np.exp(exponents, out=exponents)
+        alike *= np.take(self._anything, theirs, axis=1)
+        oks[close] = alike.sum(0) / self._anything.sum(0)[theirs]
+        return Candidates(instance, person, oks), counted, left_out
 
     def keypoints(self) -> tuple[Bits, Bits]:
         """(K, P) each: at which thresholds a keypoint found that of a person who counts, and anybody's."""

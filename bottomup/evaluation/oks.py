@@ -29,11 +29,10 @@ def match(
     Of each image the ``max_people`` best instances count. Crowds and people without keypoints are ignored: who matches one
     is neither right nor wrong. The result is evaluated, not yet accumulated.
     """
-    ids = records.image_ids
+    sides = (side.records(records.image_ids) for side in (records.people, records.instances))  # one after the other: they are large
     return evaluated(
-        ids,
-        records.people.records(ids),
-        records.instances.records(ids),
+        records.image_ids,
+        sides,
         "keypoints",
         areaRng=[list(AREAS[area]) for area in areas],
         areaRngLbl=list(areas),

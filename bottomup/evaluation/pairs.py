@@ -31,20 +31,21 @@ class Exponents:
     """
 
     def __init__(self, found: Found, people: People, sigmas: Sequence[float]) -> None:
-        self._found, self._people = found.axes, people.axes
-        self._labelled = np.ascontiguousarray(people.labelled.T)
-        corners, sides = people.boxes[:, :2], people.boxes[:, 2:]
-        self._wide = (corners - sides).T.copy(), (corners + 2 * sides).T.copy()  # each (2, N)
+        labelled, sides = people.labelled.T, people.boxes[:, 2:]
+        low, high = (people.boxes[:, :2] - sides).T, (people.boxes[:, :2] + 2 * sides).T
+        self._found = found.axes
+        self._least, self._most = (
+            [np.where(labelled, place, end) for place, end in zip(people.axes, ends, strict=True)] for ends in (low, high)
+        )
         self._scales = 2 * np.square(2 * np.array(sigmas))[:, None]  # (K, 1)
         self._areas = people.areas + np.spacing(1)
 
     def of(self, instance: Indices, person: Indices) -> Floats:
         """(K, pairs) those of pairs."""
         total = np.zeros((len(self._scales), len(instance)))
-        unknown = ~np.take(self._labelled, person, axis=1)
-        for found, annotated, low, high in zip(self._found, self._people, *self._wide, strict=True):
-            place, apart = np.take(found, instance, axis=1), np.take(annotated, person, axis=1)
-            np.copyto(apart, np.clip(place, low[person], high[person]), where=unknown)
+        for found, least, most in zip(self._found, self._least, self._most, strict=True):
+            place = np.take(found, instance, axis=1)
+            apart = np.clip(place, np.take(least, person, axis=1), np.take(most, person, axis=1))  # the nearest there is
             apart -= place
             total += np.square(apart, out=apart)
         total /= self._scales
