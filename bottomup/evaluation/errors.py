@@ -63,18 +63,21 @@ def _kinds(found: Matched, skeleton: Skeleton) -> NDArray[np.int64]:
     chosen, posed = np.flatnonzero(found.person >= 0), ~found.people.ignored
     instances, there, people = found.found[chosen], found.there[:, chosen], found.people[posed]
     whose = (np.cumsum(posed) - 1)[found.person[chosen]]  # (P,)
-    apart = _Apart(instances, people, skeleton)
-    nearest = np.full((3, *there.shape), np.inf)
-    nearest[:2] = apart.of(np.arange(len(instances)), whose)
+    labelled, apart = people.labelled.T, _Apart(instances, people, skeleton)
     close = _Close(instances, there, people, apart.far)
-    for pair in neighbours(instances, people, _TOGETHER):
-        instance, person = close.among(*pair)
-        first = np.flatnonzero(np.diff(instance, prepend=-1))
+    kinds = [np.zeros(0, np.int64)]
+    for instance, person in neighbours(instances, people, _TOGETHER):
+        own = np.arange(instance[0], instance[-1] + 1)  # each is in a pair with its own person at least
+        nearest = np.full((3, len(there), len(own)), np.inf)
+        nearest[:2] = apart.of(own, whose[own])
+        near, theirs = close.among(instance, person)
+        first = np.flatnonzero(np.diff(near, prepend=-1))
         if len(first):
-            anybody = np.minimum(*apart.of(instance, person))  # the matched person too, but an earlier row is as near
-            nearest[2][:, instance[first]] = np.minimum.reduceat(anybody, first, axis=1)
-    nearest[:, ~there] = np.inf
-    return _classify(nearest)[people.labelled.T[:, whose]]
+            anybody = np.minimum(*apart.of(near, theirs))  # the matched person too, but an earlier row is as near
+            nearest[2][:, near[first] - own[0]] = np.minimum.reduceat(anybody, first, axis=1)
+        nearest[:, ~there[:, own]] = np.inf
+        kinds.append(_classify(nearest)[labelled[:, whose[own]]])
+    return np.concatenate(kinds)
 
 
 class _Apart:
