@@ -97,7 +97,7 @@ def judging_table() -> str:
         "other work, each with the reading of predictions:"
     )
     cells = [[row["figures"], row["by"], f"{row['seconds']:.2f}", f"{1e3 * row['per_image']:.2f}"] for row in result["rows"]]
-    return f"{heading}\n\n{markdown_table(['figures', 'by', 'seconds of the core', 'ms an image'], cells)}"
+    return f"{heading}\n\n{markdown_table(['figures', 'with', 'seconds of the core', 'ms an image'], cells)}"
 
 
 def peers_table() -> str:
