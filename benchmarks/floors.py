@@ -99,18 +99,20 @@ def personlab(data: str, bodypix: str) -> Figures:
 
 
 def judging() -> Figures:
-    """AP, AP by keypoint and the errors of people drawn by chance, for an image; floor: the package's part of AP alone."""
+    """Figures of people drawn by chance, for an image, all of it as ``evaluate`` has it; floor: the package's part of AP."""
     from benchmarks.judging import FIGURES, drawn
-    from bottomup.evaluation.oks import match
+    from bottomup.evaluation.oks import match, per_image_oks
+    from bottomup.evaluation.precision_recall import keypoint_curves
     from bottomup.evaluation.records import read_records
     from bottomup.skeletons import COCO
 
     predictions, truth = drawn(PEOPLE)
     records = read_records(predictions, truth, COCO)
     floor = least(lambda: match(records, COCO.sigmas, 20).accumulate(), 2)
-    figures = {name: least(partial(judge, predictions, truth, COCO), 2) for name, judge in FIGURES.items()}
-    found = {f"judging, {name}": (value / PEOPLE, floor / PEOPLE) for name, value in figures.items()}
-    return found | {"judging, all of it": (sum(figures.values()) / PEOPLE, floor / PEOPLE)}
+    judges: dict[str, Callable[..., object]] = {**FIGURES, "the OKS of each image": per_image_oks, "curves": keypoint_curves}
+    figures = {name: least(partial(judge, predictions, truth, COCO), 4) for name, judge in judges.items()}
+    figures.setdefault("all of it", sum(figures.values()))  # what it is compared with read and matched people for each of them anew
+    return {f"judging, {name}": (value / PEOPLE, floor / PEOPLE) for name, value in figures.items()}
 
 
 def batches(bodypix: str) -> Figures:

@@ -102,6 +102,17 @@ def floors_table() -> str:
     return f"{heading}\n\n{markdown_table(names, cells)}"
 
 
+def judging_table() -> str:
+    """One row a group of figures of benchmarks/results/judging.json."""
+    result = read_result(RESULTS / "judging.json")
+    heading = (
+        f"{result['config']['images']:,} images of {result['config']['people']} people on one core ({result['device']}), beside "
+        "other work, each with the reading of predictions:"
+    )
+    cells = [[row["figures"], row["by"], f"{row['seconds']:.2f}", f"{1e3 * row['per_image']:.2f}"] for row in result["rows"]]
+    return f"{heading}\n\n{markdown_table(['figures', 'with', 'seconds of the core', 'ms an image'], cells)}"
+
+
 def peers_table() -> str:
     """One row a scene of benchmarks/results/peers_mmpose_grouping.json."""
     result = read_result(RESULTS / "peers_mmpose_grouping.json")
@@ -253,6 +264,7 @@ def render(text: str) -> str:
         "fuzz": fuzz_table(),
         "ideal": ideal_table(),
         "instance_tags": instance_tags_table(),
+        "judging": judging_table(),
         "kills": kills_table(),
         "page": page_table(),
         "peers": peers_table(),

@@ -114,16 +114,13 @@ class Prediction:
     def _records(self) -> Iterator[dict[str, Any]]:
         """The records of all instances but for category and mask."""
         own = self.instances
-        scores, boxes = own.keypoint_scores.numpy()[..., None], own.boxes.numpy()
-        found = scores > 0
-        points = np.where(found, np.nan_to_num(to_indices(own.keypoints).numpy()), 0.0)
-        rows = np.concatenate((points, np.where(found, scores, 0.0)), axis=2).reshape(len(own), 3 * found.shape[1])
+        keypoints = coco_keypoints(own.keypoints.numpy(), own.keypoint_scores.numpy())
         presence, tracks = own.keypoint_presence, own.track_ids
-        columns: dict[str, list[Any]] = {} if presence is None else {"keypoint_presence": _rounded(presence.numpy())}
-        columns |= {"keypoints": _rounded(rows)} if found.shape[1] else {}
+        columns: dict[str, list[Any]] = {} if presence is None else {"keypoint_presence": _rounded(presence.numpy()).tolist()}
+        columns |= {"keypoints": keypoints.reshape(len(own), 3 * keypoints.shape[1]).tolist()} if keypoints.shape[1] else {}
         columns |= {} if tracks is None else {"track_id": tracks.tolist()}
         columns |= {"image_id": [self.image_id] * len(own), "category_id": [0] * len(own)}
-        columns["bbox"] = _rounded(np.concatenate((boxes[:, :2], boxes[:, 2:].astype(np.float64) - boxes[:, :2]), axis=1))
+        columns["bbox"] = coco_boxes(own.boxes.numpy()).tolist()
         columns["score"] = own.scores.tolist()
         for values in zip(*columns.values(), strict=True):
             yield dict(zip(columns, values, strict=True))
@@ -133,7 +130,18 @@ class Prediction:
         return write_json(path, self.to_coco())
 
 
-def _rounded(values: NDArray[np.floating]) -> list[list[float]]:
-    """Rows of numbers to three decimals, as text has them."""
-    rows: list[list[float]] = np.round(values.astype(np.float64), 3).tolist()
-    return rows
+def coco_keypoints(keypoints: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Keypoints (P, K, 2) px and their scores (P, K) as COCO's numbers (P, K, 3): pixel indices and score, 0, 0, 0 if missing."""
+    found = scores > 0
+    points = np.where(found[..., None], np.nan_to_num(to_indices(keypoints)), 0.0)
+    return _rounded(np.concatenate((points, np.where(found, scores, 0.0)[..., None]), axis=2))
+
+
+def coco_boxes(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Boxes (P, 4) xyxy as COCO's x, y, width, height."""
+    return _rounded(np.concatenate((boxes[:, :2], boxes[:, 2:].astype(np.float64) - boxes[:, :2]), axis=1))
+
+
+def _rounded(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Numbers to three decimals, as text has them."""
+    return np.asarray(np.round(values.astype(np.float64), 3))

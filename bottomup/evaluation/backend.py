@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bottomup.dataset import Record
-from bottomup.evaluation.records import CATEGORY
+from bottomup.evaluation.columns import CATEGORY
 
 
 def _installed(name: str) -> Any:
@@ -30,25 +30,45 @@ def silence() -> contextlib.redirect_stdout[io.StringIO]:
     return contextlib.redirect_stdout(io.StringIO())
 
 
-def compared(image_ids: Iterable[int], people: Iterable[Record], found: Iterable[Record], kind: str) -> Any:
-    """A COCOeval of records ("keypoints" or "bbox") whose parameters can be set; not yet evaluated."""
+def evaluated(image_ids: Iterable[int], sides: Iterable[Sequence[Record]], kind: str, **parameters: object) -> Any:
+    """A COCOeval ("keypoints" or "bbox") of records of people and of instances, the two ``sides``; not yet accumulated.
+
+    Its parameters are COCO's but for those given.
+    """
     if hotcoco is None:
-        return compared_by_pycocotools([{"id": image_id} for image_id in image_ids], people, found, kind)
-    images = [_SIZE | {"id": image_id} for image_id in image_ids]
-    sides = ({"images": images, "annotations": list(side), "categories": _categories(kind)} for side in (people, found))
-    return hotcoco.COCOeval(*map(hotcoco.COCO, sides), kind)
+        people, found = sides
+        return evaluated_by_pycocotools([{"id": image_id} for image_id in image_ids], people, found, kind, **parameters)
+    images, categories = [_SIZE | {"id": image_id} for image_id in image_ids], [{"id": CATEGORY, "name": kind}]
+    indexed = [hotcoco.COCO({"images": images, "annotations": side, "categories": categories}) for side in sides]
+    evaluation = hotcoco.COCOeval(*indexed, kind)
+    _set(evaluation.params, parameters)
+    evaluation.evaluate()
+    return evaluation
 
 
-def compared_by_pycocotools(images: Sequence[Record], people: Iterable[Record], found: Iterable[Record], kind: str) -> Any:
+def evaluated_by_pycocotools(
+    images: Sequence[Record], people: Iterable[Record], found: Iterable[Record], kind: str, **parameters: object
+) -> Any:
     """The same by pycocotools, which also judges masks ("segm") and keeps the similarities of all pairs (``ious``)."""
     from pycocotools.cocoeval import COCOeval
 
     with silence():
-        return COCOeval(_indexed(images, people), _indexed(images, found), kind)
+        evaluation = COCOeval(_indexed(images, people), _indexed(images, found), kind)
+        _set(evaluation.params, parameters)
+        evaluation.evaluate()
+    return evaluation
 
 
-def _categories(kind: str) -> list[Record]:
-    return [{"id": CATEGORY, "name": kind}]
+def accumulated(evaluation: Any) -> Any:
+    """An evaluated COCOeval, with its tables of precision and recall."""
+    with silence():
+        evaluation.accumulate()
+    return evaluation
+
+
+def _set(params: Any, chosen: Mapping[str, object]) -> None:
+    for name, value in chosen.items():
+        setattr(params, name, value)
 
 
 def _indexed(images: Iterable[Record], annotations: Iterable[Record]) -> Any:

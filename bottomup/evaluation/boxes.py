@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
-from bottomup.evaluation.backend import compared, silence
+from bottomup.evaluation.backend import accumulated, evaluated
 from bottomup.evaluation.coco import MetricTable, read_metrics
-from bottomup.evaluation.records import CATEGORY, is_crowd
+from bottomup.evaluation.columns import CATEGORY
+from bottomup.evaluation.records import is_crowd
 from bottomup.types import Prediction
 
 BOXES = 100  # of an image that count, by COCO's rule
@@ -35,11 +36,8 @@ def evaluate_boxes(predictions: Iterable[Prediction], ground_truth: GroundTruth,
     listed = [image["id"] for image in ground_truth["images"]]
     people = [_person(annotation, number) for number, annotation in enumerate(ground_truth["annotations"], 1)]
     found = _boxes(predictions, set(listed))
-    with silence():
-        evaluation = compared(listed, people, found, "bbox")
-        evaluation.params.maxDets = [max_people]
-        evaluation.evaluate()
-    return read_metrics(evaluation, _METRICS)
+    evaluation = evaluated(listed, (people, found), "bbox", maxDets=[max_people])
+    return read_metrics(accumulated(evaluation), _METRICS)
 
 
 def _person(annotation: Record, number: int) -> Record:

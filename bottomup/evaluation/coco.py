@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from bottomup.dataset import GroundTruth
-from bottomup.evaluation.backend import silence
+from bottomup.evaluation.backend import accumulated
+from bottomup.evaluation.matched import Matched, matched
 from bottomup.evaluation.oks import match
-from bottomup.evaluation.records import Records, read_records
+from bottomup.evaluation.records import read_records
 from bottomup.evaluation.single_keypoints import keypoint_precisions
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
 MetricTable = dict[str, tuple[str, float | None, str]]  # name -> (which of COCOeval's tables, threshold or all ten, area range)
 
-_METRICS: MetricTable = {
+KEYPOINT_METRICS: MetricTable = {
     "AP": ("precision", None, "all"),
     "AP50": ("precision", 0.5, "all"),
     "AP75": ("precision", 0.75, "all"),
@@ -44,13 +45,12 @@ def evaluate_keypoints(
 
     Source: COCO's keypoint evaluation, by hotcoco or pycocotools, but for ``summarize``, which knows only 20 people per image.
     """
-    return read_metrics(match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people), _METRICS)
+    evaluation = match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people)
+    return read_metrics(accumulated(evaluation), KEYPOINT_METRICS)
 
 
 def read_metrics(evaluation: Any, table: MetricTable) -> dict[str, float]:
-    """Accumulate an evaluated COCOeval of one category and one limit; the metrics of the area ranges that it has."""
-    with silence():
-        evaluation.accumulate()
+    """The metrics of an accumulated COCOeval of one category and one limit, for the area ranges that it has."""
     known = list(evaluation.params.areaRngLbl)
     return {
         name: _mean(evaluation, kind, threshold, known.index(area))
@@ -67,12 +67,12 @@ def keypoint_ap(
     People whose keypoint is not labelled are ignored, instances that did not find it do not count, and instances are ranked
     by their score as a whole. NaN where nobody's is labelled. Arguments and errors as of ``evaluate_keypoints``.
     """
-    return keypoint_ap_of(read_records(predictions, ground_truth, skeleton), skeleton, max_people)
+    return keypoint_ap_of(matched(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people), skeleton)
 
 
-def keypoint_ap_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
-    """``keypoint_ap`` of records."""
-    return dict(zip(skeleton.keypoints, keypoint_precisions(records, skeleton.sigmas, max_people), strict=True))
+def keypoint_ap_of(found: Matched, skeleton: Skeleton) -> dict[str, float]:
+    """``keypoint_ap`` of people who were matched."""
+    return dict(zip(skeleton.keypoints, keypoint_precisions(found), strict=True))
 
 
 def _mean(evaluation: Any, table: str, threshold: float | None, area: int) -> float:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bottomup.dataset import GroundTruth, Record
-from bottomup.evaluation.oks import match
-from bottomup.evaluation.records import Records, ignored, read_records, uncollected
-from bottomup.evaluation.single_keypoints import Indices, Side, extent, neighbours
+from bottomup.dataset import GroundTruth
+from bottomup.evaluation.columns import Flags, Floats, Indices, People, Side
+from bottomup.evaluation.matched import APART, NOBODY, Matched, matched
+from bottomup.evaluation.pairs import neighbours
+from bottomup.evaluation.records import read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
 
 KINDS = ("good", "jitter", "inversion", "swap", "miss")
 
-_MATCH = 0.1  # OKS from which an instance is a faulty find of a person and not a false positive
 _NEAR = 0.5  # keypoint similarity from which a keypoint lies on an annotated one
 _EXACT = 0.85  # keypoint similarity from which annotators disagree as much
-
-Floats = NDArray[np.float64]
+_TOGETHER = 1 << 14  # pairs that are looked at at once: few of them are near
 
 
 def breakdown(
@@ -45,92 +43,90 @@ def breakdown(
     Source: Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation, ICCV 2017, §3; where
     several of its definitions hold at once, the nearest decides, as in the authors' published analysis.
     """
-    return breakdown_of(read_records(predictions, ground_truth, skeleton), skeleton, max_people)
+    return breakdown_of(matched(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people), skeleton)
 
 
-@uncollected()
-def breakdown_of(records: Records, skeleton: Skeleton, max_people: int) -> dict[str, float]:
-    """``breakdown`` of records."""
-    evaluation = match(records, skeleton.sigmas, max_people, thresholds=(_MATCH,), areas=("all",))
-    images = [image for image in evaluation.evalImgs if image is not None]  # of hotcoco each look makes them anew
-    counts = np.bincount(_kinds(records, _pairs(images), skeleton), minlength=len(KINDS))
+def breakdown_of(found: Matched, skeleton: Skeleton) -> dict[str, float]:
+    """``breakdown`` of people who were matched."""
+    counts = np.bincount(_kinds(found, skeleton), minlength=len(KINDS))
     fractions = {name: _ratio(count, counts.sum()) for name, count in zip(KINDS, counts, strict=True)}
-    return fractions | _unmatched(images)
-
-
-def _pairs(images: Sequence[Any]) -> dict[int, int]:
-    """Instance id -> person id, of the matches that count."""
-    return {
-        instance: int(person)
-        for image in images
-        for instance, person, skip in zip(image["dtIds"], image["dtMatches"][0], image["dtIgnore"][0], strict=True)
-        if person and not skip
+    people = ~found.people.ignored
+    missed = np.delete(people, found.person[found.person >= 0])
+    return fractions | {
+        "false_positives": _ratio((found.person == NOBODY).sum(), (found.person != APART).sum()),
+        "false_negatives": _ratio(missed.sum(), people.sum()),
     }
 
 
-def _unmatched(images: Sequence[Any]) -> dict[str, float]:
-    fractions = {}
-    for name, side in (("false_positives", "dt"), ("false_negatives", "gt")):
-        both = [[np.ravel(image[f"{side}{what}"]) for what in ("Matches", "Ignore")] for image in images]
-        alone = [(matches == 0)[left_out == 0] for matches, left_out in both]
-        flags = np.concatenate(alone) if alone else np.zeros(0, dtype=bool)
-        fractions[name] = _ratio(flags.sum(), flags.size)
-    return fractions
-
-
-def _kinds(records: Records, pairs: Mapping[int, int], skeleton: Skeleton) -> NDArray[np.int64]:
+def _kinds(found: Matched, skeleton: Skeleton) -> NDArray[np.int64]:
     """The kind, an index into KINDS, of every labelled keypoint of every matched person."""
-    places = {image_id: place for place, image_id in enumerate(records.image_ids)}
-    person_index, person_image = _by_image(records.people, places, lambda person: not ignored(person))
-    instance_index, instance_image = _by_image(records.instances, places, lambda instance: instance["id"] in pairs)
-    people = [records.people[index] for index in person_index.tolist()]
-    found = Side.of(records.found[instance_index], instance_image, len(skeleton), visible=False)
-    truth = Side.of(records.annotated[person_index], person_image, len(skeleton), visible=True)
-    order = {person["id"]: index for index, person in enumerate(people)}
-    matched = np.array([order[pairs[records.instances[index]["id"]]] for index in instance_index.tolist()], np.int64)  # (P,)
-    areas = np.array([person["area"] for person in people], np.float64) + np.spacing(1)
-    scales = 2 * areas[:, None] * (2 * np.array(skeleton.sigmas)) ** 2  # (N, K) px²
-    points = np.where(truth.labelled[..., None], truth.points, np.inf)
-    nearest = [np.zeros((3, 0, len(skeleton)))]
-    (low, high), (near_low, near_high) = extent(found), extent(truth)
-    far = np.sqrt(scales.max(1, initial=0.0) * -np.log(_NEAR))[:, None]  # from which on nothing is near
-    near_low, near_high = near_low - far, near_high + far
-    for instance, person in neighbours(found.image, truth.image):
-        near = ((low[instance] <= near_high[person]) & (high[instance] >= near_low[person])).all(1)
-        near |= person == matched[instance]
-        instance, person = instance[near], person[near]
-        own = _distances(found.points[instance], points[person], scales[person])
-        mirrored = _distances(found.points[instance], points[person][:, skeleton.flip_order], scales[person])
-        mine = person == matched[instance]
-        first = np.flatnonzero(np.diff(instance, prepend=-1))
-        anybody = np.minimum.reduceat(np.minimum(own, mirrored), first)  # the matched person too, but an earlier row is as near
-        nearest.append(np.stack((own[mine], mirrored[mine], anybody)))
-    similarity = np.where(found.labelled, np.exp(-np.concatenate(nearest, axis=1)), 0.0)
-    return _classify(similarity)[truth.labelled[matched]]
+    chosen, posed = np.flatnonzero(found.person >= 0), ~found.people.ignored
+    instances, there, people = found.found[chosen], found.there[:, chosen], found.people[posed]
+    whose = (np.cumsum(posed) - 1)[found.person[chosen]]  # (P,)
+    labelled, apart = people.labelled.T, _Apart(instances, people, skeleton)
+    close = _Close(instances, there, people, apart.far)
+    kinds = [np.zeros(0, np.int64)]
+    for instance, person in neighbours(instances, people, _TOGETHER):
+        own = np.arange(instance[0], instance[-1] + 1)  # each is in a pair with its own person at least
+        nearest = np.full((3, len(there), len(own)), np.inf)
+        nearest[:2] = apart.of(own, whose[own])
+        near, theirs = close.among(instance, person)
+        first = np.flatnonzero(np.diff(near, prepend=-1))
+        if len(first):
+            anybody = np.minimum(*apart.of(near, theirs))  # the matched person too, but an earlier row is as near
+            nearest[2][:, near[first] - own[0]] = np.minimum.reduceat(anybody, first, axis=1)
+        nearest[:, ~there[:, own]] = np.inf
+        kinds.append(_classify(nearest)[labelled[:, whose[own]]])
+    return np.concatenate(kinds)
 
 
-def _by_image(records: list[Record], places: Mapping[int, int], wanted: Callable[[Record], bool]) -> tuple[Indices, Indices]:
-    """Indices of the records that are ``wanted``, image by image, and the places of their images."""
-    index = np.array([place for place, record in enumerate(records) if wanted(record)], np.int64)
-    image = np.array([places[records[place]["image_id"]] for place in index.tolist()], np.int64)
-    order = np.argsort(image, kind="stable")
-    return index[order], image[order]
+class _Apart:
+    """How far keypoints of instances lie from those of people: the exponents of their similarity, infinite from unlabelled ones."""
+
+    def __init__(self, instances: Side, people: People, skeleton: Skeleton) -> None:
+        self._found, self._flipped = instances.axes, list(skeleton.flip_order)
+        self._people = tuple(np.where(people.labelled.T, axis, np.inf) for axis in people.axes)
+        areas = people.areas + np.spacing(1)
+        self._scales = 2 * areas * np.square(2 * np.array(skeleton.sigmas))[:, None]  # (K, N) px²
+        self.far = np.sqrt(self._scales.max(0) * -np.log(_NEAR))  # (N,) px from which on nothing is near
+
+    def of(self, instance: Indices, person: Indices) -> Floats:
+        """(2, K, pairs) from the same and from the mirrored keypoint, in the scale of the same."""
+        total = np.zeros((2, len(self._scales), len(instance)))
+        for found, annotated in zip(self._found, self._people, strict=True):
+            place = np.take(annotated, person, axis=1)
+            apart = np.stack((place, place[self._flipped])) - np.take(found, instance, axis=1)
+            total += np.square(apart, out=apart)
+        total /= np.take(self._scales, person, axis=1)
+        return total
+
+
+class _Close:
+    """Which people have any keypoint near one of an instance, as far as the boxes around them tell."""
+
+    def __init__(self, instances: Side, there: Flags, people: People, far: Floats) -> None:
+        spans = [_spans(side, own) for side, own in ((instances, there), (people, people.labelled.T))]
+        self._found, self._people = spans[0], [(low - far, high + far) for low, high in spans[1]]
+
+    def among(self, instance: Indices, person: Indices) -> tuple[Indices, Indices]:
+        """Those of some pairs."""
+        near = np.ones(len(instance), bool)
+        for (low, high), (least, most) in zip(self._found, self._people, strict=True):
+            near &= (low[instance] <= most[person]) & (high[instance] >= least[person])
+        return instance[near], person[near]
+
+
+def _spans(side: Side, there: Flags) -> list[tuple[Floats, Floats]]:
+    """The least and the greatest x, and y, of the keypoints that are there."""
+    return [(np.where(there, axis, np.inf).min(0), np.where(there, axis, -np.inf).max(0)) for axis in side.axes]
 
 
 def _classify(nearest: Floats) -> NDArray[np.int64]:
-    """Similarities (3, P, K) to the own, the own mirrored and anybody's keypoint -> indices (P, K) into KINDS."""
-    best, where = nearest.max(0), nearest.argmax(0)  # the first of equals
+    """Exponents (3, K, P) of the similarity to the own, the own mirrored and anybody's keypoint -> indices (K, P) into KINDS."""
+    best, where = np.exp(-nearest.min(0)), nearest.argmin(0)  # the first of equals
     own = np.where(best >= _EXACT, KINDS.index("good"), KINDS.index("jitter"))
     foreign = np.where(where == 1, KINDS.index("inversion"), KINDS.index("swap"))
     return np.where(best < _NEAR, KINDS.index("miss"), np.where(where == 0, own, foreign))
-
-
-def _distances(found: Floats, truth: Floats, scales: Floats) -> Floats:
-    """How far points (pairs, K, 2) lie apart: the exponents (pairs, K) of their keypoint similarity."""
-    apart = found - truth
-    np.square(apart, out=apart)
-    distance = apart[..., 0] + apart[..., 1]
-    return np.divide(distance, scales, out=distance)
 
 
 def _ratio(count: int, total: int) -> float:

@@ -13,10 +13,11 @@ from pycocotools import mask as coco_mask
 from bottomup.coco.masks import box_outline, mask_rle
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
-from bottomup.evaluation.backend import compared_by_pycocotools, silence
+from bottomup.evaluation.assigned import mean_assigned
+from bottomup.evaluation.backend import accumulated, evaluated_by_pycocotools
 from bottomup.evaluation.coco import MetricTable, read_metrics
-from bottomup.evaluation.oks import mean_assigned
-from bottomup.evaluation.records import CATEGORY, by_image, is_crowd
+from bottomup.evaluation.columns import CATEGORY
+from bottomup.evaluation.records import by_image, is_crowd
 from bottomup.types import Prediction
 
 _METRICS: MetricTable = {
@@ -94,7 +95,8 @@ def per_image_iou(predictions: Sequence[Prediction], ground_truth: GroundTruth, 
         for image_id, objects in by_image(people).items():
             counted = np.array([not entry["iscrowd"] for entry in objects])
             if counted.any():
-                mean = mean_assigned(np.asarray(shared[image_id, CATEGORY]), counted)
+                shares = np.asarray(shared[image_id, CATEGORY]).reshape(-1, len(counted))
+                mean = mean_assigned(shares[:, counted])
                 found.setdefault(image_id, []).append((mean, int(counted.sum())))
     return {image_id: sum(mean * n for mean, n in own) / sum(n for _, n in own) for image_id, own in found.items()}
 
@@ -109,17 +111,14 @@ def _of_category(predictions: Sequence[Prediction], truth: GroundTruth, label: i
 
 def _match(images: list[Record], people: list[Record], found: list[Record], max_people: int) -> Any:
     """The ``max_people`` best instances of each image matched to its people, to be read at that limit or at a lower one."""
-    with silence():
-        evaluation = compared_by_pycocotools(images, people, found, "segm")
-        evaluation.params.maxDets = sorted({max_people, *(min(limit, max_people) for limit in _LIMITS.values())})
-        evaluation.evaluate()
-    return evaluation
+    limits = sorted({max_people, *(min(limit, max_people) for limit in _LIMITS.values())})
+    return evaluated_by_pycocotools(images, people, found, "segm", maxDets=limits)
 
 
 def _read(evaluation: Any, limit: int) -> dict[str, float]:
     """The metrics of the ``limit`` best instances of each image."""
     evaluation.params.maxDets = [limit]
-    return read_metrics(evaluation, _METRICS)
+    return read_metrics(accumulated(evaluation), _METRICS)
 
 
 def _person(annotation: Record, number: int, image: Record) -> Record:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottomup.dataset import GroundTruth
-from bottomup.evaluation.backend import silence
-from bottomup.evaluation.oks import AREAS, match
+from bottomup.evaluation.backend import accumulated
+from bottomup.evaluation.columns import AREAS
+from bottomup.evaluation.oks import match
 from bottomup.evaluation.records import read_records
 from bottomup.skeletons import Skeleton
 from bottomup.types import Prediction
@@ -44,9 +46,11 @@ def keypoint_curves(
 
     The precision at a recall is the best at that one or a higher one, 0 beyond the last that is reached.
     """
-    evaluation = match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people)
-    with silence():
-        evaluation.accumulate()
+    return curves_of(accumulated(match(read_records(predictions, ground_truth, skeleton), skeleton.sigmas, max_people)))
+
+
+def curves_of(evaluation: Any) -> PrecisionRecall:
+    """``keypoint_curves`` of an accumulated COCOeval."""
     precision = evaluation.eval["precision"][:, :, 0, :, 0]  # (T, R, areas): one category, one limit
     precision = np.where(precision < 0, np.nan, precision)  # -1 stands for nobody to find
     return PrecisionRecall(

@@ -1,47 +1,35 @@
-"""Annotated people and predicted instances as COCO records: what every measure starts from."""
+"""Annotated people and predicted instances, read once for all figures of poses."""
 
 from __future__ import annotations
 
 import gc
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import repeat
-from operator import gt
+from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bottomup.dataset import GroundTruth, Record
 from bottomup.errors import DataError
+from bottomup.evaluation.columns import Found, People
+from bottomup.prediction import coco_boxes, coco_keypoints
 from bottomup.skeletons import Skeleton
-from bottomup.types import Prediction
-
-CATEGORY = 1  # of every record here; the annotation file's own id is resolved on reading
+from bottomup.types import Instances, Prediction
 
 
 @dataclass(frozen=True)
 class Records:
-    """What is compared, as COCO records in image px.
+    """What is compared, in image px."""
 
-    Ids are renumbered from 1: pycocotools takes an id of 0 for unmatched and one of two equal ids for absent.
-    """
+    image_ids: list[int]  # ascending, as COCO's evaluation goes through images
+    people: People
+    instances: Found
 
-    image_ids: list[int]
-    people: list[Record]
-    instances: list[Record]
-
-    @cached_property
-    def annotated(self) -> NDArray[np.float64]:
-        """The numbers (N, 3 K) of the people's keypoints, in their order."""
-        return _numbers(self.people)
-
-    @cached_property
-    def found(self) -> NDArray[np.float64]:
-        """Those (P, 3 K) of the instances."""
-        return _numbers(self.instances)
+    def of(self, image_ids: Iterable[int]) -> Records:
+        """Those of some images alone; in the others there is nobody then."""
+        kept = np.isin(np.array(self.image_ids, np.int64), list(image_ids))
+        return replace(self, people=self.people[kept[self.people.image]], instances=self.instances[kept[self.instances.image]])
 
 
 @contextmanager
@@ -58,25 +46,23 @@ def uncollected() -> Iterator[None]:
 
 @uncollected()
 def read_records(predictions: Iterable[Prediction], ground_truth: GroundTruth, skeleton: Skeleton) -> Records:
-    """Turn predictions (image px) and a COCO dictionary into records; what is given stays as it is.
+    """Turn predictions (image px) and a COCO dictionary into columns; what is given stays as it is.
 
     Only annotations of the categories that have the skeleton's keypoints count, all alike. ``num_keypoints`` is the annotation's
     own, the number of labelled keypoints where it says none, 0 where none is labelled: pycocotools would take anything inside the
     box for a find. DataError where an annotation lacks what OKS needs, where a prediction has no image of its own in
     ``ground_truth``, and where a score is not finite.
     """
-    image_ids = [image["id"] for image in ground_truth["images"]]
-    categories, listed = category_ids(ground_truth, skeleton), set(image_ids)
-    people = [
-        _person(annotation, number, skeleton)
-        for number, annotation in enumerate(ground_truth["annotations"], start=1)
-        if annotation["image_id"] in listed and annotation.get("category_id") in categories
+    image_ids = sorted({image["id"] for image in ground_truth["images"]})
+    places = {image_id: place for place, image_id in enumerate(image_ids)}
+    categories = set(category_ids(ground_truth, skeleton))
+    annotations = [
+        annotation
+        for annotation in ground_truth["annotations"]
+        if annotation["image_id"] in places and annotation.get("category_id") in categories
     ]
-    return Records(image_ids, people, _instances(predictions, listed, skeleton))
-
-
-def _numbers(records: list[Record]) -> NDArray[np.float64]:
-    return np.array([record["keypoints"] for record in records], np.float64)
+    people = _people(annotations, places, skeleton)
+    return Records(image_ids, people, _instances(predictions, places, skeleton))
 
 
 def subset(ground_truth: GroundTruth, image_ids: Iterable[int]) -> GroundTruth:
@@ -94,11 +80,6 @@ def with_keypoints(ground_truth: GroundTruth, skeleton: Skeleton) -> GroundTruth
     posed = set(category_ids(ground_truth, skeleton))
     people = [entry for entry in ground_truth["annotations"] if entry["category_id"] in posed]
     return {**ground_truth, "annotations": people}
-
-
-def ignored(person: Record) -> bool:
-    """Whether a person is left out of every count, as by pycocotools: a crowd, or one whose ``num_keypoints`` is 0."""
-    return bool(person["iscrowd"]) or person["num_keypoints"] == 0
 
 
 def by_image(records: Iterable[Record]) -> dict[int, list[Record]]:
@@ -132,40 +113,69 @@ def category_ids(ground_truth: GroundTruth, skeleton: Skeleton) -> list[int]:
     return [int(category["id"]) for category in found]
 
 
-def _person(annotation: Record, number: int, skeleton: Skeleton) -> Record:
-    keypoints = annotation.get("keypoints") or [0] * (3 * len(skeleton))
-    _check_annotation(annotation, keypoints, skeleton)
-    labelled = sum(map(gt, keypoints[2::3], repeat(0)))
-    stated = annotation.get("num_keypoints")
-    return {
-        "id": number,
-        "image_id": annotation["image_id"],
-        "category_id": CATEGORY,
-        "keypoints": list(keypoints),
-        "num_keypoints": labelled if stated is None or not labelled else stated,
-        "area": annotation["area"],
-        "bbox": annotation["bbox"],
-        "iscrowd": int(is_crowd(annotation)),
-    }
+def _people(annotations: Sequence[Record], places: dict[int, int], skeleton: Skeleton) -> People:
+    numbers, nobody = 3 * len(skeleton), [0] * (3 * len(skeleton))
+    rows = [annotation.get("keypoints") or nobody for annotation in annotations]
+    for annotation, row in zip(annotations, rows, strict=True):
+        if len(row) != numbers or annotation.get("area") is None or annotation.get("bbox") is None:
+            raise _incomplete(annotation, len(row), skeleton)
+    flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * numbers)
+    keypoints = flat.reshape(len(rows), len(skeleton), 3)
+    labelled = (keypoints[..., 2] > 0).sum(1)
+    stated = [annotation.get("num_keypoints") for annotation in annotations]
+    counts = [own if count is None or not own else count for count, own in zip(stated, labelled.tolist(), strict=True)]
+    people = People(
+        image=np.array([places[annotation["image_id"]] for annotation in annotations], np.int64),
+        keypoints=keypoints,
+        boxes=np.array([annotation["bbox"] for annotation in annotations], np.float64).reshape(-1, 4),
+        areas=np.array([annotation["area"] for annotation in annotations], np.float64),
+        crowd=np.array([is_crowd(annotation) for annotation in annotations], bool),
+        num_keypoints=np.array(counts, np.int64),
+    )
+    return people[np.argsort(people.image, kind="stable")]
 
 
-def _check_annotation(annotation: Record, keypoints: list[float], skeleton: Skeleton) -> None:
+def _incomplete(annotation: Record, numbers: int, skeleton: Skeleton) -> DataError:
+    """What an annotation lacks."""
     name = f"annotation {annotation.get('id')}"
     if annotation.get("area") is None:
-        raise DataError(f"{name} has no `area`; OKS is scaled by the area of the person's segment in px²: add it")
+        return DataError(f"{name} has no `area`; OKS is scaled by the area of the person's segment in px²: add it")
     if annotation.get("bbox") is None:
-        raise DataError(f"{name} has no `bbox`; it should be [x, y, width, height] in px: add it")
-    if len(keypoints) != 3 * len(skeleton):
-        raise DataError(
-            f"{name} has {len(keypoints)} keypoint numbers, skeleton {skeleton.name!r} needs {3 * len(skeleton)} "
-            f"(x, y, visibility each); name the skeleton that the file was made with"
-        )
+        return DataError(f"{name} has no `bbox`; it should be [x, y, width, height] in px: add it")
+    return DataError(
+        f"{name} has {numbers} keypoint numbers, skeleton {skeleton.name!r} needs {3 * len(skeleton)} "
+        f"(x, y, visibility each); name the skeleton that the file was made with"
+    )
 
 
-def _instances(predictions: Iterable[Prediction], image_ids: set[int], skeleton: Skeleton) -> list[Record]:
-    ordered, seen = [], set()
+def _instances(predictions: Iterable[Prediction], places: dict[int, int], skeleton: Skeleton) -> Found:
+    images, own = list[int](), list[Instances]()
+    for image_id, found in _once_each(predictions, places):
+        if len(found) and found.keypoints.shape[1] != len(skeleton):
+            raise DataError(
+                f"image {image_id}: an instance has {found.keypoints.shape[1]} keypoints, skeleton "
+                f"{skeleton.name!r} has {len(skeleton)}; evaluate with the skeleton of the model"
+            )
+        images += [image_id] * len(found)
+        own += [found] if len(found) else []
+    own = own or [Instances.empty(len(skeleton))]
+    keypoints, presence, boxes, scores = (
+        np.concatenate([getattr(found, name).numpy() for found in own])
+        for name in ("keypoints", "keypoint_scores", "boxes", "scores")
+    )
+    for bad in np.flatnonzero(~np.isfinite(scores))[:1].tolist():
+        raise DataError(f"image {images[bad]}: an instance has score {scores[bad]}; is the model's output finite?")
+    boxes, image = coco_boxes(boxes), np.array([places[image_id] for image_id in images], np.int64)
+    areas, scores = boxes[:, 2] * boxes[:, 3], scores.astype(np.float64)
+    areas[~np.isfinite(areas)] = 0.0  # nothing found: an infinite box
+    return Found(image, coco_keypoints(keypoints, presence), areas, scores)[np.lexsort((-scores, image))]
+
+
+def _once_each(predictions: Iterable[Prediction], places: Container[int]) -> Iterator[tuple[int, Instances]]:
+    """Images and what was found there; DataError for one of an image that is not listed or was predicted before."""
+    seen = set[int]()
     for prediction in predictions:
-        if prediction.image_id not in image_ids:
+        if prediction.image_id is None or prediction.image_id not in places:
             raise DataError(
                 f"a prediction is of image {prediction.image_id}, which the ground truth does not list; "
                 "evaluate against the annotations of the images that were predicted"
@@ -173,25 +183,4 @@ def _instances(predictions: Iterable[Prediction], image_ids: set[int], skeleton:
         if prediction.image_id in seen:
             raise DataError(f"image {prediction.image_id} is predicted twice; give each image once")
         seen.add(prediction.image_id)
-        ordered.append(prediction)
-    records = [record for prediction in ordered for record in _poses(prediction).to_coco(CATEGORY)]
-    return [_instance(record, number, skeleton) for number, record in enumerate(records, start=1)]
-
-
-def _poses(prediction: Prediction) -> Prediction:
-    """The prediction without its masks: every measure of keypoints would encode them anew."""
-    return replace(prediction, instances=replace(prediction.instances, masks=None))
-
-
-def _instance(record: Record, number: int, skeleton: Skeleton) -> Record:
-    if len(record["keypoints"]) != 3 * len(skeleton):
-        raise DataError(
-            f"image {record['image_id']}: an instance has {len(record['keypoints']) // 3} keypoints, skeleton "
-            f"{skeleton.name!r} has {len(skeleton)}; evaluate with the skeleton of the model"
-        )
-    if not math.isfinite(record["score"]):
-        raise DataError(f"image {record['image_id']}: an instance has score {record['score']}; is the model's output finite?")
-    width, height = record["bbox"][2:]
-    area = width * height if math.isfinite(width * height) else 0.0  # nothing found: an infinite box
-    record |= {"id": number, "area": area}
-    return record
+        yield prediction.image_id, prediction.instances

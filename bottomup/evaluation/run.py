@@ -12,7 +12,9 @@ from bottomup.contracts import Decoder
 from bottomup.dataset import Dataset, GroundTruth
 from bottomup.engine.distributed import Ranks
 from bottomup.errors import ConfigError
+from bottomup.evaluation.comparison import Comparison
 from bottomup.evaluation.measure import MEASURES, Measure, measures_of
+from bottomup.evaluation.measures.keypoints import Keypoints
 from bottomup.samples.skipping import Readable
 from bottomup.skeletons import Skeleton
 from bottomup.types import Instances, Prediction
@@ -28,6 +30,7 @@ class Evaluation:
     ground_truth: GroundTruth
     metrics: dict[str, float]
     unread: tuple[int, ...] = ()  # ids of images that were skipped, in which nobody counts as found
+    comparison: Comparison | None = None  # of poses, for more figures of them; None where nobody has any
 
     @property
     def headline(self) -> dict[str, float]:
@@ -72,7 +75,8 @@ def evaluate_dataset(
         found[index] = _added(measures, _nobody(dataset, index))
     metrics = {name: figure for measure in measures for name, figure in measure.metrics.items()}
     predictions = [found[index] for index in range(len(dataset))]
-    return Evaluation(predictions, ground_truth, metrics, tuple(dataset.image_ids[index] for index in unread))
+    comparison = next((measure.comparison for measure in measures if isinstance(measure, Keypoints)), None)
+    return Evaluation(predictions, ground_truth, metrics, tuple(dataset.image_ids[index] for index in unread), comparison)
 
 
 def _added(measures: Iterable[Measure], prediction: Prediction) -> Prediction:

@@ -15,13 +15,10 @@ from bottomup.checkpoint import Checkpoint, load_checkpoint
 from bottomup.dataset import Dataset
 from bottomup.engine.distributed import Ranks, ranks
 from bottomup.errors import ConfigError, DataError, counted
-from bottomup.evaluation.coco import keypoint_ap_of
-from bottomup.evaluation.errors import breakdown_of
 from bottomup.evaluation.limits import limits_of, warn_of_limits
 from bottomup.evaluation.masks import evaluate_categories, per_image_iou
-from bottomup.evaluation.oks import per_image_oks
-from bottomup.evaluation.precision_recall import keypoint_curves
-from bottomup.evaluation.records import category_ids, read_records
+from bottomup.evaluation.precision_recall import PrecisionRecall
+from bottomup.evaluation.records import category_ids
 from bottomup.evaluation.report import format_table, plain, write_metrics
 from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
@@ -88,7 +85,7 @@ def _judged(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, outp
     warn_of_limits(dataset, limits, "are found and counted")
     evaluation = _evaluation(plan, predictor, dataset, place)
     posed, most = predictor.decoder.posed, plan.max_people
-    summary = summarise(evaluation, dataset, most) if posed else summarise_masks(evaluation, most)
+    summary = summarise(evaluation) if posed else summarise_masks(evaluation, most)
     metrics = {"judged": judged} | summary | ({"unreadable": list(evaluation.unread)} if evaluation.unread else {})
     print(judged)  # before anything is written, which a full disk may prevent
     print(format_table(evaluation.headline))
@@ -99,16 +96,14 @@ def _judged(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, outp
     write_json(output / "predictions.json", _records(evaluation, dataset.task.skeleton if posed else None))
     if dataset.task.skeleton is not None or not posed:
         draw_extremes(evaluation, dataset, plan.pictures, output / "pictures", predictor, plan.max_people)
-    if "errors" in metrics:
-        _write_curves(evaluation, dataset, most, output)
+    if evaluation.comparison is not None:
+        _write_curves(evaluation.comparison.curves(), output)
     print(f"{output}/metrics.json")
     return metrics
 
 
-def _write_curves(evaluation: Evaluation, dataset: Dataset, max_people: int, output: Path) -> None:
+def _write_curves(curves: PrecisionRecall, output: Path) -> None:
     """Precision against recall as ``precision_recall.svg``, and as numbers beside it."""
-    assert dataset.task.skeleton is not None  # people have keypoints
-    curves = keypoint_curves(evaluation.predictions, evaluation.ground_truth, dataset.task.skeleton, max_people)
     write_json(output / "precision_recall.json", plain(curves.plain()))
     write_text(output / "precision_recall.svg", draw_precision_recall(curves))
 
@@ -149,18 +144,12 @@ def summarise_masks(evaluation: Evaluation, max_people: int) -> dict[str, Any]:
     return {**evaluation.metrics, "images": len(evaluation.predictions), "categories": own}
 
 
-def summarise(evaluation: Evaluation, dataset: Dataset, max_people: int) -> dict[str, Any]:
+def summarise(evaluation: Evaluation) -> dict[str, Any]:
     """COCO's figures, and below them AP by keypoint and the error breakdown, where there are keypoints; the data set's own."""
-    skeleton = dataset.task.skeleton
-    if skeleton is None:
-        return {**evaluation.metrics, "images": len(dataset)}
-    records = read_records(evaluation.predictions, evaluation.ground_truth, skeleton)
-    return {
-        **evaluation.metrics,
-        "images": len(evaluation.predictions),
-        "keypoints": keypoint_ap_of(records, skeleton, max_people),
-        "errors": breakdown_of(records, skeleton, max_people),
-    }
+    summary: dict[str, Any] = {**evaluation.metrics, "images": len(evaluation.predictions)}
+    if evaluation.comparison is None:
+        return summary
+    return summary | {"keypoints": evaluation.comparison.keypoint_ap(), "errors": evaluation.comparison.breakdown()}
 
 
 def draw_extremes(
@@ -170,11 +159,11 @@ def draw_extremes(
 
     Of masks without poses by mean IoU. On grey where there is no image.
     """
-    skeleton, judged = predictor.skeleton, (evaluation.predictions, evaluation.ground_truth)
-    if skeleton is not None:
-        measure, alike = "oks", per_image_oks(*judged, skeleton, max_people)
+    skeleton = predictor.skeleton
+    if evaluation.comparison is not None:
+        measure, alike = "oks", evaluation.comparison.per_image_oks()
     else:
-        measure, alike = "iou", per_image_iou(*judged, max_people)
+        measure, alike = "iou", per_image_iou(evaluation.predictions, evaluation.ground_truth, max_people)
     ranked = sorted(alike, key=lambda image_id: alike[image_id])
     place = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
     for kind, chosen in (("worst", ranked[:count]), ("best", ranked[::-1][:count])):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bottomup.dataset import GroundTruth
 from bottomup.errors import DataError
+from bottomup.evaluation.backend import accumulated
 from bottomup.evaluation.coco import MetricTable, read_metrics
 from bottomup.evaluation.measure import MEASURES, Measure
 from bottomup.evaluation.oks import match
@@ -56,12 +57,8 @@ class CrowdIndex(Measure):
         return {f"AP_{name}": self._ap(records, level) for level, name in enumerate(LEVELS)}
 
     def _ap(self, records: Records, level: int) -> float:
-        ids = {image_id for image_id, own in self._levels.items() if own == level}
-        people, instances = (
-            [record for record in several if record["image_id"] in ids] for several in (records.people, records.instances)
-        )
-        part = Records([image_id for image_id in records.image_ids if image_id in ids], people, instances)
-        return read_metrics(match(part, self._sigmas, self.max_people, areas=("all",)), _AP)["AP"]
+        part = records.of(image_id for image_id, own in self._levels.items() if own == level)
+        return read_metrics(accumulated(match(part, self._sigmas, self.max_people, areas=("all",))), _AP)["AP"]
 
 
 def _level(image: dict[str, object], easy: float, hard: float) -> int:

@@ -1,85 +1,126 @@
-"""hotcoco and pycocotools give the same figures."""
+"""hotcoco, pycocotools and arrays of all images give the same figures."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from scipy.optimize import linear_sum_assignment
 
 from bottomup.dataset import GroundTruth
-from bottomup.evaluation import backend
+from bottomup.evaluation import backend, errors, matched
+from bottomup.evaluation.backend import accumulated
 from bottomup.evaluation.boxes import evaluate_boxes
 from bottomup.evaluation.coco import evaluate_keypoints, keypoint_ap, read_metrics
+from bottomup.evaluation.columns import CATEGORY
 from bottomup.evaluation.errors import breakdown
-from bottomup.evaluation.oks import match
+from bottomup.evaluation.matched import SOMEBODY
+from bottomup.evaluation.oks import match, per_image_oks
 from bottomup.evaluation.records import read_records
 from bottomup.skeletons import COCO
-from bottomup.types import Instances, Prediction
+from bottomup.types import Prediction
+from tests.unit.evaluation.drawn import drawn
 from tests.unit.evaluation.test_keypoint_ap import from_results, published
 
+LIMITS = (20, 2)  # people of an image that count
 
-def figures(predictions: list[Prediction], truth: GroundTruth) -> list[dict[str, float]]:
-    judged = (predictions, truth, COCO)
+
+def figures(predictions: list[Prediction], truth: GroundTruth, most: int = 20) -> list[dict[str, float]]:
+    judged = (predictions, truth, COCO, most)
     return [evaluate_keypoints(*judged), keypoint_ap(*judged), breakdown(*judged), evaluate_boxes(predictions, truth)]
 
 
-def narrowed_ap(predictions: list[Prediction], truth: GroundTruth, max_people: int) -> list[float]:
+def narrowed_ap(predictions: list[Prediction], truth: GroundTruth, most: int) -> list[float]:
     """The AP of each keypoint by the package, which is given everybody as if the skeleton had only that one."""
     records, found = read_records(predictions, truth, COCO), []
     for index, sigma in enumerate(COCO.sigmas):
-        own = slice(3 * index, 3 * index + 3)
-        people = [person | {"keypoints": person["keypoints"][own]} for person in records.people]
-        people = [one | {"num_keypoints": int(one["num_keypoints"] > 0 and one["keypoints"][2] > 0)} for one in people]
-        instances = [one | {"keypoints": one["keypoints"][own]} for one in records.instances if any(one["keypoints"][own])]
+        own = slice(index, index + 1)
+        people, instances = records.people, records.instances[records.instances.there[:, index]]
+        counts = np.minimum(people.num_keypoints, people.labelled[:, index])
+        people = replace(people, keypoints=people.keypoints[:, own], num_keypoints=counts)
+        instances = replace(instances, keypoints=instances.keypoints[:, own])
         narrow = replace(records, people=people, instances=instances)
-        evaluation = match(narrow, (sigma,), max_people, areas=("all",))
+        evaluation = accumulated(match(narrow, (sigma,), most, areas=("all",)))
         found.append(read_metrics(evaluation, {"AP": ("precision", None, "all")})["AP"])
     return found
 
 
-def assert_same(predictions: list[Prediction], truth: GroundTruth, monkeypatch: pytest.MonkeyPatch) -> None:
+def unmatched(predictions: list[Prediction], truth: GroundTruth, most: int) -> dict[str, float]:
+    """The fractions of instances and of people whom the package matches with nobody."""
+    evaluation = match(read_records(predictions, truth, COCO), COCO.sigmas, most, (SOMEBODY,), ("all",))
+    images: list[Any] = [image for image in evaluation.evalImgs if image is not None]
+    found = {}
+    for name, side in (("false_positives", "dt"), ("false_negatives", "gt")):
+        flags = [(np.ravel(image[f"{side}Matches"]) == 0)[np.ravel(image[f"{side}Ignore"]) == 0] for image in images]
+        joined = np.concatenate([np.zeros(0, bool), *flags])
+        found[name] = float(joined.mean()) if joined.size else float("nan")
+    return found
+
+
+def assert_same(ours: dict[Any, float], theirs: dict[Any, float]) -> None:
+    assert ours.keys() == theirs.keys()
+    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=0, atol=1e-12)
+
+
+def assert_packages_agree(predictions: list[Prediction], truth: GroundTruth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are those of either package, which alone matches people of single keypoints, and at OKS .1."""
+    for most in LIMITS:
+        ours = figures(predictions, truth, most)
+        for package in (backend.hotcoco, None):
+            monkeypatch.setattr(backend, "hotcoco", package)
+            for own, theirs in zip(ours, figures(predictions, truth, most), strict=True):
+                assert_same(own, theirs)
+            one_by_one = dict(zip(COCO.keypoints, narrowed_ap(predictions, truth, most), strict=True))
+            assert_same(ours[1], one_by_one)
+            nobody = unmatched(predictions, truth, most)
+            assert_same({name: ours[2][name] for name in nobody}, nobody)
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_people_drawn_by_chance(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("hotcoco")
-    fast = figures(predictions, truth)
-    one_by_one = narrowed_ap(predictions, truth, 20)
-    np.testing.assert_allclose(list(fast[1].values()), one_by_one, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(
-        list(keypoint_ap(predictions, truth, COCO, 2).values()), narrowed_ap(predictions, truth, 2), atol=1e-12
-    )
-    monkeypatch.setattr(backend, "hotcoco", None)
-    for ours, theirs in zip(fast, figures(predictions, truth), strict=True):
-        assert ours.keys() == theirs.keys()
-        np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=0, atol=1e-12)
+    assert_packages_agree(*drawn(seed), monkeypatch)
 
 
-@pytest.mark.parametrize("people", [0, 1, 7])
-def test_people_drawn_by_chance(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(people)
-    images = [{"id": number, "width": 200, "height": 200} for number in range(1, 9)]
-    annotations, predictions = [], []
-    for image in images:
-        points = rng.uniform(0, 200, (people, len(COCO), 2)).round(1)
-        seen = rng.integers(0, 3, (people, len(COCO), 1))
-        for place, keypoints in enumerate(np.concatenate((points, seen), 2)):
-            record = {"id": len(annotations) + 1, "image_id": image["id"], "category_id": 1, "iscrowd": int(place == 3)}
-            annotations.append(
-                record | {"keypoints": keypoints.ravel().tolist(), "area": 40.0 ** (2 + place % 3), "bbox": [0, 0, 99, 99]}
-            )
-        found = torch.from_numpy(points).float() + torch.from_numpy(rng.normal(0, 8, points.shape)).float()
-        scores = torch.from_numpy(rng.uniform(0, 1, people).round(1)).float()  # some of them equal
-        predictions.append(
-            Prediction(Instances.of_keypoints(found, torch.ones(people, len(COCO)), scores), (200, 200), image_id=image["id"])
-        )
-    truth: GroundTruth = {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": 1, "keypoints": list(COCO.keypoints)}],
-    }
-    assert_same(predictions, truth, monkeypatch)
+@pytest.mark.parametrize("people", [0, 1])
+def test_hardly_anybody(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hotcoco")
+    assert_packages_agree(*drawn(7, images=3, most=people), monkeypatch)
 
 
 def test_published_results_of_real_images(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hotcoco")
     truth, results = published(shared)
-    assert_same(from_results(results), truth, monkeypatch)
+    assert_packages_agree(from_results(results), truth, monkeypatch)
+
+
+@pytest.mark.parametrize("together", [1, 50])
+def test_how_many_are_looked_at_at_once_changes_nothing(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions, truth = drawn(3)
+    judges = (keypoint_ap, breakdown, per_image_oks)
+    whole = [judge(predictions, truth, COCO) for judge in judges]
+    for module, name in ((errors, "_TOGETHER"), (matched, "_TOGETHER"), (matched, "_AT_ONCE")):
+        monkeypatch.setattr(module, name, together)
+    for judge, expected in zip(judges, whole, strict=True):
+        assert_same(judge(predictions, truth, COCO), expected)
+
+
+@pytest.mark.parametrize("most", LIMITS)
+def test_the_oks_of_an_image_is_the_best_assignment_of_the_packages_similarities(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions, truth = drawn(5)
+    monkeypatch.setattr(backend, "hotcoco", None)  # the other keeps no similarities
+    records = read_records(predictions, truth, COCO)
+    alike, expected = match(records, COCO.sigmas, most).ious, {}
+    for place, image_id in enumerate(records.image_ids):
+        counts = ~records.people.of_images(place, place + 1).ignored
+        if counts.any():
+            similarity = np.asarray(alike[image_id, CATEGORY]).reshape(-1, len(counts))[:, counts]
+            best = similarity[linear_sum_assignment(similarity, maximize=True)]
+            expected[image_id] = best.sum() / counts.sum()
+    assert_same(per_image_oks(predictions, truth, COCO, most), expected)

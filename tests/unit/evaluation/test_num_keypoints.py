@@ -8,7 +8,7 @@ import pytest
 
 from bottomup.evaluation.coco import evaluate_keypoints
 from bottomup.evaluation.oks import per_image_oks
-from bottomup.evaluation.records import ignored, read_records
+from bottomup.evaluation.records import read_records
 from bottomup.skeletons import COCO
 from tests.unit.evaluation.scenes import flawless, scene
 from tests.unit.evaluation.test_keypoint_ap import noisy, summarized
@@ -32,8 +32,8 @@ def truth_with(count: int | None) -> dict[str, Any]:
 def test_the_files_number_counts_as_it_does_for_pycocotools(count: int) -> None:
     truth = truth_with(count)
     records = read_records([], truth, COCO)
-    assert [person["num_keypoints"] for person in records.people] == [a["num_keypoints"] for a in truth["annotations"]]
-    assert sum(map(ignored, records.people)) == (len(truth["images"]) if count == 0 else 0)
+    assert records.people.num_keypoints.tolist() == [annotation["num_keypoints"] for annotation in truth["annotations"]]
+    assert records.people.ignored.sum() == (len(truth["images"]) if count == 0 else 0)
     predictions = noisy(truth, 9)
     results = [record for prediction in predictions for record in prediction.to_coco(7)]
     found, official = evaluate_keypoints(predictions, truth, COCO), summarized(truth, results)
@@ -53,5 +53,6 @@ def test_whom_the_file_leaves_out_may_be_found_or_missed() -> None:
 
 def test_where_the_file_says_none_the_labelled_are_counted() -> None:
     truth = truth_with(None)
-    for person, annotation in zip(read_records([], truth, COCO).people, truth["annotations"], strict=True):
-        assert person["num_keypoints"] == sum(visibility > 0 for visibility in annotation["keypoints"][2::3])
+    counts = read_records([], truth, COCO).people.num_keypoints.tolist()
+    for count, annotation in zip(counts, truth["annotations"], strict=True):
+        assert count == sum(visibility > 0 for visibility in annotation["keypoints"][2::3])
