@@ -119,7 +119,7 @@ def _structure(path: Path, name: str) -> Any:
     """A variable of a .mat file, structures as dictionaries; DataError where it is not there."""
     try:
         return loadmat(path, simplify_cells=True)[name]
-    except (OSError, ValueError, NotImplementedError, MatReadError) as error:
+    except (OSError, ValueError, IndexError, NotImplementedError, MatReadError) as error:
         raise DataError(f"{path}: should be a .mat file of MPII, but {error}; set `root`, or `annotations`") from None
     except KeyError:
         raise DataError(f"{path}: should hold the variable {name}; give MPII's own file") from None

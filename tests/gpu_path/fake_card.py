@@ -29,6 +29,11 @@ _META = torch.device("meta")
 _READS = (aten._local_scalar_dense.default, aten.equal.default)  # their results are numbers on the host
 # To fake tensors; they change what is given, and return nothing.
 _NOT_KNOWN = (aten._fused_sgd_.default, aten._fused_sgd_.tensor_lr)
+# Python's methods that ask for a tensor's device and make it the current one, for which torch 2.9 wants a driver.
+_GUARDED = (
+    "__bool__", "__float__", "__getitem__", "__index__", "__int__", "__invert__", "__setitem__",
+    "contiguous", "copy_", "new_tensor", "nonzero",
+)  # fmt: skip
 _INDEXED = {aten.index.Tensor: 1, aten.index_put.default: 1, aten.index_put_.default: 1, aten._index_put_impl_.default: 1}
 
 
@@ -39,7 +44,8 @@ class FakeCard(FakeTensorMode):
     numbers, and every copy between host and device that is not ``non_blocking``.
 
     torch's autograd, which asks streams of a card, cannot run with the CUDA build's where there is none. As it asks for devices by
-    another way than Python does, it is told that the tensors are on "meta", where it needs no streams.
+    another way than Python does, it is told that the tensors are on "meta", where it needs no streams. So are those methods of
+    Python's that make a tensor's device the current one: of torch 2.9 they want a driver, of later versions none.
     """
 
     avoid_device_init = True
@@ -153,6 +159,17 @@ def _indices(func: Any, args: Any) -> list[Any]:
     return list(args[1]) if func in _INDEXED else []
 
 
+def _unguarded(card: FakeCard, name: str) -> Any:
+    """A patch: a method that is told of "meta", of which it makes nothing current."""
+    method = getattr(Tensor, name)
+
+    def run(*args: Any, **options: Any) -> Any:
+        with card.aside():
+            return method(*args, **options)
+
+    return mock.patch.object(FakeTensor, name, run)
+
+
 @contextlib.contextmanager
 def fake_card() -> Iterator[FakeCard]:
     """A card that is not there, for what runs in this context."""
@@ -177,6 +194,9 @@ def fake_card() -> Iterator[FakeCard]:
         mock.patch.object(torch._C, "_select_conv_backend", select_backend),
         mock.patch.object(torch.cuda.amp.common, "amp_definitely_not_available", return_value=False),
         mock.patch.object(torch.cuda, "is_bf16_supported", return_value=True),
+        *(_unguarded(card, name) for name in _GUARDED),
+        # A module's weights on the card are fake tensors, as later versions than torch 2.9 have it without being told.
+        mock.patch.object(torch.__future__, "get_overwrite_module_params_on_conversion", return_value=True),
         mock.patch.object(FakeTensor, "tolist", lambda tensor: tensor.cpu().tolist()),
         mock.patch.object(torch.cuda, "synchronize", synchronise),
         mock.patch.object(torch.cuda, "current_stream", return_value=mock.Mock(synchronize=synchronise)),

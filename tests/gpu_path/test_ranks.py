@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+import torch.distributed._tools.fake_collectives  # it tells torch 2.9 what collectives of fake tensors give
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from bottomup.engine.distributed import Ranks
