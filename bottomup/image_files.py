@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -26,7 +28,7 @@ _HEAD = 64  # bytes that tell a format
 _EXIF = b"Exif\0\0"  # how its part of a JPEG begins
 _MOST_PIXELS = "has more pixels than OpenCV reads, 2^30 unless OPENCV_IO_MAX_IMAGE_PIXELS says more; scale it down"
 _MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # of a JPEG, but for those that stand within its coded pixels
-_END, _ALONE = 0xD9, (0x01, 0xD8)
+_END, _ALONE, _PIXELS, _APPLICATION = 0xD9, (0x01, 0xD8), 0xDA, 0xE1
 _LAST = bytes((0xFF, _END))
 
 
@@ -58,7 +60,9 @@ class ImageReader:
         path = path_of(path)
         data = _bytes(path)
         _check_whole(data, path)
-        pixels: NDArray[Any] = cv2.cvtColor(_eight_bits(_decoded(data, path), self.bit_depth, path), cv2.COLOR_BGR2RGB)
+        pixels: NDArray[Any] = _eight_bits(_decoded(data, path), self.bit_depth, path)
+        if not _is_jpeg(data):
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         turn = _UPRIGHT if _is_tiff(data) else _orientation(data)
         return np.ascontiguousarray(_turned(pixels, turn) if self.orientation == "upright" else pixels), turn
 
@@ -66,12 +70,12 @@ class ImageReader:
 def _bytes(path: Path) -> bytes:
     """All of a file, which OpenCV never sees by its name: one that is not UTF-8 ends its process."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             head = file.read(_HEAD)
             refused = _kind_of(head, path)
             if refused is not None:
                 raise DataError(f"{path}: {refused.said(path.name)}")
-            return head + file.read()
+            return head + file.readall()
     except IsADirectoryError:
         raise DataError(f"{path}: a folder, no image") from None
     except FileNotFoundError:
@@ -170,30 +174,47 @@ def _animated(head: bytes, path: Path) -> Refused | None:
     return _ANIMATION._replace(what=_ANIMATION.what.format(count=count)) if count > 1 else None
 
 
+def _is_jpeg(data: bytes) -> bool:
+    return data.startswith(b"\xff\xd8\xff")
+
+
 def _is_tiff(data: bytes) -> bool:
     return data[:4] in (b"II*\0", b"MM\0*")
 
 
 def _check_whole(data: bytes, path: Path) -> None:
     """DataError where a JPEG ends before its end: what is missing would be grey, with a word of the library's at most."""
-    if not data.startswith(b"\xff\xd8\xff") or data.endswith(_LAST):  # nearly all end where they say so
+    if not _is_jpeg(data) or data.endswith(_LAST):  # nearly all end where they say so
         return
+    if not any(marker == _END for marker, _ in _segments(data)):
+        raise DataError(f"{path}: not readable, a JPEG without its end; should be whole: was it copied or downloaded whole?")
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The markers of a JPEG, and where what each begins stands, behind its length."""
     position = 2
     while (found := _MARKER.search(data, position)) is not None:
         position, marker = found.end(), data[found.end() - 1]
-        if marker == _END:
-            return
+        yield marker, position + 2
         if marker not in _ALONE:
-            position += int.from_bytes(data[position : position + 2], "big")  # the length of what the marker begins
-    raise DataError(f"{path}: not readable, a JPEG without its end; should be whole: was it copied or downloaded whole?")
+            position += int.from_bytes(data[position : position + 2], "big")
+
+
+def _has_exif(data: bytes) -> bool:
+    """Whether a JPEG's head, which is all before its pixels, has a part of EXIF."""
+    head = itertools.takewhile(lambda segment: segment[0] != _PIXELS, _segments(data))
+    return any(marker == _APPLICATION and data.startswith(_EXIF, start) for marker, start in head)
 
 
 # ---- pixels ----------------------------------------------------------------------------------------------------------------
 
 
 def _decoded(data: bytes, path: Path) -> NDArray[Any]:
-    """The stored pixels (H, W, 3) BGR, of 8 or more bits."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    """The stored pixels (H, W, 3), of a JPEG RGB, of other formats BGR, of 8 or more bits.
+
+    OpenCV would read a TIFF of 16 bits in another order than it was asked for; a JPEG has 8.
+    """
+    flags = (cv2.IMREAD_COLOR_RGB if _is_jpeg(data) else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     if not re.match(rb"....ftyp", data, re.DOTALL):  # of AVIF OpenCV knows how many bits are used
         flags |= cv2.IMREAD_ANYDEPTH
     try:
@@ -232,7 +253,7 @@ def _eight_bits(pixels: NDArray[Any], bit_depth: int | None, path: Path) -> NDAr
 
 def _orientation(data: bytes) -> int:
     """EXIF's word of a file's bytes; XMP's is ignored, as by viewers."""
-    if data.startswith(b"\xff\xd8") and _EXIF not in data:
+    if _is_jpeg(data) and not _has_exif(data):
         return _UPRIGHT
     try:
         with warnings.catch_warnings():
