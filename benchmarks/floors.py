@@ -3,7 +3,8 @@
 ``taskset -c 0 python benchmarks/floors.py data=COCO bodypix=CHECKPOINT before=WORKTREE`` writes ``benchmarks/results/floors.json``.
 ``data`` is a folder as ``data=coco`` reads (split val), ``bodypix`` an imported checkpoint, ``before`` a worktree of the commit
 that is compared with: every step runs in a process of its own in both, in turns, on one core, and the least of all rounds is told.
-``only=judging,prn`` measures some of the steps and leaves the rows of the others as they are in the file.
+``only=judging,prn`` measures some of the steps, a loader's by what stands before its comma, and leaves the rows of the others as
+they are in the file.
 """
 
 from __future__ import annotations
@@ -24,9 +25,23 @@ IMAGES, ROUNDS = 60, 1
 PEOPLE = 500  # images that are judged, of twenty people each
 _FILL = (124, 116, 104)
 _MAPS = {"crowd", "unannotated", "padding"}
-LOADERS: dict[str, tuple[str, dict[str, Any], set[str], int]] = {  # row -> augment, options beside it, maps, input px
+_HSV = {
+    "name": "ColorJitter",
+    "brightness": [0.7, 1.3],
+    "contrast": [0.5, 1.5],
+    "saturation": [0.5, 1.5],
+    "hue": [-0.2, 0.2],
+    "p": 1,
+}
+LOADERS: dict[str, tuple[str, dict[str, Any], set[str], int]] = {  # row -> augment, options in place of its, maps, input px
     "Associative Embedding, 512 px": ("associative_embedding", {}, _MAPS, 512),
-    "Associative Embedding without colour jitter, 512 px": ("associative_embedding", {"transforms": []}, _MAPS, 512),
+    "Associative Embedding by HSV, 512 px": ("associative_embedding", {"transforms": [_HSV], "colours": None}, _MAPS, 512),
+    "Associative Embedding without colour jitter, 512 px": (
+        "associative_embedding",
+        {"transforms": [], "colours": None},
+        _MAPS,
+        512,
+    ),
     "PersonLab, 801 px": ("personlab", {}, {*_MAPS, "unmasked", "instances"}, 801),
     "MultiPoseNet, 480 px": ("multiposenet", {}, {*_MAPS, "unmasked"}, 480),
 }
@@ -57,7 +72,8 @@ def loader(name: str, data: str) -> Figures:
 
     start_worker(0)
     augment, options, maps, side = LOADERS[name]
-    composed = load_config("train", [f"augment={augment}"])["augment"] | options
+    composed = load_config("train", [f"augment={augment}"])["augment"]
+    composed |= {name: value for name, value in options.items() if name in composed}  # what it is compared with has no colours
     dataset = Coco(root=data, split="val")
     chosen = np.random.default_rng(0).permutation(len(dataset))[:IMAGES].tolist()
     files = [Path(data) / "val" / dataset.ground_truth([index])["images"][0]["file_name"] for index in chosen]
@@ -257,7 +273,8 @@ def main(given: dict[str, str]) -> None:
     """Measure every step in both trees, in turns, and write."""
     from bottomup.benchmark.results import read_result, write_result
 
-    only = given.pop("only").split(",") if "only" in given else list(STEPS)
+    named = given.pop("only").split(",") if "only" in given else list(STEPS)
+    only = [step for step in STEPS if step in named or step.split(",")[0] in named]
     options = [f"{name}={value}" for name, value in given.items()]
     trees = {"now": ROOT, "before": Path(given["before"])}
     commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=given["before"], capture_output=True, text=True, check=True)
