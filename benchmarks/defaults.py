@@ -101,6 +101,12 @@ ASSOCIATIVE_EMBEDDING = (
         "HigherHRNet's grouping", "`decoder=higherhrnet`", "default", "AP, ideal maps",
         *_table("associative_embedding_presets", "higherhrnet", "default"), _PRESETS,
     ),
+    Change(
+        "colours, pose-ae-train's hue and saturation of HSV", "`augment=pose_ae`", "one affine map, default",
+        "ms of a core to load an image, 512 px; what training makes of either is not measured",
+        Figure("floors", "loader, Associative Embedding by HSV, 512 px", ("ms",)),
+        Figure("floors", "loader, Associative Embedding, 512 px", ("ms",)), "benchmarks/floors.py",
+    ),
 )  # fmt: skip
 PERSONLAB = (
     Change(

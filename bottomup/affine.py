@@ -37,18 +37,24 @@ def mirrors(matrix: NDArray[np.float64]) -> bool:
 
 def invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of an affine matrix (2, 3)."""
-    whole: NDArray[np.float64] = np.linalg.inv(np.vstack((matrix, (0.0, 0.0, 1.0))))
-    return whole[:2]
+    linear = np.asarray(np.linalg.inv(matrix[:, :2]), np.float64)
+    return _affine(linear, -linear @ matrix[:, 2])
 
 
 def chain(first: NDArray[np.float64], then: NDArray[np.float64]) -> NDArray[np.float64]:
     """The affine matrix (2, 3) that applies ``first`` and then ``then``."""
-    row = np.array([[0.0, 0.0, 1.0]])
-    whole: NDArray[np.float64] = np.vstack((then, row)) @ np.vstack((first, row))
-    return whole[:2]
+    linear = then[:, :2]
+    return _affine(linear @ first[:, :2], linear @ first[:, 2] + then[:, 2])
+
+
+def _affine(linear: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine matrix (2, 3) of its parts (2, 2) and (2,)."""
+    matrix = np.empty((2, 3))
+    matrix[:, :2], matrix[:, 2] = linear, shift
+    return matrix
 
 
 def pixel_matrix(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same map between pixel indices, whose origin is a pixel's centre (cv2.warpAffine, albumentations)."""
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
-    return chain(chain(half, matrix), invert(half))
+    linear = matrix[:, :2]
+    return _affine(linear, linear.sum(1) / 2 + matrix[:, 2] - 0.5)

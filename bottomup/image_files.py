@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from bottomup.errors import ConfigError, DataError, of_system
-from bottomup.jpeg import check_whole
+from bottomup.jpeg import check_whole, has_exif, is_jpeg
 from bottomup.paths import path_of
 
 Orientation = Literal["stored", "upright"]
@@ -24,7 +24,6 @@ _ORIENTATION = 0x0112  # EXIF's tag
 _UPRIGHT, _TURNED = 1, (5, 6, 7, 8)  # its values: as stored; rows and columns change places
 _NEARLY_BLACK = 1 << 14  # of 16 bits: what a camera of 14 bits, the most there are, never reaches
 _HEAD = 64  # bytes that tell a format
-_EXIF = b"Exif\0\0"  # how its part of a JPEG begins
 _MOST_PIXELS = "has more pixels than OpenCV reads, 2^30 unless OPENCV_IO_MAX_IMAGE_PIXELS says more; scale it down"
 
 
@@ -56,7 +55,9 @@ class ImageReader:
         path = path_of(path)
         data = _bytes(path)
         check_whole(data, path)
-        pixels: NDArray[Any] = cv2.cvtColor(_eight_bits(_decoded(data, path), self.bit_depth, path), cv2.COLOR_BGR2RGB)
+        pixels: NDArray[Any] = _eight_bits(_decoded(data, path), self.bit_depth, path)
+        if not is_jpeg(data):
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         turn = _UPRIGHT if _is_tiff(data) else _orientation(data)
         return np.ascontiguousarray(_turned(pixels, turn) if self.orientation == "upright" else pixels), turn
 
@@ -64,12 +65,12 @@ class ImageReader:
 def _bytes(path: Path) -> bytes:
     """All of a file, which OpenCV never sees by its name: one that is not UTF-8 ends its process."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             head = file.read(_HEAD)
             refused = _kind_of(head, path)
             if refused is not None:
                 raise DataError(f"{path}: {refused.said(path.name)}")
-            return head + file.read()
+            return head + file.readall()
     except IsADirectoryError:
         raise DataError(f"{path}: a folder, no image") from None
     except FileNotFoundError:
@@ -176,8 +177,11 @@ def _is_tiff(data: bytes) -> bool:
 
 
 def _decoded(data: bytes, path: Path) -> NDArray[Any]:
-    """The stored pixels (H, W, 3) BGR, of 8 or more bits."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    """The stored pixels (H, W, 3), of a JPEG RGB, of other formats BGR, of 8 or more bits.
+
+    OpenCV would read a TIFF of 16 bits in another order than it was asked for; a JPEG has 8.
+    """
+    flags = (cv2.IMREAD_COLOR_RGB if is_jpeg(data) else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     if not re.match(rb"....ftyp", data, re.DOTALL):  # of AVIF OpenCV knows how many bits are used
         flags |= cv2.IMREAD_ANYDEPTH
     try:
@@ -216,7 +220,7 @@ def _eight_bits(pixels: NDArray[Any], bit_depth: int | None, path: Path) -> NDAr
 
 def _orientation(data: bytes) -> int:
     """EXIF's word of a file's bytes; XMP's is ignored, as by viewers."""
-    if data.startswith(b"\xff\xd8") and _EXIF not in data:
+    if is_jpeg(data) and not has_exif(data):
         return _UPRIGHT
     try:
         with warnings.catch_warnings():

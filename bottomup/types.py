@@ -98,7 +98,7 @@ class Sample:
 
     image: NDArray[np.uint8] | None  # (3, H, W) RGB, in memory as a rule (H, W, 3); None: labels alone
     people: People
-    ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each
+    ignore: dict[str, NDArray[np.bool_]]  # IGNORE_MAPS in use, (H, W) each; of a map that is not there nothing is ignored
     instances: NDArray[np.int16] | None  # (H, W): 0 none, n + 1 inside the mask of person n alone, -1 inside several
     image_id: int
     file_size: tuple[int, int]  # (H, W)

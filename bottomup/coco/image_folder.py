@@ -32,12 +32,15 @@ class ImageFolder:
         if self.folder is None:
             raise DataError(f"{self.annotations}: image {image['id']} has no folder to be read from; set `images` (or `root`)")
         path = self.folder / image["file_name"]
-        if not path.is_file():
+        try:
+            pixels, orientation = self._read.oriented(path)
+        except DataError:
+            if path.is_file():
+                raise
             raise DataError(
                 f"{path}: no such file, but {self.annotations} lists it as image {image['id']}; set `images` to the folder "
                 f"below which {image['file_name']} lies"
-            )
-        pixels, orientation = self._read.oriented(path)
+            ) from None
         if pixels.shape[:2] != (image["height"], image["width"]):
             raise self._of_another_size(path, image, (pixels.shape[0], pixels.shape[1]), orientation)
         self._warn_of_orientation(path, orientation, square=pixels.shape[0] == pixels.shape[1])
@@ -59,9 +62,9 @@ class ImageFolder:
 
     def _warn_of_orientation(self, path: Path, orientation: int, square: bool) -> None:
         """Where both readings have the size that is stated."""
-        if self._said is None or self._said[0]:
-            return
         if orientation == 1 or (swaps_sides(orientation) and not square):
+            return
+        if self._said is None or self._said[0]:
             return
         self._said[0] = True
         warn(

@@ -157,11 +157,11 @@ def _around(polygons: list[list[float]], image: Record) -> tuple[slice, slice]:
 def covered(records: list[Record], image: Record) -> NDArray[np.bool_]:
     """The pixels (H, W) of all records: their masks, else every pixel that their boxes touch."""
     pixels = np.zeros((image["height"], image["width"]), bool)
-    masks = [mask_rle(record["segmentation"], image) for record in records if "segmentation" in record]
-    if masks:
-        pixels |= coco_mask.decode(coco_mask.merge(masks)).astype(bool)
     for record in records:
-        if "segmentation" not in record:
+        if "segmentation" in record:
+            inside, window = cropped_mask(record["segmentation"], image)
+            pixels[window] |= cv2.transpose(inside.view(np.uint8).T).view(bool)  # column by column, as pycocotools decodes
+        else:
             x, y, width, height = record["bbox"]
             paint_box(pixels, (x, y, x + width, y + height))
     return pixels
@@ -181,7 +181,8 @@ def instance_map(people: list[Record], image: Record) -> NDArray[np.int16]:
         if "segmentation" in person:
             inside, window = cropped_mask(person["segmentation"], image)
             own = owners[window]
-            again = inside & (own != 0)
+            again = inside & own.astype(bool)
             np.copyto(own, np.int16(number), where=inside)
-            np.copyto(own, np.int16(-1), where=again)
+            if again.any():
+                np.copyto(own, np.int16(-1), where=again)
     return np.asarray(cv2.transpose(owners.T), np.int16)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from bottomup.geometry import chain
 from bottomup.options import Ascending, Fraction, FromZero, Positive, Share, checked
+from bottomup.samples.colours import Colours
 from bottomup.samples.content import inside_only, outside_marked
 from bottomup.samples.letterbox import fit, moved_labels
 from bottomup.samples.moves import Warping, move
 from bottomup.samples.transforms import Transform
-from bottomup.samples.warps import PADDING, pack_flags, unpack_flags
 from bottomup.types import People, Sample
 
 Side = Literal["long", "short"]
@@ -91,10 +91,10 @@ class Augment:
     it is seen, too. ``canvas`` is the "input", or the whole "image" at scale 1, whose sides differ from image to image, and
     batches are padded to the largest (MultiPoseNet §3.5 for boxes).
     ``flip`` is the probability of a mirror image; ``transforms`` albumentations by name, e.g.
-    ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order before the warp, so that padding keeps its colour; one
-    that labels could not follow is refused. Keypoints that leave the picture become OUTSIDE, people whose box leaves it are
-    dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are fitted into the input and mirrored,
-    nothing else.
+    ``{name: HueSaturationValue, hue_shift_limit: 20}``, applied in order and then ``colours``, both before the warp, so that
+    padding keeps its colour; a transform that labels could not follow is refused. Keypoints that leave the picture become
+    OUTSIDE, people whose box leaves it are dropped, or ``beside`` where their keypoints' disks may reach in. Labels alone are
+    fitted into the input and mirrored, nothing else.
     """
 
     def __init__(
@@ -115,11 +115,12 @@ class Augment:
         flip: Fraction = 0.5,
         crop: bool = False,
         canvas: Canvas = "input",
+        colours: Colours | None = None,
         transforms: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self.flip_order, self.size, self.flip = flip_order, size, flip
         self.centre, self.canvas, self.person_share, self.accept = centre, canvas, person_share, accept or int
-        self.fill = (fill[0], fill[1], fill[2])
+        self.fill, self.colours = (fill[0], fill[1], fill[2]), colours
         self.transforms = [Transform(entry, flip_order) for entry in transforms]
         whole = length or (max if side == "long" else min)(size)
         self.warp = Warp(whole, rotate, (scale[0], scale[1]), scale_of, side, translate, flip, crop)
@@ -131,6 +132,9 @@ class Augment:
         sample = outside_marked(sample)  # before its image stands on a canvas
         for number, transform in enumerate(self.transforms, start=1):  # a seed each: equal ones would draw the same numbers
             sample = transform(sample, (seed + number) % 2**32)
+        if self.colours is not None:
+            drawn = self.colours(sample.pixels.transpose(1, 2, 0), random.Random(seed + len(self.transforms) + 1))
+            sample = replace(sample, image=drawn.transpose(2, 0, 1))
         return inside_only(self._warped(sample, random.Random(seed % 2**32)))
 
     def _warped(self, sample: Sample, rng: random.Random) -> Sample:
@@ -138,12 +142,16 @@ class Augment:
         shown = _shown(sample)
         size = self._size(shown)
         matrix = self.warp.draw(shown, size, self._middle(sample, shown), self._base(sample, shown), rng)
-        way = move(matrix, sample.shape, size) if sample.focus is None else Warping(matrix, size)  # as ``letterbox`` moves one
+        whole = sample.focus is None  # a part of an image moves as ``letterbox`` moves one
+        way = move(matrix, sample.shape, size) if whole else Warping(matrix, sample.shape, size)
+        ignore = {name: way.labels(pixels) for name, pixels in sample.ignore.items() if pixels.any()}
+        beyond = way.beyond()
+        ignore["padding"] = ignore["padding"] | beyond if "padding" in ignore else beyond
         return replace(
             sample.move_people(way.matrix, self.flip_order),
             image=way.image(sample.pixels.transpose(1, 2, 0), self.fill).transpose(2, 0, 1),
-            ignore=unpack_flags(way.labels(pack_flags(sample), PADDING), {*sample.ignore, "padding"}),
-            instances=None if sample.instances is None else way.labels(sample.instances, 0),
+            ignore=ignore,
+            instances=None if sample.instances is None else way.labels(sample.instances),
             content=None,
         )
 
@@ -156,15 +164,20 @@ class Augment:
 
     def _middle(self, sample: Sample, shown: NDArray[np.float64]) -> NDArray[np.float64]:
         """The point (2,) of the image that comes into the canvas's middle; that of what is shown where nobody has keypoints."""
+        if self.centre == "image":
+            return _middle(shown)
         boxes = _main(sample) if self.centre == "main_person" else _posed(sample).boxes
-        if self.centre == "image" or not len(boxes):
+        if not len(boxes):
             return _middle(shown)
         return _middle(np.concatenate((boxes[:, :2].min(0), boxes[:, 2:].max(0))).astype(np.float64))
 
     def _base(self, sample: Sample, shown: NDArray[np.float64]) -> float:
         """The factor at scale 1: of the image's size, or of its main person's, where that does not blur it."""
-        fitted, main = self.warp.fitted(shown), _main(sample)
-        if self.warp.scale_of != "main_person" or not len(main):
+        fitted = self.warp.fitted(shown)
+        if self.warp.scale_of != "main_person":
+            return fitted
+        main = _main(sample)
+        if not len(main):
             return fitted
         length = float((main[0, 2:] - main[0, :2]).max())
         return min(self.person_share * max(self.size) / max(length, 1.0), _ENLARGED * fitted)

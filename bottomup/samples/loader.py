@@ -43,7 +43,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         samples = [_largest(sample, max_people) for sample in samples]
     rows = [_rows(sample) for sample in samples]
     count = max_people if max_people is not None else max(1, *map(len, rows))
-    names = samples[0].ignore.keys()
+    names = dict.fromkeys(name for sample in samples for name in sample.ignore)
     return Batch(
         size=samples[0].shape,
         keypoints=_padded([people.keypoints for people in rows], count),
@@ -58,7 +58,7 @@ def collate(samples: list[Sample], max_people: int | None = None) -> Batch:
         image_ids=tuple(sample.image_id for sample in samples),
         file_sizes=tuple(sample.file_size for sample in samples),
         to_input=torch.from_numpy(np.stack([sample.to_input for sample in samples])),
-        ignore={name: torch.from_numpy(np.stack([sample.ignore[name] for sample in samples])) for name in names},
+        ignore={name: _ignored([sample.ignore.get(name) for sample in samples], samples[0].shape) for name in names},
         images=_images(samples),
         instances=_instances(samples),
         annotated=torch.from_numpy(np.stack([_annotated(sample) for sample in samples])),
@@ -81,11 +81,17 @@ def _largest(sample: Sample, count: int) -> Sample:
         return sample
     largest_first = np.argsort(-sample.people.areas, kind="stable")
     ignore = dict(sample.ignore)
-    if "crowd" in ignore:
-        ignore["crowd"] = ignore["crowd"].copy()
+    if ignore:
+        ignore["crowd"] = ignore["crowd"].copy() if "crowd" in ignore else np.zeros(sample.shape, bool)
         for box in sample.people.boxes[largest_first[count:]].tolist():
             paint_box(ignore["crowd"], box)
     return replace(select_people(sample, np.sort(largest_first[:count])), ignore=ignore)
+
+
+def _ignored(maps: list[NDArray[np.bool_] | None], size: tuple[int, int]) -> Tensor:
+    """A map (B, H, W) of samples, of whom some may have nothing to ignore."""
+    nothing = np.broadcast_to(np.False_, size)
+    return torch.from_numpy(np.stack([nothing if pixels is None else pixels for pixels in maps]))
 
 
 def _padded(arrays: list[NDArray[np.generic]], count: int) -> Tensor:

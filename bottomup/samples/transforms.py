@@ -91,8 +91,10 @@ class Transform:
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """The sample in the px of what the transform makes of its image, drawn by ``seed``."""
         image = np.ascontiguousarray(sample.pixels.transpose(1, 2, 0))
-        view = _View(image, _turned(pack_flags(sample)), sample.instances)
         try:
+            if isinstance(self.compose.transforms[0], A.ImageOnlyTransform):
+                return replace(sample, image=_recoloured(self.compose, image, seed).transpose(2, 0, 1))
+            view = _View(image, _turned(pack_flags(sample)), sample.instances)
             view, matrix = _moved(self.compose, view, _lattice(sample.shape, 2), seed)
         except Exception as error:  # whatever albumentations finds wrong with an image
             h, w = sample.shape
@@ -163,9 +165,9 @@ def _compose(transform: A.BasicTransform) -> A.Compose:
 def _moved(compose: A.Compose, view: _View, points: NDArray[np.float64], seed: int) -> tuple[_View, NDArray[np.float64]]:
     """What a draw makes of a view, and the affine (2, 3) that moved its ``points``; ConfigError where none did."""
     (transform,) = compose.transforms
-    compose.set_random_seed(seed)
     if isinstance(transform, A.ImageOnlyTransform):
-        return view._replace(image=compose(image=view.image)["image"]), np.eye(2, 3)
+        return view._replace(image=_recoloured(compose, view.image, seed)), np.eye(2, 3)
+    compose.set_random_seed(seed)
     origin = 0.0 if isinstance(transform, _CUTTING_AND_RESIZING) else _PIXELS.origin
     maps = {} if view.instances is None else {"instances": view.instances}
     found = compose(image=view.image, mask=view.flags, **maps, keypoints=points - origin)
@@ -174,6 +176,12 @@ def _moved(compose: A.Compose, view: _View, points: NDArray[np.float64], seed: i
         x, y = np.divide(moved.image.shape[1::-1], view.image.shape[1::-1])
         return moved, np.array([[x, 0.0, 0.0], [0.0, y, 0.0]])
     return moved, _affine(points, np.asarray(found["keypoints"], dtype=np.float64)[:, :2] + origin)
+
+
+def _recoloured(compose: A.Compose, image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """What a draw of a transform that moves nothing makes of an image (H, W, 3)."""
+    compose.set_random_seed(seed)
+    return np.asarray(compose(image=image)["image"])
 
 
 def _affine(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:

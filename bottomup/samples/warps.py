@@ -47,14 +47,27 @@ def warp_map(pixels: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int,
         pixels = np.ascontiguousarray(pixels[::step, ::step])
         first = 0.5 - step / 2  # pixel r lies where pixel r * step did
         matrix = chain(np.array([[step, 0.0, first], [0.0, step, first]]), matrix)
-    return cv2.warpAffine(
-        pixels,
+    moved = cv2.warpAffine(
+        as_numbers(pixels),
         pixel_matrix(matrix),
         size[::-1],
         flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(outside,),
     )
+    return moved.view(pixels.dtype)
+
+
+def as_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
+    """A map as OpenCV takes it, which does not know truth values."""
+    return pixels.view(np.uint8) if pixels.dtype == bool else pixels
+
+
+def extent(pixels: NDArray[Any]) -> tuple[int, int, int, int]:
+    """The window (x1, y1, x2, y2) outside which a map (H, W) of whole numbers is 0, as wide as high 0 where that is everywhere."""
+    size = pixels.itemsize
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(pixels).view(np.uint8))
+    return x // size, y, -(-(x + width) // size), y + height
 
 
 def pack_flags(sample: Sample) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from bottomup.geometry import transform_points
 from bottomup.samples.moves import Laying, Warping, move
-from bottomup.samples.warps import warp_image, warp_map
+from bottomup.samples.warps import extent, warp_image, warp_map
 
 SHAPE, GREY = (90, 130), (90, 100, 110)
 DRAWN: list[dict[str, Any]] = [
@@ -51,11 +52,11 @@ def test_laid_labels_are_the_nearest_pixels_and_fill_what_the_image_fills(drawn:
     size = (100, 120)
     way = move(matrix_of(**drawn), SHAPE, size)
     labels = np.random.default_rng(1).integers(1, 200, SHAPE, np.uint8)
-    found = way.labels(labels, 0)
+    found = way.labels(labels)
     right = np.zeros(size, bool)
-    for edge in (-1e-6, 1e-6):  # a centre on a pixel's edge may be of either
+    for edges in itertools.product((-1e-6, 1e-6), repeat=2):  # a centre on a pixel's edge may be of either
         columns, rows = (
-            np.floor((np.arange(size[1 - axis]) + 0.5 - way.matrix[axis, 2]) / way.matrix[axis, axis] + edge).astype(int)
+            np.floor((np.arange(size[1 - axis]) + 0.5 - way.matrix[axis, 2]) / way.matrix[axis, axis] + edges[axis]).astype(int)
             for axis in (0, 1)
         )
         beyond = ((rows < 0) | (rows >= SHAPE[0]))[:, None] | ((columns < 0) | (columns >= SHAPE[1]))
@@ -63,7 +64,7 @@ def test_laid_labels_are_the_nearest_pixels_and_fill_what_the_image_fills(drawn:
         right |= found == np.where(beyond, 0, expected)
     assert right.mean() > 0.995
     painted = (way.image(np.zeros((*SHAPE, 3), np.uint8), (255, 255, 255)) == 0).all(-1)
-    assert (painted == (found > 0)).all()
+    assert (painted == (found > 0)).all() and (painted == ~way.beyond()).all()
 
 
 def test_at_scale_one_pixels_are_copied() -> None:
@@ -73,3 +74,38 @@ def test_at_scale_one_pixels_are_copied() -> None:
 
 def test_what_is_rotated_is_warped() -> None:
     assert isinstance(move(np.array([[1.0, 0.1, 5.0], [-0.1, 1.0, 7.0]]), SHAPE, (200, 200)), Warping)
+
+
+ROTATED = [
+    np.array([[0.8, 0.3, -20.3], [-0.3, 0.8, 30.7]]),
+    np.array([[-1.4, 0.5, 150.2], [0.5, 1.4, -60.4]]),
+    np.array([[0.3, 0.1, 400.0], [-0.1, 0.3, 0.0]]),
+    np.array([[0.5, 0.0, 10.5], [0.0, 0.5, 20.5]]),
+]
+
+
+@pytest.mark.parametrize("matrix", ROTATED)
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int16])
+def test_warped_labels_are_those_of_a_whole_map_though_only_a_part_is_moved(matrix: NDArray[np.float64], kind: type) -> None:
+    labels = np.zeros(SHAPE, kind)
+    labels[20:50, 40:90] = np.random.default_rng(2).integers(-1 if kind is np.int16 else 0, 2, (30, 50)).astype(kind)
+    found, expected = Warping(matrix, SHAPE, (100, 120)).labels(labels), warp_map(labels, matrix, (100, 120), 0)
+    assert found.dtype == labels.dtype and (found != expected).mean() < 0.002  # a centre on a pixel's edge may be of either
+    assert not Warping(matrix, SHAPE, (100, 120)).labels(np.zeros(SHAPE, kind)).any()
+
+
+@pytest.mark.parametrize("matrix", ROTATED)
+def test_beyond_a_warped_image_is_what_lies_outside_but_for_its_outline(matrix: NDArray[np.float64]) -> None:
+    size = (100, 120)
+    beyond = Warping(matrix, SHAPE, size).beyond()
+    outside = warp_map(np.ones(SHAPE, np.uint8), matrix, size, 0) == 0
+    far = cv2.erode(outside.astype(np.uint8), np.ones((3, 3)), borderValue=1) > 0
+    assert (beyond <= outside).all() and (far <= beyond).all()
+
+
+def test_numbers_of_any_width_have_an_extent() -> None:
+    for kind in (bool, np.uint8, np.int16):
+        labels = np.zeros(SHAPE, kind)
+        assert extent(labels)[2:] == (0, 0)
+        labels[7, 11] = labels[30, 12] = 1
+        assert extent(labels) == (11, 7, 13, 31)
