@@ -86,7 +86,8 @@ def _to_middle(heatmap: Tensor, scores: Tensor, index: Tensor, place: Tensor, si
     The line is ``side`` cells long, ``place`` (B, K, M) is where on it the indices stand, the next cell is ``step`` further.
     """
     flat = heatmap.flatten(2)
-    reach = torch.arange(step, step * _PLATEAU + 1, step, device=index.device)
+    # The type is told, as torch 2.9 writes floats into graphs otherwise.
+    reach = torch.arange(step, step * _PLATEAU + 1, step, dtype=index.dtype, device=index.device)
     line = (index[..., None, None] + torch.stack((-reach, reach))).clamp(0, flat.shape[-1] - 1)  # (B, K, M, 2, _PLATEAU)
     tied = flat.gather(2, line.flatten(2)).view_as(line) == scores[..., None, None]
     before, after = ((~tied).cumsum(-1) == 0).sum(-1).unbind(-1)  # beyond the line's ends other lines are read
