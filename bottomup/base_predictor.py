@@ -84,7 +84,7 @@ class BasePredictor(ABC):
         readable, every = Readable(), enumerate(several(images))
         samples = ((index, attempted(partial(self.sample, image, index), self.on_error)) for index, image in every)
         found = dict(self.predict_samples(readable.of(samples)))
-        readable.tell("are left out")
+        readable.tell("left out")
         return [self.shown(found[index]) for index in sorted(found)]
 
     def stream(self, images: str | Path | Iterable[Image]) -> Iterator[Prediction]:

@@ -74,7 +74,7 @@ def load(
     """
     if "decoder" in options or isinstance(overrides, str):
         raise ConfigError('the decoder and all of the configuration are given as a list: load(FILE, overrides=["decoder=NAME"])')
-    check_options("load", Predictor, options, ("weights", "overrides", "device", "crops", "votes", "refine"))
+    check_options("load", Predictor, options, ("weights", "overrides", "crops", "votes", "refine"))
     viewing = Viewing.of({"crops": crops, "refine": refine, "precision": options.get("precision", "fp32")})
     files = list(file) if isinstance(file, list | tuple) else [cast(str | Path, file)]  # which _file judges
     members = [_member(each, weights, overrides, device, options) for each in files]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bottomup.dataset import Dataset
-from bottomup.errors import DataError
+from bottomup.errors import DataError, counted
 from bottomup.plan.judging import evaluate_plan
 
 _PACKAGES = (
@@ -37,7 +37,7 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
     plan = evaluate_plan(overrides)
     found = {"python": platform.python_version(), "system": platform.platform()}
     found |= {package: _version(package) for package in _PACKAGES}
-    found["cpu"] = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, AMX {_has_amx()}"
+    found["cpu"] = f"{counted(torch.get_num_threads(), 'thread')}, {torch.backends.cpu.get_cpu_capability()}, AMX {_has_amx()}"
     for precision in (torch.float32, torch.bfloat16):
         found[f"cpu matmul {precision}"] = f"{_gigaflops(precision):.0f} GFLOP/s"
     found["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
@@ -45,7 +45,9 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
         _tell(name, value)
     found["device"] = plan.place.chosen_device()
     _tell("device", found["device"])
-    found["data"] = describe_data(plan.data.dataset("val", plan.limit)) if plan.data.name else "none chosen"
+    found["data"] = "none chosen"
+    if plan.data.name:
+        found["data"] = f"{plan.data.called('val')}: {describe_data(plan.data.dataset('val', plan.limit))}"
     _tell("data", found["data"])
     return found
 
@@ -86,6 +88,6 @@ def describe_data(dataset: Dataset) -> str:
     shortest, longest = min(min(sample.file_size) for sample in samples), max(max(sample.file_size) for sample in samples)
     people = sum(len(sample.people) for sample in samples)
     keypoints = sum(int((sample.people.visibility > 0).sum()) for sample in samples)
-    skeleton = dataset.task.skeleton.name if dataset.task.skeleton else "no skeleton"
+    skeleton = f"skeleton {dataset.task.skeleton.name}" if dataset.task.skeleton else "no skeleton"
     held = f"{people} people, {keypoints} labelled keypoints, sides {shortest} to {longest} px"
     return f"{len(dataset)} images, {skeleton}; {len(samples)} read: {held}"

@@ -69,7 +69,7 @@ def evaluate_dataset(
     readable.join(place.gather(readable))
     if not place.first:
         return Evaluation([], ground_truth, {})
-    readable.tell("count as without people that were found")
+    readable.tell("whose people count as missed")
     unread = sorted(readable.unread)
     for index in unread:
         found[index] = _added(measures, _nobody(dataset, index))

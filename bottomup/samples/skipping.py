@@ -51,4 +51,4 @@ class Readable:
         """Warn of how many were left out, and of the first; ``what`` says what became of them."""
         if self.unread:
             first = self.unread[min(self.unread)]
-            warn(f"{counted(len(self.unread), 'image')} could not be read and {what}, first {first}")
+            warn(f"{counted(len(self.unread), 'image')} could not be read, {what}; first {first}")

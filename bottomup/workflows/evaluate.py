@@ -87,7 +87,7 @@ def _judged(plan: EvaluatePlan, predictor: BasePredictor, dataset: Dataset, outp
     posed, most = predictor.decoder.posed, plan.max_people
     summary = summarise(evaluation) if posed else summarise_masks(evaluation, most)
     metrics = {"judged": judged} | summary | ({"unreadable": list(evaluation.unread)} if evaluation.unread else {})
-    print(judged)  # before anything is written, which a full disk may prevent
+    print(f"{judged}; in %:")  # before anything is written, which a full disk may prevent
     print(format_table(evaluation.headline))
     if "errors" in metrics:
         print(format_table(metrics["errors"]))

@@ -44,6 +44,10 @@ def check_training_folder(folder: Path, *, resume: bool, overwrite: bool) -> Non
         raise ConfigError(
             f"output={folder} holds something else than a training run, such as {held[0]}; give another output=, a new folder"
         )
+    if not (resume or overwrite) and not (folder / LAST).is_file():
+        raise ConfigError(
+            f"{folder} holds a run that ended before it wrote {LAST}; start it anew by overwrite=true, or give another output="
+        )
     if not (resume or overwrite):
         raise ConfigError(
             f"{folder} holds an earlier run; go on with it by resume=true, give another output=, or replace it by overwrite=true"

@@ -57,6 +57,7 @@ def train(plan: TrainPlan) -> dict[str, float]:
             trainer.resume(output / LAST)
             if place.first:
                 warn_of_changes(output, plan)
+                print(f"going on after step {trainer.step} of {trainer.settings.steps}", file=sys.stderr)
         if place.first:
             if plan.overwrite:
                 remove_earlier(output)

@@ -55,7 +55,8 @@ def test_the_images_read_are_few_and_evenly_spread(length: int) -> None:
 def test_a_sound_data_set_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "data.images=3", "data.size=64", "data.people=[2,2]"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("data ")]
-    assert "3 images" in line and "6 people" in line and re.search(r"[1-9]\d* labelled keypoints", line)
+    assert "synthetic, val: 3 images, skeleton coco" in line and "6 people" in line
+    assert re.search(r"[1-9]\d* labelled keypoints", line)
 
 
 def test_without_a_data_set_nothing_is_asked_of_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,7 @@ def test_a_checkpoint_is_judged_on_the_data_of_its_run_and_that_is_told(
         (["limit=2", "flip=true"], "2 images of coco, all, 64 px, mirrored too"),
     ):
         assert main(["evaluate", "weights=run/last.pt", "workers=0", "pictures=0", "output=judged", *more]) == 0
-        assert told in capsys.readouterr().out.splitlines()
+        assert f"{told}; in %:" in capsys.readouterr().out.splitlines()
         assert json.loads((folder / "judged" / "metrics.json").read_text())["judged"] == told
     assert main(["evaluate", "weights=run/last.pt", "data=synthetic", "data.images=2", "workers=0"]) == 1  # of other keypoints
     assert "data=concat" in capsys.readouterr().err

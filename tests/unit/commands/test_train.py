@@ -118,11 +118,12 @@ def test_an_earlier_run_is_replaced_only_where_that_is_asked_for(tmp_path: Path,
     assert main([*train, "engine.steps=2", "resume=true"]) == 0
 
 
-def test_a_run_is_resumed_by_its_folder_alone(tmp_path: Path) -> None:
+def test_a_run_is_resumed_by_its_folder_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the folder lies all that was typed; what is typed again holds from here on."""
     own = ["heads.tags.dim=2", "engine.validate_every=0", "engine.optimiser.lr=0.002", "engine.schedule.name=constant"]
     assert main(["train", *TINY, *own, f"output={tmp_path}", "overwrite=true"]) == 0
     assert main(["train", "resume=true", f"output={tmp_path}", "engine.steps=2", "engine.schedule={name: cosine}"]) == 0
+    assert "going on after step 1 of 2" in capsys.readouterr().err
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert config["heads"]["tags"]["dim"] == 2 and config["engine"]["optimiser"]["lr"] == 0.002
     assert (config["engine"]["steps"], config["engine"]["schedule"]["name"], config["overwrite"]) == (2, "cosine", False)
@@ -148,7 +149,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_can_be_replaced(held: dict
         (tmp_path / name).mkdir() if text is None else (tmp_path / name).write_text(text)
     check_training_folder(tmp_path, resume=False, overwrite=True)
     if any(not name.startswith(".") for name in held):
-        with pytest.raises(ConfigError, match="holds an earlier run"):
+        with pytest.raises(ConfigError, match=r"ended before it wrote last\.pt; start it anew by overwrite=true"):
             check_training_folder(tmp_path, resume=False, overwrite=False)
 
 
