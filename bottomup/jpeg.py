@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bottomup.errors import DataError
 
-_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # but for those that stand within its coded pixels
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # but for those that stand within its coded pixels
 _END, _ALONE = 0xD9, (0x01, 0xD8)
 _LAST = bytes((0xFF, _END))
 
