@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bottomup.errors import DataError
 
-_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # but for those that stand within its coded pixels
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # but for those that stand within its coded pixels
 _END, _ALONE, _PIXELS, _APPLICATION = 0xD9, (0x01, 0xD8), 0xDA, 0xE1
 _LAST = bytes((0xFF, _END))
 _EXIF = b"Exif\0\0"  # how its part begins

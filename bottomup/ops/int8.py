@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
 _LARGEST = 127  # of eight bits, the same on both sides of 0
 _FEW = 16  # rows that a processor without instructions for products of eight bits is faster with from rounded weights
@@ -15,17 +18,19 @@ class Int8Linear(nn.Linear):
 
     Every output has a scale of its own: the greatest of its weights is 127. Where the processor has instructions for it (VNNI) the
     inputs are rounded so as well, each row anew, and products are added up exactly. Elsewhere few rows meet the rounded weights as
-    bfloat16, and for more than 16 those of float32 are as fast. The rounded weights are kept beside those of float32, and made anew
-    where these have changed. In training, on other devices and in exported graphs the layer is ``nn.Linear``.
+    bfloat16, and for more than 16 those of float32 are as fast. The rounded weights are kept beside those of float32, where no copy
+    and no pickle has them, and made anew where these have changed, unless in place of ``weight.data``: torch does not count those.
+    In training and wherever a gradient is asked for, of weights that are not float32, on other devices and in exported
+    graphs the layer is ``nn.Linear``.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
-        self._rounded: tuple[tuple[int, int], Tensor, Tensor] | None = None  # of which weights, (out, in) int8, (out,) scales
+        self._rounded: tuple[tuple[StorageWeakRef, int], Tensor, Tensor] | None = None  # of which, (out, in) int8, (out,) scales
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
-        if self.training or input.device.type != "cpu" or torch.compiler.is_compiling():
+        if not self._predicts(input):
             return F.linear(input, self.weight, self.bias)
         rows = input.reshape(-1, self.in_features).float()
         if torch.cpu._is_vnni_supported():
@@ -35,6 +40,12 @@ class Int8Linear(nn.Linear):
         else:
             found = F.linear(rows, self.weight, self.bias)
         return found.view(*input.shape[:-1], self.out_features)
+
+    def _predicts(self, input: Tensor) -> bool:
+        """Whether eight bits will do: rounding has no gradient."""
+        if self.training or torch.compiler.is_compiling() or input.device.type != "cpu" or self.weight.dtype != torch.float32:
+            return False
+        return not (torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad))
 
     def _exact_sums(self, rows: Tensor) -> Tensor:
         """Of weights and rows (N, in) of eight bits."""
@@ -50,15 +61,23 @@ class Int8Linear(nn.Linear):
 
     def _weights(self) -> tuple[Tensor, Tensor]:
         counted = not self.weight.is_inference()  # what is made in inference mode does not count its changes
-        of = (self.weight.data_ptr(), self.weight._version if counted else 0)
+        memory = StorageWeakRef(self.weight.untyped_storage())  # an address would be that of the next weights, once these are freed
+        of = (memory, self.weight._version if counted else 0)
         if self._rounded is None or self._rounded[0] != of or not counted:
             values, scales = rounded(self.weight.detach())
             self._rounded = of, values, scales[:, 0]
         return self._rounded[1:]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles have."""
+        return vars(self) | {"_rounded": None}
+
 
 def rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (N, D) as int8 and what each counts, (N, 1): ``values * scales`` is the rows, but for half a scale; of zeros it is 1."""
+    """Rows (N, D) as int8 and what each counts, (N, 1): ``values * scales`` is the rows, but for half a scale.
+
+    Of a row of zeros it is 1 / 127; of one that is not finite it is not, either.
+    """
     most = rows.abs().amax(1, keepdim=True)
-    scales = torch.where(most > 0, most, 1.0) / _LARGEST
+    scales = torch.where(most == 0, 1.0, most) / _LARGEST
     return (rows / scales).round().to(torch.int8), scales

@@ -16,6 +16,7 @@ from bottomup.checkpoint import initialise
 from bottomup.dataset import Clips, Dataset
 from bottomup.engine import cpu
 from bottomup.engine.distributed import Ranks, ranks
+from bottomup.engine.settings import Settings
 from bottomup.engine.trainer import Trainer
 from bottomup.errors import ConfigError, warn
 from bottomup.evaluation.limits import warn_of_limits
@@ -24,6 +25,7 @@ from bottomup.paths import write_json
 from bottomup.plan.data import DataPlan
 from bottomup.plan.resuming import changes
 from bottomup.plan.training import TrainPlan
+from bottomup.precision import PRECISIONS
 from bottomup.samples.labels import Persons
 from bottomup.samples.loader import Order, training_batches
 from bottomup.samples.subset import warn_of_shared_images
@@ -51,8 +53,8 @@ def train(plan: TrainPlan) -> dict[str, float]:
         if place.first:  # of several ranks, others come when it has written already
             check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
+        plan = replace(plan, engine=in_one_precision(plan, output, place))
         trainer = make_trainer(plan, output, place)
-        plan = replace(plan, engine=trainer.settings)  # with the precision of this device, in which it goes on elsewhere
         if plan.resume:
             trainer.resume(output / LAST)
             if place.first:
@@ -79,6 +81,19 @@ def _alone(output: Path, place: Ranks) -> contextlib.AbstractContextManager[None
 
 def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:
     return cpu.tuned() if place.device.type == "cpu" else contextlib.nullcontext()
+
+
+def in_one_precision(plan: TrainPlan, output: Path, place: Ranks) -> Settings:
+    """The settings with "auto" told: as the run began that goes on, or bf16 where every rank's device has instructions for it."""
+    settings = plan.engine
+    if settings.precision != "auto":
+        return settings
+    begun = saved_config(output).get("engine") if plan.resume else None
+    began = begun.get("precision") if isinstance(begun, dict) else None
+    if (taken := place.shared(began)) in PRECISIONS:
+        return replace(settings, precision=taken)
+    own = settings.on(place.device)
+    return replace(own, precision="fp32") if place.any(own.precision == "fp32") else own
 
 
 def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:

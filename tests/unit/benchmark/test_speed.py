@@ -134,6 +134,15 @@ def test_heads_that_are_trained_but_not_decoded_count_in_training_alone() -> Non
     assert sizes(model).keys() == {"backbone", "heads.heatmap", "heads.tags"}
 
 
+@pytest.mark.parametrize("instructions", [True, False])
+def test_products_of_eight_bits_are_multiply_adds_as_others_are(instructions: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: instructions)
+    small = ["experiment=demo/multiposenet", "heads.prn={relation: prn, hidden: [8]}"]
+    plans = [ModelPlan.of(load_config("train", [*small, f"heads.prn.weights={kind}"])) for kind in ("fp32", "int8")]
+    models = [plan.compose(Task(COCO))[0] for plan in plans]
+    assert gigamacs(models[0], 64) == gigamacs(models[1], 64)
+
+
 def test_images_are_stacked_with_all_that_belongs_to_them(composed: tuple[PoseModel, Decoder]) -> None:
     model, decoder = composed
     many = stacked(one(), 3)

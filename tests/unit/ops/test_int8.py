@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -37,14 +42,78 @@ def test_predictions_are_those_of_float32_but_for_the_rounding(
     assert not rows.numel() or not torch.equal(found, wanted)
 
 
+@torch.no_grad()
 def test_weights_that_change_are_rounded_anew(layer: Int8Linear) -> None:
     rows = torch.ones(1, 64)
     before = layer(rows)
-    with torch.no_grad():
-        layer.weight.mul_(2.0)
+    layer.weight.mul_(2.0)
     torch.testing.assert_close(layer(rows) - layer.bias, 2 * (before - layer.bias))
     layer.load_state_dict({"weight": torch.zeros(24, 64), "bias": torch.zeros(24)})
     assert not layer(rows).any()
+
+
+def _replaced(layer: Int8Linear, value: float) -> None:
+    del layer.weight
+    layer.weight = nn.Parameter(torch.full((24, 64), value))
+
+
+def _repointed(layer: Int8Linear, value: float) -> None:
+    layer.weight.data = torch.zeros(0)
+    layer.weight.data = torch.full((24, 64), value)
+
+
+@pytest.mark.parametrize("change", [_replaced, _repointed])
+@torch.no_grad()
+def test_weights_at_the_address_of_those_that_were_freed_are_rounded_anew(
+    layer: Int8Linear, change: Callable[[Int8Linear, float], None]
+) -> None:
+    addresses = []
+    for value in range(1, 9):
+        change(layer, float(value))
+        addresses.append(layer.weight.data_ptr())
+        torch.testing.assert_close(layer(torch.ones(1, 64)) - layer.bias, torch.full((1, 24), 64.0 * value))
+    assert len(set(addresses)) < len(addresses)
+
+
+@torch.inference_mode()
+def test_copies_and_pickles_have_the_weights_alone(layer: Int8Linear) -> None:
+    new, rows = len(pickle.dumps(layer)), torch.ones(1, 64)
+    found = layer(rows)
+    pickled = pickle.dumps(layer)
+    assert len(pickled) == new
+    for copied in (pickle.loads(pickled), copy.deepcopy(layer)):
+        assert torch.equal(copied(rows), found)
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@torch.no_grad()
+def test_what_is_not_finite_stays_so(layer: Int8Linear, bad: float, instructions: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: instructions)
+    rows = torch.ones(2, 64)
+    rows[0, 3] = bad
+    assert layer(rows).isfinite().all(1).tolist() == [False, True]
+    layer.weight[5, 7] = bad
+    assert layer(torch.ones(1, 64)).isfinite().nonzero()[:, 1].tolist() == [*range(5), *range(6, 24)]
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+def test_a_frozen_layer_passes_the_gradient_of_float32_on(
+    layer: Int8Linear, instructions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: instructions)
+    rows = torch.randn(3, 64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer.requires_grad_(False)(rows).sum(), rows)
+    torch.testing.assert_close(gradient, layer.weight.sum(0).expand(3, -1))
+    (gradient,) = torch.autograd.grad(layer.requires_grad_(True)(rows.detach()).sum(), layer.weight)
+    torch.testing.assert_close(gradient, rows.detach().sum(0).expand(24, -1))
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+@torch.no_grad()
+def test_weights_of_another_format_are_read_as_they_are(layer: Int8Linear, rows: int) -> None:
+    values = torch.randn(rows, 64).bfloat16()
+    assert torch.equal(layer.bfloat16()(values), nn.functional.linear(values, layer.weight, layer.bias))
 
 
 @torch.inference_mode()
