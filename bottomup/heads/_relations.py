@@ -47,8 +47,8 @@ class Perceptron(Relation):
         widths = [keypoints * CROP[0] * CROP[1], *hidden]
         layers: list[nn.Module] = []
         for width, wider in zip(widths, hidden, strict=False):
-            layers += [linear(width, wider), nn.ReLU(inplace=True), nn.Dropout(dropout)]
-        layers += [linear(widths[-1], widths[0]), nn.ReLU(inplace=True) if output_relu else nn.Identity()]
+            layers += [linear(width, wider), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [linear(widths[-1], widths[0]), nn.ReLU() if output_relu else nn.Identity()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, crops: Tensor) -> Tensor:
