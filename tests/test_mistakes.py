@@ -74,7 +74,7 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "train data=coco data.root={here}/nowhere": "{here}/nowhere",
     "train data=none": "data=coco data.root=FOLDER",
     "train data=synthetic output={here}/photos": "holds something else than a training run, such as a.png; give another output=",
-    "train data=synthetic output={here}/run": "go on with it by resume=true",
+    "train data=synthetic output={here}/run": "start it anew by overwrite=true, or give another output=",
     "train data=synthetic output={here}/file": "give another output=",
     "train resume=true": "needs output=",
     "train resume=true output={here}/empty": "give the output= folder of the interrupted run",
