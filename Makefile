@@ -21,8 +21,8 @@ help: ## what there is to make
 
 install: $(INSTALLED) ## a virtual environment, .venv, with bottomup (editable) and its development tools
 
-demo: $(LIBRARY_INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo: four to six minutes, the installation among them
-	@echo "training: two to four minutes on two CPU cores; interrupted, make demo goes on where it stopped"
+demo: $(LIBRARY_INSTALLED) ## train on synthetic people, evaluate, and draw what was found into outputs/demo: four to nine minutes, the installation among them
+	@echo "training: two to five minutes on two CPU cores; interrupted, make demo goes on where it stopped"
 	$(BIN)/bottomup train output=outputs/demo $(if $(wildcard outputs/demo/last.pt),resume=true,experiment=demo/associative_embedding overwrite=true)
 	$(BIN)/bottomup evaluate weights=outputs/demo/best.pt data.split=test output=outputs/demo/evaluate
 	@echo "pictures of the best and the worst images: outputs/demo/evaluate/pictures"
