@@ -78,7 +78,7 @@ def crowd_table() -> str:
         for row in result["rows"]
         if row["people"] == most
     ]
-    heading = f"{most} people, on one core ({result['device']}), beside other work; memory is what the process holds more while it decodes:"
+    heading = f"{most} people, on one core ({result['device']}), beside other work; MiB are what the process holds more meanwhile:"
     return f"{heading}\n\n{markdown_table(['decoder', 's', 'MiB', 'keypoints that come back'], cells)}"
 
 
