@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -44,14 +43,18 @@ class Side:
         x, y = (np.ascontiguousarray(self.keypoints[..., axis].T) for axis in (0, 1))
         return x, y
 
-    def _common(self, image_ids: list[int]) -> Iterator[tuple[int, int, list[float], float]]:
-        """Number, image's id, keypoints and area of each, as records have them.
+    def _common(self, image_ids: list[int]) -> list[Record]:
+        """What records of both kinds have: number, category, image's id, keypoints and area.
 
         They are numbered from 1: pycocotools takes an id of 0 for unmatched and one of two equal ids for absent.
         """
         images = [image_ids[place] for place in self.image.tolist()]
         rows = self.keypoints.reshape(len(self), 3 * self.keypoints.shape[1]).tolist()
-        return zip(range(1, len(self) + 1), images, rows, self.areas.tolist(), strict=True)
+        columns = zip(range(1, len(self) + 1), images, rows, self.areas.tolist(), strict=True)
+        return [
+            {"id": number, "image_id": image_id, "category_id": CATEGORY, "keypoints": keypoints, "area": area}
+            for number, image_id, keypoints, area in columns
+        ]
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,11 @@ class People(Side):
 
     def records(self, image_ids: list[int]) -> list[Record]:
         """As COCO records, with the ids of images by their places."""
-        own = zip(self.boxes.tolist(), self.crowd.tolist(), self.num_keypoints.tolist(), strict=True)
-        return [
-            {
-                "id": number,
-                "image_id": image_id,
-                "category_id": CATEGORY,
-                "keypoints": keypoints,
-                "area": area,
-                "bbox": box,
-                "iscrowd": int(crowd),
-                "num_keypoints": count,
-            }
-            for (number, image_id, keypoints, area), (box, crowd, count) in zip(self._common(image_ids), own, strict=True)
-        ]
+        records = self._common(image_ids)
+        own = zip(records, self.boxes.tolist(), self.crowd.tolist(), self.num_keypoints.tolist(), strict=True)
+        for record, box, crowd, count in own:
+            record |= {"bbox": box, "iscrowd": int(crowd), "num_keypoints": count}
+        return records
 
 
 @dataclass(frozen=True)
@@ -113,14 +107,7 @@ class Found(Side):
 
     def records(self, image_ids: list[int]) -> list[Record]:
         """As COCO records, with the ids of images by their places."""
-        return [
-            {
-                "id": number,
-                "image_id": image_id,
-                "category_id": CATEGORY,
-                "keypoints": keypoints,
-                "area": area,
-                "score": score,
-            }
-            for (number, image_id, keypoints, area), score in zip(self._common(image_ids), self.scores.tolist(), strict=True)
-        ]
+        records = self._common(image_ids)
+        for record, score in zip(records, self.scores.tolist(), strict=True):
+            record["score"] = score
+        return records
