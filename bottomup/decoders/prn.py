@@ -12,7 +12,7 @@ from bottomup.devices import constant
 from bottomup.errors import ConfigError
 from bottomup.geometry import in_content
 from bottomup.grouping.boxed import Assignment, BoxGrouping, Missing, Score, Unposed
-from bottomup.ops.crops import CROP, best_scored, inside, to_crop, window_sums, within_margin
+from bottomup.ops.crops import CROP, best_in_boxes, window_sums
 from bottomup.ops.fields import read_foreground
 from bottomup.options import FromZero, Share, Window
 from bottomup.shapes import check_shape
@@ -97,15 +97,13 @@ class Prn(Decoder):
         b, r = box_scores.shape
         check_shape("assignment_logits", logits, "B R K 56 36", {"B": b, "R": r, "K": len(self.skeleton)})
         box_scores = torch.where(in_content(boxes.unflatten(-1, (2, 2)).mean(-2), frame.content), box_scores, 0.0)
-        points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
         activation = logits.exp()
-        shown = in_content(candidates[..., :2], frame.content, _reach(frame))[:, None]
-        allowed = shown & within_margin(points, self.margin) & (box_scores > 0)[..., None, None]
-        best, theirs, which = best_scored(inside(points), torch.where(allowed, candidates[:, None, ..., 2], 0.0))
-        worth = theirs * window_sums(activation, best, self.window)
+        shown = in_content(candidates[..., :2], frame.content, _reach(frame))  # (B, K, M)
+        points, scores, which = best_in_boxes(torch.where(shown[..., None], candidates, 0.0), boxes, self.margin)
+        worth = torch.where((box_scores > 0)[..., None, None], scores * window_sums(activation, points, self.window), 0.0)
         if self.value == "candidate_and_box":
             worth = worth * box_scores[..., None, None]
-        values = torch.zeros_like(points[..., 0]).scatter(-1, which, worth)
+        values = worth.new_zeros((*worth.shape[:-1], candidates.shape[2])).scatter(-1, which, worth)
         found = {"values": values, "candidates": candidates, "boxes": boxes, "box_scores": box_scores}
         if self.missing == "maximum":
             found["highest"] = _highest(activation, boxes, self.window)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-import torch
 from torch import Tensor
 
 from bottomup.contracts import probability
 from bottomup.geometry import Grid
-from bottomup.ops.crops import best_scored, cropped, cropped_gaussians, gaussians, inside, to_crop, within_margin
+from bottomup.ops.crops import best_in_boxes, cropped, cropped_gaussians, gaussians
 from bottomup.types import Outputs
 
 
@@ -38,11 +37,7 @@ class PeakCrops:
 
     def __call__(self, outputs: Outputs) -> Tensor:
         """(B, R, K, 56, 36), of several candidates the sum."""
-        candidates, boxes = outputs["candidates"], outputs["proposals"]
-        points = to_crop(candidates[:, None, ..., :2], boxes[:, :, None, None])  # (B, R, K, M, 2)
-        scores = candidates[:, None, ..., 2].expand(points.shape[:-1])
-        scores = torch.where(within_margin(points, self.margin), scores, 0.0)
-        points, scores, _ = best_scored(inside(points), scores)
+        points, scores, _ = best_in_boxes(outputs["candidates"], outputs["proposals"], self.margin)
         weights = scores if self.scored else (scores > 0).to(scores.dtype)
         return gaussians(points, weights * self.mass, self.sigma)
 

@@ -32,30 +32,35 @@ def to_crop(points: Tensor, boxes: Tensor) -> Tensor:
     return torch.stack(cells).movedim(0, -1)  # each coordinate together in memory: the pairs of a crowd take half the time
 
 
-def within_margin(points: Tensor, margin: float) -> Tensor:
-    """Which points (..., 2) of a crop lie inside it or at most ``margin`` of its sides outside; bool (...)."""
-    middle = constant(CROP[::-1], points) / 2
-    x, y = ((points - middle).abs() <= (1 + 2 * margin) * middle).unbind(-1)
-    return x & y
-
-
 def inside(points: Tensor) -> Tensor:
     """Points (..., 2) of a crop moved to its border where they lie outside."""
     return points.nan_to_num().clamp(constant((0, 0), points), constant(CROP[::-1], points))
 
 
-def best_scored(points: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of points (..., M, 2) of a crop those with the best scores (..., M), of equals the nearest to its middle, 16 at most.
+def best_in_boxes(candidates: Tensor, boxes: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Of candidates (B, K, M, 3) x, y, score the best of each kind in each box (B, R, 4) xyxy, 16 at most, all where M is no more.
 
-    Returns them, their scores, and which of the M they are (..., 16); what is left over of the 16 has score 0. All where there are
-    no more.
+    Returns their points (B, R, K, N, 2) in cells of the box's crop, moved to its border where they lie outside, their scores
+    (B, R, K, N) and which of the M they are (B, R, K, N). Of equal scores the nearest to the box's middle is the best. Candidates
+    more than ``margin`` of the box's sides outside it have score 0, and so has what is left over of the 16.
     """
+    points, scores = candidates[:, None, ..., :2], candidates[:, None, ..., 2]
+    across, down = (_from_middle(points[..., axis], boxes[:, :, None, None, axis::2]) for axis in (0, 1))  # (B, R, K, M)
+    scores = torch.where((across <= 1 + 2 * margin) & (down <= 1 + 2 * margin), scores, 0.0)
+    points = points.expand(*scores.shape, 2)
     if points.shape[-2] <= _MOST:
-        return points, scores, torch.arange(points.shape[-2], device=points.device).expand(scores.shape)
-    middle = constant(CROP[::-1], points) / 2
-    apart = ((points - middle) / middle).square().sum(-1)
-    index = torch.where(scores > 0, scores - _TIE_BREAK * apart, -torch.inf).topk(_MOST, dim=-1, sorted=False).indices
-    return points.gather(-2, index[..., None].expand(*index.shape, 2)), scores.gather(-1, index), index
+        which = torch.arange(points.shape[-2], device=points.device).expand(scores.shape)
+    else:
+        apart = across.clamp(max=1.0).square() + down.clamp(max=1.0).square()
+        which = torch.where(scores > 0, scores - _TIE_BREAK * apart, -torch.inf).topk(_MOST, dim=-1, sorted=False).indices
+        points, scores = points.gather(-2, which[..., None].expand(*which.shape, 2)), scores.gather(-1, which)
+    return inside(to_crop(points, boxes[:, :, None, None])), scores, which
+
+
+def _from_middle(places: Tensor, sides: Tensor) -> Tensor:
+    """How far places (...) along one axis lie from the middle of the ``sides`` (..., 2) of a box, 1 at either side."""
+    low, high = sides.unbind(-1)
+    return ((places - (low + high) / 2) * (2 / (high - low))).abs()
 
 
 def gaussians(points: Tensor, weights: Tensor, sigma: float) -> Tensor:
@@ -77,8 +82,7 @@ def _profile(places: Tensor, cells: int, sigma: float) -> Tensor:
 
 def _bell(apart: Tensor, sigma: float) -> Tensor:
     """A gaussian of height 1, at distances in the unit of ``sigma``."""
-    farthest = _FARTHEST * sigma
-    return torch.exp(apart.clamp(-farthest, farthest).square() * (-0.5 / sigma**2))
+    return apart.square().mul_(-0.5 / sigma**2).clamp_(min=-0.5 * _FARTHEST**2).exp_()  # in place: a crowd's are large
 
 
 def cropped(maps: Tensor, boxes: Tensor, grid: Grid) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
-from bottomup.ops.crops import CROP, best_scored, gaussians, inside, to_crop, window_sums, within_margin
+from bottomup.ops.crops import CROP, best_in_boxes, gaussians, inside, to_crop, window_sums
 
 BOX = torch.tensor((10.0, 20.0, 46.0, 132.0))  # as wide as the crop has cells, twice as high
 
@@ -42,10 +43,24 @@ def test_gaussians_add_up() -> None:
     torch.testing.assert_close(gaussians(points, weights, 1.0), alone)
 
 
+def candidates_in_crop(points: Tensor, scores: Tensor) -> Tensor:
+    """Candidates (1, K, M, 3) that lie at the given points (K, M, 2) of the crop of BOX."""
+    places = BOX[:2] + points / torch.tensor(CROP[::-1]) * (BOX[2:] - BOX[:2])
+    return torch.cat((places, scores[..., None]), dim=-1)[None]
+
+
 def test_margins_are_of_the_box() -> None:
     points = torch.tensor(((-7.0, 10.0), (-8.0, 10.0), (36.0, 67.0), (36.0, 68.0), (5.0, torch.nan)))
-    assert within_margin(points, 0.21).tolist() == [True, False, True, False, False]
-    assert inside(points)[1].tolist() == [0.0, 10.0] and inside(points)[3].tolist() == [36.0, 56.0]
+    found, scores, _ = best_in_boxes(candidates_in_crop(points[None], torch.ones(1, 5)), BOX[None, None], 0.21)
+    assert scores.tolist() == [[[[1.0, 0.0, 1.0, 0.0, 0.0]]]]
+    torch.testing.assert_close(found[0, 0, 0, :4], inside(points[:4]))  # moved to the border
+
+
+def test_nobody_is_in_a_box_without_area() -> None:
+    flat = torch.tensor((10.0, 20.0, 10.0, 132.0))
+    candidates = candidates_in_crop(torch.tensor(((0.0, 10.0), (18.0, 28.0)))[None], torch.ones(1, 2))
+    points, scores, _ = best_in_boxes(candidates, flat[None, None], 0.21)
+    assert not scores.any() and points.isfinite().all()
 
 
 def test_windows_are_summed_about_the_cell_of_a_point() -> None:
@@ -60,23 +75,24 @@ def test_windows_are_summed_about_the_cell_of_a_point() -> None:
 
 def test_of_many_points_the_best_are_taken() -> None:
     torch.manual_seed(0)
-    points, scores = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0)), (torch.rand(2, 3, 20) - 0.5).clamp(min=0.0)
-    few, theirs, which = best_scored(points, scores)
-    assert few.shape == (2, 3, 16, 2)
-    torch.testing.assert_close(gaussians(few, theirs, 1.0), gaussians(points, scores, 1.0))  # none that counts is left out
-    assert torch.equal(torch.zeros_like(scores).scatter(-1, which, theirs), scores)
-    _, best, _ = best_scored(points, scores + 0.1)
-    torch.testing.assert_close(best.sort(-1).values, (scores + 0.1).sort(-1).values[..., 4:])
+    points, scores = torch.rand(3, 20, 2) * torch.tensor((36.0, 56.0)), (torch.rand(3, 20) - 0.5).clamp(min=0.0)
+    few, theirs, which = best_in_boxes(candidates_in_crop(points, scores), BOX[None, None], 0.0)
+    assert few.shape == (1, 1, 3, 16, 2)
+    torch.testing.assert_close(gaussians(few, theirs, 1.0)[0, 0], gaussians(points, scores, 1.0))  # none that counts is left out
+    assert torch.equal(torch.zeros(1, 1, 3, 20).scatter(-1, which, theirs)[0, 0], scores)
+    _, best, _ = best_in_boxes(candidates_in_crop(points, scores + 0.1), BOX[None, None], 0.0)
+    torch.testing.assert_close(best[0, 0].sort(-1).values, (scores + 0.1).sort(-1).values[..., 4:])
 
 
 def test_of_many_equal_points_the_most_central_are_taken() -> None:
-    points = torch.rand(2, 3, 20, 2) * torch.tensor((36.0, 56.0))
-    _, _, which = best_scored(points, torch.ones(2, 3, 20))
+    points = torch.rand(3, 20, 2) * torch.tensor((36.0, 56.0))
+    _, _, which = best_in_boxes(candidates_in_crop(points, torch.ones(3, 20)), BOX[None, None], 0.0)
     apart = ((points - torch.tensor((18.0, 28.0))) / torch.tensor((18.0, 28.0))).square().sum(-1)
-    assert torch.equal(which.sort(-1).values, apart.argsort(-1)[..., :16].sort(-1).values)
+    assert torch.equal(which[0, 0].sort(-1).values, apart.argsort(-1)[..., :16].sort(-1).values)
 
 
 def test_few_points_are_all_taken() -> None:
-    points, scores = torch.rand(2, 3, 5, 2), torch.rand(2, 3, 5)
-    same, theirs, which = best_scored(points, scores)
-    assert same is points and theirs is scores and which.tolist() == torch.arange(5).expand(2, 3, 5).tolist()
+    points, scores = torch.rand(3, 5, 2) * torch.tensor((36.0, 56.0)), torch.rand(3, 5)
+    same, theirs, which = best_in_boxes(candidates_in_crop(points, scores), BOX[None, None], 0.0)
+    torch.testing.assert_close(same[0, 0], points)
+    assert torch.equal(theirs[0, 0], scores) and which.tolist() == [[torch.arange(5).expand(3, 5).tolist()]]
