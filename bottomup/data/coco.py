@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,8 +97,10 @@ class Coco(Dataset):
         self.image_ids = list(listed)
         self._images = list(listed.values())
         # Pickled, records take a fraction of the memory, and forked workers do not copy them by counting references.
-        self._counts = [sum(not record["iscrowd"] for record in groups[image_id]) for image_id in listed]
         self._records = [pickle.dumps(groups[image_id], pickle.HIGHEST_PROTOCOL) for image_id in listed]
+        people = [self._people(groups[image_id]) for image_id in listed]
+        self._everybody = to_people([*chain.from_iterable(people)], self.task.keypoints, self._ids)
+        self._first = np.cumsum([0, *map(len, people)]).tolist()  # of each image's people among everybody
 
     def _content(self, path: Path) -> Record:
         """A COCO dictionary: the file itself, or what a data set of another layout makes of its own."""
@@ -112,11 +115,11 @@ class Coco(Dataset):
 
     def people(self, index: int) -> People:
         """The people of one image, in image px, without reading it."""
-        return self._to_people(self._people(self._annotations(index)))
+        return self._everybody[np.array(self._place(index), np.intp)]  # copies, that nobody writes into what others read
 
     def number_of_people(self, index: int) -> int:
         """How many people one image has, without its crowds."""
-        return self._counts[index]
+        return len(self._place(index))
 
     def sample(self, index: int, maps: frozenset[str]) -> Sample:
         """Read one image, its people and the wanted maps, in image px."""
@@ -129,7 +132,7 @@ class Coco(Dataset):
         }
         return Sample(
             image=self._files.read(image),
-            people=self._to_people(people),
+            people=self.people(index),
             ignore={name: covered(regions[name], image) for name in regions if name in maps},
             instances=instance_map(people, image) if "instances" in maps else None,
             image_id=image["id"],
@@ -168,8 +171,10 @@ class Coco(Dataset):
     def _ids(self) -> list[int]:
         return [category["id"] for category in self._categories]
 
-    def _to_people(self, records: list[Record]) -> People:
-        return to_people(records, self.task.keypoints, self._ids)
+    def _place(self, index: int) -> range:
+        """Where one image's people stand among everybody."""
+        index = range(len(self))[index]
+        return range(self._first[index], self._first[index + 1])
 
     def _people(self, records: list[Record]) -> list[Record]:
         """Those that are no crowds; imputed keypoints only where they were asked for."""

@@ -121,6 +121,14 @@ def test_unlabelled_keypoints_lie_at_the_origin(write: Any) -> None:
     assert people.keypoints[0, 1].tolist() == [0, 0]
 
 
+def test_whoever_writes_into_people_writes_into_copies(write: Any) -> None:
+    dataset = Coco(**write(content(person())))
+    dataset.people(0).keypoints[:] = -1
+    dataset.sample(0, frozenset()).people.boxes[:] = -1
+    people = dataset.people(-1)
+    assert people.keypoints.min() == 0 and people.boxes[0].tolist() == [2, 3, 10, 9]
+
+
 # ---- reading -------------------------------------------------------------------------------------------------------------
 
 
