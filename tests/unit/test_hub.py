@@ -119,12 +119,14 @@ def test_a_folder_whose_model_cannot_be_is_named(part: str, value: object, sente
     with pytest.raises(CheckpointError, match=sentence) as raised:
         load(folder)
     assert str(folder) in str(raised.value)
-    assert main(["predict", f"weights={folder}", "images=."]) == 1
+    (folder.parent / "a.png").touch()
+    assert main(["predict", f"weights={folder}", f"images={folder.parent}"]) == 1
     assert f"{folder}: what it says of its model cannot be" in capsys.readouterr().err
 
 
 def test_what_is_typed_on_top_of_a_folder_is_no_fault_of_it(folder: Path, capsys: Capture) -> None:
-    assert main(["predict", f"weights={folder}", "images=.", "heads.heatmap.sigma=wide"]) == 1
+    (folder.parent / "a.png").touch()
+    assert main(["predict", f"weights={folder}", f"images={folder.parent}", "heads.heatmap.sigma=wide"]) == 1
     told = capsys.readouterr().err
     assert "heads.heatmap.sigma should be a number" in told and str(folder) not in told
 
