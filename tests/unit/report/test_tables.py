@@ -61,8 +61,13 @@ def test_an_undefined_spread_leaves_the_figure(tmp_path: Path) -> None:
 
 def test_the_rate_of_training_says_its_precision_where_that_is_known(tmp_path: Path) -> None:
     rate, column = {"training_images_per_second": 12.34}, "training images/s"
-    found = measured(tmp_path, [row("a", **rate, training_precision="bf16"), row("b", **rate), row("c", training_precision="bf16")])
-    assert table(found, [column])[1] == [["12.3 in bf16"], ["12.3"], ["—"]]
+    said = [
+        row("a", **rate, training_precision="bf16"),
+        row("b", **rate, training_precision=None),
+        row("c", training_precision="bf16"),
+    ]
+    assert table(measured(tmp_path, said), [column])[1] == [["12.3 in bf16"], ["12.3"], ["—"]]
+    assert table(measured(tmp_path, [row("d", **rate)]), [column])[1] == [["12.3"]]  # of a file from before it was said
 
 
 def test_a_legend_says_what_its_columns_mean() -> None:
