@@ -75,6 +75,9 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "evaluate weights={here}/weights/best.pt oracle=[heatmaps] data=synthetic": "did you mean 'heatmap'?",
     "evaluate weights={here}/weights/best.pt backbone.channels=16 data=synthetic": "leave out what differs",
     "evaluate weights={here}/weights/best.pt data=coco data.root={here}/animals": "map these onto those: data=concat",
+    "evaluate weights={here}/weights/best.pt data=coco data.root={here}/drawn data.images={here}/empty workers=0": (
+        "set the data set's `images` (data.images=) to the folder"
+    ),
     "train device=tpu": "device is cpu or cuda",
     # files and folders
     "train data=coco": "needs `root` (data.root=), the folder with",
@@ -109,6 +112,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("here")
     untrained(place / "weights")
     write_folder(place / "animals", names=["nose", "tail"])
+    write_folder(place / "drawn")
     for name in ("photos", "empty", "run", "found"):
         (place / name).mkdir()
     for name in ("file", "photos/a.png", "run/log.jsonl", "found/predictions.json"):
