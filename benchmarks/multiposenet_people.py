@@ -10,23 +10,21 @@ the machine do not count: ``network_ms`` to the maps, which take as long whateve
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.by_people import measure_and_draw
 from benchmarks.scenes import COMES_BACK, Scene, named
-from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.results import Row
 from bottomup.benchmark.speed import milliseconds
 from bottomup.contracts import Decoder
 from bottomup.geometry import Grid
 from bottomup.model import PoseModel
-from bottomup.paths import write_text
 from bottomup.plan.composing import load_config
 from bottomup.plan.model import ModelPlan
 from bottomup.report.plots import draw_lines
@@ -34,8 +32,6 @@ from bottomup.samples.loader import collate
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Frame, Outputs, People, Prediction, Sample, Task
 
-RESULT = Path(__file__).parent / "results" / "multiposenet_people.json"
-PLOT = Path(__file__).parents[1] / "docs" / "multiposenet_people.svg"
 PEOPLE = (1, 3, 5, 10, 15, 20)
 SIZE = (384, 576)  # of the image
 _FILLED = 0.8  # of a person's cell of the lattice that the box takes, along each side
@@ -126,18 +122,5 @@ def plot(rows: list[Row]) -> str:
     return draw_lines(lines, "people in the image", "ms of one core")
 
 
-def main() -> None:
-    """Measure, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=RESULT)
-    parser.add_argument("--plot", type=Path, default=PLOT)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = measure(arguments.runs)
-    write_result(arguments.output, "multiposenet_people", {"size": list(SIZE), "runs": arguments.runs}, rows)
-    write_text(arguments.plot, plot(rows))
-
-
 if __name__ == "__main__":
-    main()
+    measure_and_draw("multiposenet_people", __doc__, 3, {"size": list(SIZE)}, measure, plot)

@@ -8,19 +8,18 @@ person, ``mebibytes`` what the process holds more at its peak. A row is ``valid`
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from benchmarks.by_people import measure_and_draw
 from benchmarks.scenes import COMES_BACK, Scene, lattice
 from benchmarks.scenes_personlab import scene_batch
-from bottomup.benchmark.results import Row, write_result
+from bottomup.benchmark.results import Row
 from bottomup.benchmark.speed import milliseconds, peak_mebibytes
 from bottomup.contracts import Head, Level, Source
 from bottomup.decoders.associative_embedding import AssociativeEmbedding
@@ -38,13 +37,10 @@ from bottomup.heads.proposals import Proposals
 from bottomup.heads.segmentation import Segmentation
 from bottomup.heads.short_offsets import ShortOffsets
 from bottomup.heads.tags import Tags
-from bottomup.paths import write_text
 from bottomup.report.plots import draw_lines
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Outputs, Prediction, Task
 
-RESULT = Path(__file__).parent / "results" / "people.json"
-PLOT = Path(__file__).parents[1] / "docs" / "people.svg"
 PEOPLE = (1, 3, 10, 30, 60, 100, 500)
 SIDE, TASK = 801, Task(COCO)
 GRID = {"tags": Grid.centred(4), "offsets": Grid.cornered(8), "prn": Grid.centred(4)}
@@ -157,18 +153,5 @@ def plot(rows: list[Row]) -> str:
     return draw_lines(lines, "people in the image", "ms on one core", logarithmic=True)
 
 
-def main() -> None:
-    """Measure, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--output", type=Path, default=RESULT)
-    parser.add_argument("--plot", type=Path, default=PLOT)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = measure(arguments.runs)
-    write_result(arguments.output, "people", {"side": SIDE, "runs": arguments.runs}, rows)
-    write_text(arguments.plot, plot(rows))
-
-
 if __name__ == "__main__":
-    main()
+    measure_and_draw("people", __doc__, 10, {"side": SIDE}, measure, plot)

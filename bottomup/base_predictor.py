@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -145,6 +145,11 @@ class BasePredictor(ABC):
             with drawn_alike(seed, group):
                 found = list(self.predict_prepared(readable.of(own), oracle))
             yield found
+
+    @property
+    @abstractmethod
+    def prepare(self) -> Callable[[Sample], Any]:
+        """What makes of a sample in px of its image what ``predict_prepared`` takes; may be sent to other processes."""
 
     @abstractmethod
     def prepared(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Any | Unread]]:

@@ -144,6 +144,11 @@ def _of_the_machine(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename is not None else ""
         return where + of_system(error)
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] != __package__:
+        return (
+            f"{error.name} is missing, as where bottomup was installed --no-deps to run exported files; `pip install bottomup` "
+            "brings what this command needs, and bottomup.runtime does without"
+        )
     if isinstance(error, MemoryError):
         return "no memory left; give a smaller input_size= or batch_size=, or fewer workers="
     if isinstance(error, RecursionError):

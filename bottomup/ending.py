@@ -1,16 +1,19 @@
-"""Ctrl-C and SIGTERM while a command runs: wherever they come, the command ends, and ends in a word instead of a traceback."""
+"""How processes end: a command by Ctrl-C or SIGTERM, in a word and not a traceback; others with their parent."""
 
 from __future__ import annotations
 
 import _thread
 import contextlib
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 _LATER = 0.05  # s
+_LOOKS_EVERY = 1.0  # s; how often a process looks whether its parent is there
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -51,3 +54,16 @@ def ending(lasting: bool = False) -> Iterator[Asked]:
         sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if lasting else handler)
+
+
+def end_with_parent() -> None:
+    """Let this process end soon after the one that began it, however that ended; what is open is left as it is."""
+    if hasattr(os, "fork"):  # elsewhere nobody says that a parent is gone
+        began = os.getppid()  # of a fork server's child that server, which ends with the main process
+        threading.Thread(target=_end_after, args=(began,), daemon=True).start()
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOKS_EVERY)
+    os._exit(1)

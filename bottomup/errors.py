@@ -6,6 +6,7 @@ import difflib
 import errno
 import sys
 import warnings
+from collections.abc import Iterable
 
 _REMEDIES = (  # what the system refuses for -> what to do
     ({errno.ENOSPC, errno.EDQUOT}, "; make room, or give another folder"),
@@ -16,6 +17,7 @@ _REMEDIES = (  # what the system refuses for -> what to do
     ({errno.EMFILE, errno.ENFILE}, " (ulimit -n); raise the limit, or give workers=0"),
 )
 _MOST_LISTED = 40  # names in an error; of more, only the nearest
+_NEAR = 0.7  # difflib's likeness of two names; at its own 0.6 'split' is near 'limit', with three letters of five alike
 
 
 class BottomupError(Exception):
@@ -76,9 +78,14 @@ def counted(number: int, one: str, several: str | None = None) -> str:
     return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
+def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The known names that somebody may have meant who typed ``name``, likest first; none where none is near."""
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=_NEAR)
+
+
 def unknown(kind: str, name: str, known: list[str], meant: str | None = None) -> str:
     """Say that no ``kind`` is called ``name``, and what was probably ``meant``: where that is not given, the nearest name."""
-    near = difflib.get_close_matches(name, known, n=5)
+    near = nearest(name, known, most=5)
     meant = meant or next(iter(near), None)
     guess = f"; did you mean {meant!r}?" if meant else ""
     listed = known if len(known) <= _MOST_LISTED else [*near, f"{len(known)} in all"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bottomup.geometry import boxes_around, transform_boxes, transform_points
 from bottomup.grouping.found import Found
-from bottomup.masks import Masks
+from bottomup.masks import Choice, Masks, chosen_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Instances:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index: Tensor | slice) -> Instances:
-        """Some of the instances, by mask, indices or slice."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in values.items()}
+    def __getitem__(self, index: Choice) -> Instances:
+        """Some of the instances, by mask, indices or slice; by a whole number one. IndexError where there is none, as in a list."""
+        values, meant = {f.name: getattr(self, f.name) for f in fields(self)}, chosen_of(index, len(self))
+        chosen: dict[str, Any] = {name: None if value is None else value[meant] for name, value in values.items()}
         return Instances(**chosen)
 
     def __repr__(self) -> str:

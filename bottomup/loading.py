@@ -21,7 +21,7 @@ from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import Viewing
 from bottomup.plan.predicting import predict_plan
 from bottomup.predictor import Predictor
-from bottomup.workflows.models import make_predictor, with_refiner
+from bottomup.workflows.models import make_predictor, naming, with_refiner
 from bottomup.zoo.weights import checkpoint_file
 
 _ENTERING = ("input_size", "side", "head_scales")  # what a checkpoint says of how images enter, unless it is given
@@ -88,7 +88,8 @@ def _member(
 ) -> Predictor:
     path = _file(file, weights)
     checkpoint = load_checkpoint(checkpoint_file(path))
-    model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
+    with naming(path, checkpoint):
+        model = _model(checkpoint, overrides if weights is None else [f"method={file}", *overrides])
     model = replace(model, **{name: options[name] for name in _ENTERING if name in options})
     viewing = Viewing.of({name: value for name, value in options.items() if name not in _ENTERING})
     return make_predictor(model, viewing, device, checkpoint, checkpoint.task, str(path))

@@ -16,6 +16,8 @@ from bottomup.grid import Grid
 from bottomup.grouping import mask_crops
 from bottomup.grouping.mask_crops import MaskCrops, Window
 
+Choice = int | slice | Tensor | NDArray[Any] | Sequence[int] | Sequence[bool]  # of some among several
+
 
 @dataclass(frozen=True)
 class Masks:
@@ -39,9 +41,10 @@ class Masks:
     def __len__(self) -> int:
         return len(self.arrays)
 
-    def __getitem__(self, index: Tensor | slice) -> Masks:
-        """Some of the masks, by mask, indices or slice."""
-        return Masks(self.arrays[index if isinstance(index, slice) else index.numpy()])
+    def __getitem__(self, index: Choice) -> Masks:
+        """Some of the masks, by mask, indices or slice; by a whole number one. IndexError where there is none, as in a list."""
+        chosen = chosen_of(index, len(self))
+        return Masks(self.arrays[chosen if isinstance(chosen, slice) else chosen.numpy()])
 
     @property
     def to_frame(self) -> NDArray[np.float64]:
@@ -85,6 +88,17 @@ class Masks:
             code = coco_mask.encode(pixels)
             codes.append({"size": list(size), "counts": code["counts"].decode()})
         return codes
+
+
+def chosen_of(index: Choice, count: int) -> Tensor | slice:
+    """Which of ``count`` are meant, as tensors are indexed; a whole number means one of them, which stays one of several."""
+    if isinstance(index, slice):
+        return index
+    chosen = torch.as_tensor(index)
+    if chosen.ndim == 0:
+        place = range(count)[int(chosen)]  # IndexError where there is none, which ends iterations
+        return slice(place, place + 1)
+    return chosen if len(chosen) else chosen.long()  # of an empty list PyTorch makes floats
 
 
 def concatenated(parts: Sequence[Masks]) -> Masks:

@@ -126,6 +126,11 @@ class Predictor(BasePredictor):
         return Readable().of(self.prepared(dataset, oracle, workers))
 
     @property
+    def prepare(self) -> Callable[[Sample], Sample]:
+        """What letterboxes a sample: ``boxed``."""
+        return self.boxed
+
+    @property
     def boxed(self) -> Callable[[Sample], Sample]:
         """What letterboxes a sample as the model wants it; may be sent to other processes."""
         fill = self.model.fill.tolist()

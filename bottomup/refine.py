@@ -5,9 +5,8 @@ Associative Embedding §4.1 refines its poses so; PersonLab §3.3 imputes with s
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -24,10 +23,10 @@ from bottomup.images import Image, pixels_of
 from bottomup.model import PoseModel
 from bottomup.ops.crops import images_in
 from bottomup.options import BelowOne, Fraction, Positive, checked
-from bottomup.predictor import Predictor
-from bottomup.samples.groups import Group
+from bottomup.predictor import Predictor, needed
+from bottomup.samples.loader import attempted_samples
 from bottomup.samples.person_crops import MARGIN
-from bottomup.samples.skipping import Readable, Unread, attempted
+from bottomup.samples.skipping import Unread
 from bottomup.skeletons import Skeleton
 from bottomup.types import Batch, Instances, Prediction, Sample
 
@@ -138,48 +137,49 @@ class Refined(BasePredictor):
         """Those of the predictor."""
         return self.predictor.models
 
+    @property
+    def prepare(self) -> Callable[[Sample], tuple[Any, NDArray[np.uint8]]]:
+        """What makes of a sample what the predictor takes, with the pixels beside it that people are looked at again in."""
+        return _WithPixels(self.predictor.prepare)
+
     def predict_samples(self, samples: Iterable[tuple[int, Sample]]) -> Iterator[tuple[int, Prediction]]:
         """Predict on samples in px of their images, with their indices, as batches fill: the instances worth showing."""
-        waiting: dict[int, NDArray[np.uint8]] = {}
-
-        def seen() -> Iterator[tuple[int, Sample]]:
-            for index, sample in samples:
-                waiting[index] = sample.pixels
-                yield index, sample
-
-        found = self.predictor.predict_samples(seen())
-        yield from self._refined((index, waiting.pop(index), self.shown(prediction)) for index, prediction in found)
+        prepare = self.prepare
+        return self._looked_at_again(((index, prepare(sample)) for index, sample in samples), (), self.shown)
 
     def shape(self, sample: Sample) -> Hashable:
         """The predictor's."""
         return self.predictor.shape(sample)
 
-    def prepared(self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0) -> Iterator[tuple[int, Any | Unread]]:
-        """As the predictor takes them."""
-        return self.predictor.prepared(dataset, oracle, workers)
+    def prepared(
+        self, dataset: Dataset, oracle: Sequence[str] = (), workers: int = 0
+    ) -> Iterator[tuple[int, tuple[Any, NDArray[np.uint8]] | Unread]]:
+        """As the predictor takes them, with their pixels, which are read whether or not the ``oracle`` needs them."""
+        _, maps = needed(dataset, self.models, oracle)
+        return attempted_samples(dataset, self.prepare, maps, workers, self.on_error)
 
-    def predict_prepared(self, images: Iterable[tuple[int, Any]], oracle: Sequence[str] = ()) -> Iterator[tuple[int, Prediction]]:
-        """As the predictor does, which is not looked at again: there are no pixels."""
-        return self.predictor.predict_prepared(images, oracle)
+    def predict_prepared(
+        self, images: Iterable[tuple[int, tuple[Any, NDArray[np.uint8]]]], oracle: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Predict on images as ``prepared`` gives them, with their indices, as batches fill: all instances, however they score."""
+        return self._looked_at_again(images, oracle, lambda prediction: prediction)
 
-    def predict_groups(
+    def _looked_at_again(
         self,
-        dataset: Dataset,
-        groups: Sequence[Group],
-        oracle: Sequence[str] = (),
-        workers: int = 0,
-        readable: Readable | None = None,
-        seed: int = 0,
-    ) -> Iterator[list[tuple[int, Prediction]]]:
-        """What is found in the images of each group, with their indices: the same whichever other groups there are.
+        images: Iterable[tuple[int, tuple[Any, NDArray[np.uint8]]]],
+        oracle: Sequence[str],
+        chosen: Callable[[Prediction], Prediction],
+    ) -> Iterator[tuple[int, Prediction]]:
+        """What the predictor finds in images, refined as far as it is ``chosen``; their pixels are held until then."""
+        waiting: dict[int, NDArray[np.uint8]] = {}
 
-        ``oracle``, ``readable`` and ``seed`` are the predictor's. An image is read again to look at its people; one that is then
-        not to be read, as where the oracle needed none, is skipped like any other.
-        """
-        readable = readable or Readable()
-        for found in self.predictor.predict_groups(dataset, groups, oracle, workers, readable, seed):
-            again = [(index, attempted(partial(_beside, dataset, index, own), self.on_error)) for index, own in found]
-            yield list(self._refined((index, *seen) for index, seen in readable.of(again)))
+        def prepared() -> Iterator[tuple[int, Any]]:
+            for index, (own, pixels) in images:
+                waiting[index] = pixels
+                yield index, own
+
+        found = self.predictor.predict_prepared(prepared(), oracle)
+        yield from self._refined((index, waiting.pop(index), chosen(prediction)) for index, prediction in found)
 
     def _refined(self, found: Iterator[tuple[int, NDArray[np.uint8], Prediction]]) -> Iterator[tuple[int, Prediction]]:
         """The predictions with their indices, a few images at a time."""
@@ -189,14 +189,17 @@ class Refined(BasePredictor):
 
     def look(self, image: Image) -> Look:
         """The prediction of one image, as ``predict`` gives it, with the maps that it was decoded from before it was refined."""
-        look = self.predictor.look(image)
-        pixels = pixels_of(image, self.read).transpose(2, 0, 1)
-        return look._replace(prediction=self.shown(self.refiner.refined([pixels], [look.prediction])[0]))
+        pixels = pixels_of(image, self.read)
+        look = self.predictor.look(pixels)
+        return look._replace(prediction=self.shown(self.refiner.refined([pixels.transpose(2, 0, 1)], [look.prediction])[0]))
 
 
-def _beside(dataset: Dataset, index: int, prediction: Prediction) -> tuple[NDArray[np.uint8], Prediction]:
-    """The pixels (3, H, W) of an image of a data set, with its prediction."""
-    return dataset.sample(index, frozenset()).pixels, prediction
+@dataclass(frozen=True)
+class _WithPixels:
+    prepare: Callable[[Sample], Any]
+
+    def __call__(self, sample: Sample) -> tuple[Any, NDArray[np.uint8]]:
+        return self.prepare(sample), sample.pixels
 
 
 def check_same_keypoints(network: Predictor, skeleton: Skeleton | None) -> None:

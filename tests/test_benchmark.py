@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import pytest
+import torch
 
 from bottomup.benchmark.results import circumstances_of, read_result
 from bottomup.cli import main
@@ -20,6 +21,7 @@ from bottomup.evaluation.run import Evaluation
 from bottomup.model import PoseModel
 from bottomup.plan.benchmarking import BenchmarkPlan, benchmark_plan
 from bottomup.plan.training import TrainPlan
+from bottomup.precision import precision_on
 from bottomup.predictor import Predictor
 from bottomup.workflows import measure
 from bottomup.workflows.trials import trials
@@ -83,6 +85,7 @@ def test_every_cell_is_a_row_with_figures_or_a_reason(folder: Path) -> None:
         assert row["training"]["seeds"] == 2
         assert row["training"]["figures"]["tags/within"] > 0
         assert {"backbone", "decoder", "total"} <= row["latency"].keys() and row["training_images_per_second"] > 0
+        assert row["training_precision"] == precision_on(torch.device("cpu"), "auto")
         assert row["matrix_share"] > 0 and row["weights_hash"] is None
     assert third["status"] == "refused" and "short_offsets" in third["reason"]
     assert len(list((folder / "trainings").iterdir())) == 3  # two learning rates and a seed, for both decoders

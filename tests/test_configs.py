@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from bottomup.cli import COMMANDS, main
 from bottomup.engine.objective import compute_losses
 from bottomup.errors import BottomupError, ConfigError
 from bottomup.plan.composing import load_config
 from bottomup.plan.data import DataPlan
-from bottomup.plan.files import available, shipped
+from bottomup.plan.files import available, config_folder, shipped
 from bottomup.plan.model import ModelPlan
 from bottomup.plan.schema import Configuration
 from bottomup.plan.training import train_plan
@@ -240,3 +241,15 @@ def test_training_sees_people_as_large_as_evaluation_does(overrides: list[str]) 
     size = plan.model.input_size
     side = partial(letterbox, side_length=size, accept=model.side, fill=(0, 0, 0), side=plan.model.side)
     np.testing.assert_allclose(trained[:, :2], side(dataset.sample(0, frozenset())).to_input[:, :2], rtol=1e-6, atol=1e-9)
+
+
+def test_what_annotated_data_sets_have_in_common_is_said_once() -> None:
+    """A value that a file repeats would stay behind when the common one changes; annotations and images have notes of their own."""
+    folder = config_folder() / "data"
+    common = yaml.safe_load((folder / "_annotated.yaml").read_text())
+    files = {name: yaml.safe_load((folder / f"{name}.yaml").read_text()) or {} for name in shipped("data")}
+    built = {name: own for name, own in files.items() if "_annotated" in own.get("defaults", ())}
+    assert {"coco", "crowdpose", "halpe", "mpii", "posetrack18"} <= built.keys()
+    for name, own in built.items():
+        assert not [key for key in common.keys() & own.keys() - {"annotations", "images"} if common[key] == own[key]], name
+        assert common.keys() <= load_config("train", [f"data={name}"])["data"].keys()

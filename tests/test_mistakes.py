@@ -48,6 +48,13 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "evaluate engine.precision=bf16": "did you mean precision?",
     "predict conf=0.5": "did you mean score_threshold?",
     "evaluate weights={here}/weights/best.pt decoder.windw=3": "did you mean decoder.window?",
+    "evaluate weights={here}/weights/best.pt data.limit=3": "did you mean limit?",
+    "evaluate weights={here}/weights/best.pt data=coco data.limit=3": "did you mean limit?",
+    "doctor data=coco data.limt=3": "did you mean limit?",
+    "train data.foo=3": "data=synthetic has curriculum, ",
+    "evaluate weights={here}/weights/best.pt heads.prn.weights=int8": "no head of this model named 'prn' (known: heatmap, tags)",
+    "predict weights={here}/weights/best.pt images={here}/photos heads.prn.weights=int8": "no head of this model named 'prn'",
+    "train heads.prn.weights=int8": "no head of this model named 'prn' (known: heatmap, tags); a mapping adds one: heads.prn={}",
     # values
     "train method=personlabs": "did you mean method=personlab?",
     "train backbone=hourglas": "did you mean backbone=hourglass?",
@@ -68,9 +75,12 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "evaluate weights={here}/weights/best.pt oracle=[heatmaps] data=synthetic": "did you mean 'heatmap'?",
     "evaluate weights={here}/weights/best.pt backbone.channels=16 data=synthetic": "leave out what differs",
     "evaluate weights={here}/weights/best.pt data=coco data.root={here}/animals": "map these onto those: data=concat",
+    "evaluate weights={here}/weights/best.pt data=coco data.root={here}/drawn data.images={here}/empty workers=0": (
+        "set the data set's `images` (data.images=) to the folder"
+    ),
     "train device=tpu": "device is cpu or cuda",
     # files and folders
-    "train data=coco": "needs `root`, the folder with",
+    "train data=coco": "needs `root` (data.root=), the folder with",
     "train data=coco data.root={here}/nowhere": "{here}/nowhere",
     "train data=none": "data=coco data.root=FOLDER",
     "train data=synthetic output={here}/photos": "holds something else than a training run, such as a.png; give another output=",
@@ -102,6 +112,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("here")
     untrained(place / "weights")
     write_folder(place / "animals", names=["nose", "tail"])
+    write_folder(place / "drawn")
     for name in ("photos", "empty", "run", "found"):
         (place / name).mkdir()
     for name in ("file", "photos/a.png", "run/log.jsonl", "found/predictions.json"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Self
@@ -15,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bottomup.backbones._pretrained import load_file
 from bottomup.backbones._strided_depthwise import keep_strided_depthwise
 from bottomup.contracts import FeatureSpec, Level
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, nearest
 from bottomup.geometry import Grid, smallest_side
 from bottomup.types import Features
 
@@ -97,7 +96,7 @@ def keep_statistics(network: nn.Module) -> None:
 def _level_indices(network: str) -> dict[str, int]:
     """The index of timm's deepest feature of each stride; ConfigError for an unknown network or one without all four."""
     if not timm.is_model(network):
-        near = ", ".join(difflib.get_close_matches(network, timm.list_models(), n=5)) or "see timm.list_models()"
+        near = ", ".join(nearest(network, timm.list_models(), most=5)) or "see timm.list_models()"
         raise ConfigError(f"backbone: no timm network named {network!r}; near ones: {near}")
     with torch.device("meta"):
         reductions = create(network, False, {"features_only": True}).feature_info.reduction()

@@ -116,6 +116,7 @@ def blank_row(name: str, choices: Mapping[str, str], overrides: Sequence[str], f
         "training": None,
         "weights_hash": None,
         "training_images_per_second": None,
+        "training_precision": None,  # of that rate: what engine.precision=auto became on this device
         "matrix_share": None,
     }
 

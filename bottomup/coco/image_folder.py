@@ -30,7 +30,10 @@ class ImageFolder:
     def read(self, image: Record) -> NDArray[np.uint8]:
         """The pixels (3, H, W) RGB of an image record; DataError names a file that is missing or not what the record says."""
         if self.folder is None:
-            raise DataError(f"{self.annotations}: image {image['id']} has no folder to be read from; set `images` (or `root`)")
+            raise DataError(
+                f"{self.annotations}: image {image['id']} has no folder to be read from; set the data set's `images` "
+                "(data.images=) or `root` (data.root=)"
+            )
         path = self.folder / image["file_name"]
         try:
             pixels, orientation = self._read.oriented(path)
@@ -38,8 +41,8 @@ class ImageFolder:
             if path.is_file():
                 raise
             raise DataError(
-                f"{path}: no such file, but {self.annotations} lists it as image {image['id']}; set `images` to the folder "
-                f"below which {image['file_name']} lies"
+                f"{path}: no such file, but {self.annotations} lists it as image {image['id']}; set the data set's `images` "
+                f"(data.images=) to the folder below which {image['file_name']} lies"
             ) from None
         if pixels.shape[:2] != (image["height"], image["width"]):
             raise self._of_another_size(path, image, (pixels.shape[0], pixels.shape[1]), orientation)

@@ -33,7 +33,9 @@ def read_file(path: Path) -> Record:
     except FileNotFoundError:
         beside = sorted(file.name for file in path.parent.glob("*.json*"))
         there = f"its folder has {', '.join(beside)}" if beside else "its folder has no annotation file"
-        raise DataError(f"{path}: no such file ({there}); set `root` and `split`, or `annotations`") from None
+        raise DataError(
+            f"{path}: no such file ({there}); set the data set's `root` and `split` (data.root=), or `annotations`"
+        ) from None
     except PermissionError as error:
         raise DataError(f"{path}: not readable ({of_system(error)})") from None
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:

@@ -45,7 +45,9 @@ def read_json(path: Path) -> list[Picture]:
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: should be a JSON file, but {error}; set `root` and `split`, or `annotations`") from None
+        raise DataError(
+            f"{path}: should be a JSON file, but {error}; set the data set's `root` and `split` (data.root=), or `annotations`"
+        ) from None
     if not isinstance(data, list) or not all(isinstance(entry, dict) and isinstance(entry.get("image"), str) for entry in data):
         expected = "a list of people, each with image, joints, joints_vis, center and scale"
         raise fault(str(path), "top level", type(data).__name__, expected, "give MPII's JSON, or its release's .mat")
@@ -120,7 +122,9 @@ def _structure(path: Path, name: str) -> Any:
     try:
         return loadmat(path, simplify_cells=True)[name]
     except (OSError, ValueError, IndexError, NotImplementedError, MatReadError) as error:
-        raise DataError(f"{path}: should be a .mat file of MPII, but {error}; set `root`, or `annotations`") from None
+        raise DataError(
+            f"{path}: should be a .mat file of MPII, but {error}; set the data set's `root` (data.root=), or `annotations`"
+        ) from None
     except KeyError:
         raise DataError(f"{path}: should hold the variable {name}; give MPII's own file") from None
 

@@ -18,7 +18,7 @@ def place(name: str, root: str | None, given: str | None, split: str, usual: Seq
     if given is not None:
         return path_of(given.replace("{split}", split))
     if root is None:
-        raise ConfigError(f"data set {name!r} needs `root`, the folder with {usual[0]}, or `{option}`")
+        raise ConfigError(f"data set {name!r} needs `root` (data.root=), the folder with {usual[0]}, or `{option}`")
     found = [path_of(root) / one.replace("{split}", split) for one in usual]
     return next((path for path in found if path.exists()), found[0])
 

@@ -229,7 +229,8 @@ def _annotation_path(root: str | None, split: str, annotations: str | None) -> P
         return path_of(annotations.replace("{split}", split))
     if root is None:
         raise ConfigError(
-            "data set 'coco' needs `root`, the folder with annotations/person_keypoints_<split>.json, or `annotations`, a file"
+            "data set 'coco' needs `root` (data.root=), the folder with annotations/person_keypoints_<split>.json, or "
+            "`annotations`, a file"
         )
     path = path_of(root) / "annotations" / f"person_keypoints_{split}.json"
     names = (path.name + ".gz", f"instances_{split}.json", f"instances_{split}.json.gz", f"image_info_{split}.json")

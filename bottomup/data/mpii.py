@@ -61,7 +61,8 @@ class Mpii(Coco):
         folder = images_below(root, images)
         if folder is None:
             raise ConfigError(
-                "data set 'mpii' needs `root`, the folder with annot and images, or `images`, as sizes are read from them"
+                "data set 'mpii' needs `root` (data.root=), the folder with annot and images, or `images` (data.images=), as sizes "
+                "are read from them"
             )
         self._folder, self._split = path_of(folder), split
         self._groups = None if groups is None else path_of(groups)
@@ -104,7 +105,9 @@ class Mpii(Coco):
             with Image.open(file) as image:
                 width, height = image.size
         except OSError as error:
-            raise DataError(f"{file}: should be an image of MPII, but {error}; set `images` to the folder of its images") from None
+            raise DataError(
+                f"{file}: should be an image of MPII, but {error}; set the data set's `images` (data.images=) to the folder of its"
+            ) from None
         digits = "".join(filter(str.isdecimal, Path(picture.name).stem))
         return {"id": int(digits) if digits else number, "file_name": picture.name, "height": height, "width": width}
 

@@ -59,7 +59,9 @@ class Voc(Dataset):
         exclude_ids: Sequence[int | float | str] | str | None = None,
     ) -> None:
         if root is None:
-            raise ConfigError("data set 'voc' needs `root`, the folder VOC2012 with JPEGImages and ImageSets/Segmentation")
+            raise ConfigError(
+                "data set 'voc' needs `root` (data.root=), the folder VOC2012 with JPEGImages and ImageSets/Segmentation"
+            )
         self._root = _release(path_of(root))
         self.path = self._root / "ImageSets" / "Segmentation" / f"{split}.txt"
         names = _names(self.path)
@@ -77,7 +79,7 @@ class Voc(Dataset):
         """Read one image, its objects and the wanted maps, in image px."""
         file = self._root / "JPEGImages" / f"{self._names[index]}.jpg"
         if not file.is_file():
-            raise DataError(f"{file}: no such file, but {self.path} lists it; give as `root` the whole release")
+            raise DataError(f"{file}: no such file, but {self.path} lists it; give as `root` (data.root=) the whole release")
         image, objects = self._read(file), self._objects(index)
         if image.shape[:2] != objects.void.shape:
             sizes = " x ".join(map(str, image.shape[:2])), " x ".join(map(str, objects.void.shape))
@@ -170,7 +172,9 @@ def _names(path: Path) -> dict[int, str]:
         names = path.read_text(encoding="utf-8").split()
     except OSError:
         beside = ", ".join(sorted(file.stem for file in path.parent.glob("*.txt"))) or "none"
-        raise DataError(f"{path}: no such file; set `root` to the folder VOC2012, and `split` to one of its: {beside}") from None
+        raise DataError(
+            f"{path}: no such file; set `root` (data.root=) to the folder VOC2012, and `split` to one of its: {beside}"
+        ) from None
     digits = [name.replace("_", "") for name in names]
     ids = [int(text) for text in digits] if all(text.isdecimal() for text in digits) else list(range(1, len(names) + 1))
     if len(set(ids)) < len(ids):

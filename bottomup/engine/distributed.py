@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from bottomup.ending import end_with_parent
 from bottomup.errors import RankError
 
 T = TypeVar("T")
@@ -145,6 +146,8 @@ def ranks(device: str) -> Iterator[Ranks]:
     if world == 1:
         yield Ranks(device=torch.device(device))
         return
+    if from_torchrun():
+        end_with_parent()  # which may be killed, and then ends nobody
     local = int(os.environ.get("LOCAL_RANK", "0"))
     place = torch.device("cuda", local % torch.cuda.device_count()) if device == "cuda" else torch.device(device)
     if place.type == "cuda":

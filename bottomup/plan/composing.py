@@ -12,7 +12,7 @@ from bottomup.options import check_values
 from bottomup.paths import with_home
 from bottomup.plan.files import SEARCHPATH, available, choices, config_folder
 from bottomup.plan.hydra_errors import message, quoted
-from bottomup.plan.keys import check_first_names, check_typed, parts_chosen, without_leftovers
+from bottomup.plan.keys import check_first_names, check_heads_there, check_typed, options_of_heads, parts_chosen, without_leftovers
 from bottomup.plan.overrides import check_search_path, key_of, parts_of, spelt_out, typed
 from bottomup.plan.schema import kinds_of
 
@@ -39,8 +39,20 @@ def load_config(command: str, overrides: Sequence[str] = (), saved: Mapping[str,
     _check_method(overrides)
     config = without_leftovers(config, overrides)
     if not _waits_for_weights(command, overrides):
+        _check_heads(saved, config, command, overrides)
         check_typed(config, overrides, command)
     return config
+
+
+def _check_heads(saved: Mapping[str, Any] | None, config: Mapping[str, Any], command: str, overrides: Sequence[str]) -> None:
+    """Refuse options of heads that nothing else speaks of, which would make heads of them."""
+    typed_alone = dict[str, set[str]]()
+    for name, option in options_of_heads(overrides):
+        typed_alone.setdefault(name, set()).add(option)
+    if any(_below(config, ("heads", name)).keys() <= options for name, options in typed_alone.items()):
+        others = [override for override in overrides if parts_of(override)[:2] not in [["heads", name] for name in typed_alone]]
+        there = (_composed(command, others) if saved is None else saved).get("heads") or {}
+        check_heads_there(overrides, list(there), "; a mapping adds one: heads.{name}={{}}")
 
 
 def with_typed(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -78,9 +78,10 @@ class DataPlan:
         which names the option, where the files are not there any more.
         """
         chosen = {".".join(parts_of(override)) for override in overrides} & {"data", "data.name", "experiment"}
-        if not saved or chosen:
-            return self
         said = [override for override in overrides if parts_of(override)[0] == "data"]
+        if not saved or chosen:
+            check_typed({"data": self.plain()}, said, "evaluate")
+            return self
         merged = with_typed({"data": saved}, {"data": self.plain()}, said)
         check_typed(merged, said, "evaluate")
         _check_places(merged["data"])

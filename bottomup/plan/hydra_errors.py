@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
+from bottomup.errors import nearest
 from bottomup.plan.files import choices
 
 _HELP = ("Set the environment", "full_key", "object_type", "Config search")  # what its help texts begin with
@@ -46,7 +46,7 @@ def _no_choice(text: str, overrides: Sequence[str]) -> str:
         return ""
     group, name = found.groups()
     known = choices(group, overrides)
-    near = [choice for choice in known if choice.startswith(f"{name}/")] or difflib.get_close_matches(name, known, n=1)
+    near = [choice for choice in known if choice.startswith(f"{name}/")] or nearest(name, known)
     meant = f"; did you mean {' or '.join(f'{group}={choice}' for choice in near)}?" if near and name else ""
     listed = "`bottomup list configs` names them all" if meant and len(known) > _MOST_LISTED else f"known: {', '.join(known)}"
     return f"no {group} named {name!r}{meant} ({listed})"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, nearest, unknown
 from bottomup.fitting import group
 from bottomup.options import annotations_of, former_paths, resolved
 from bottomup.plan.files import read_yaml
@@ -29,6 +29,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _MOST_MEANT = 3  # keys in a question
+_NEAR_ELSEWHERE = 0.8  # difflib's likeness, where a name may stand anywhere: 'floor' of a schedule is 0.75 like 'foo'
 _MOST_LISTED = 40  # names of a level in an error
 _Path = tuple[str, ...]
 Names = Collection[str] | None  # None: anything
@@ -180,6 +181,24 @@ def check_typed(config: Mapping[str, Any], overrides: Sequence[str], command: st
                 raise ConfigError(_unknown(path, _all_keys(command, config), level, command))
 
 
+def options_of_heads(overrides: Sequence[str]) -> list[tuple[str, str]]:
+    """The names of heads, and of their options, that were typed one by one: (tags, dim) of ``heads.tags.dim=2``.
+
+    Not those of a mapping, ``heads.tags={dim: 2}``, which adds a head.
+    """
+    paths = [path for path in typed_paths(overrides) if path[0] == "heads" and len(path) > 1]
+    added = {path[1] for path in paths if len(path) == 2}
+    return [(path[1], path[2]) for path in paths if len(path) > 2 and path[1] not in added]
+
+
+def check_heads_there(overrides: Sequence[str], there: Collection[str], remedy: str = "") -> None:
+    """Refuse options of a head that is not among those ``there`` are; ConfigError, which ends in the ``remedy``."""
+    for name, option in options_of_heads(overrides):
+        if name not in there:
+            said = unknown("head of this model", name, sorted(there))
+            raise ConfigError(f"heads.{name}.{option}: {said}{remedy.format(name=name)}")
+
+
 def _called(path: _Path, config: Mapping[str, Any]) -> str:
     """A level of the configuration as a person says it: ``data=synthetic`` where that is the data set's name."""
     name = _at(config, path).get("name")
@@ -236,16 +255,19 @@ def _unknown(path: _Path, keys: Sequence[str], level: tuple[str, Collection[str]
 
 
 def _meant(key: str, keys: Sequence[str]) -> list[str]:
-    """The keys of the same last name, likest first, else what is spelt alike, beside the key before elsewhere."""
+    """The keys of the same last name, likest first, else what is spelt most alike, beside the key before elsewhere."""
     above, _, last = key.lstrip("-").rpartition(".")
     lasts = {known: known.rpartition(".")[2] for known in keys}
     other = [known for known in _OTHER_WORDS.get(last, ()) if known in keys]
     same = [known for known in keys if lasts[known] == last]
     if other or same:
-        return other[:1] or sorted(same, key=lambda known: -difflib.SequenceMatcher(None, key, known).ratio())[:_MOST_MEANT]
+        return other[:1] or sorted(same, key=lambda known: -_alike(key, known))[:_MOST_MEANT]
     beside = {lasts[known]: known for known in keys if known.rpartition(".")[0] == above}
-    near = difflib.get_close_matches(last, beside, n=1)
-    if near:
+    near = nearest(last, [*beside, *(name for name in lasts.values() if _alike(last, name) >= _NEAR_ELSEWHERE)])
+    if near and near[0] in beside:
         return [beside[near[0]]]
-    names = difflib.get_close_matches(last, set(lasts.values()), n=1, cutoff=0.75)
-    return [known for known in keys if lasts[known] in names][:_MOST_MEANT]
+    return [known for known in keys if lasts[known] in near][:_MOST_MEANT]
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()

@@ -13,7 +13,7 @@ from bottomup.model import PoseModel
 from bottomup.options import check_value, check_values, resolved
 from bottomup.plan.component import Component
 from bottomup.plan.composing import with_typed
-from bottomup.plan.keys import WIRING, check_typed, without_leftovers
+from bottomup.plan.keys import WIRING, check_heads_there, check_typed, without_leftovers
 from bottomup.plan.overrides import key_of, parts_of
 from bottomup.plan.schema import Configuration
 from bottomup.samples.letterbox import Side
@@ -145,6 +145,7 @@ class ModelPlan:
         """
         own = self.carried()
         said = [override for override in overrides if parts_of(override)[0] in own]
+        check_heads_there(said, saved.get("heads") or ())
         if "method" in map(key_of, said) and saved.get("method") != self.method:
             raise ConfigError(f"the checkpoint holds {saved.get('method')!r}, not {self.method!r}; leave the method out")
         model = {key: value for key, value in saved.items() if key in own}

@@ -20,6 +20,7 @@ _ROW: Mapping[str, object] = {
     **dict.fromkeys(("name", "folder", "status", "reason", "device", "commit", "date"), str),
     **dict.fromkeys(("figures", "spread", "oracle", "grouping", "images_per_second"), _Figures),
     **dict.fromkeys(("gigamacs", "peak_mebibytes", "training_images_per_second", "matrix_share"), float | None),
+    "training_precision": str | None,
     "choices": Mapping[str, str | int | float | bool | None],
     "latency": Mapping[str, _Figures],
     "parameters": Mapping[str, float],

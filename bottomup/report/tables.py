@@ -105,6 +105,11 @@ def _images_per_second(one: Measured) -> str:
     return ", ".join(f"{rate:.1f} by {size}" for size, rate in rates if defined([rate])) or NOTHING
 
 
+def _training_rate(one: Measured) -> str:
+    rate, precision = number(one.row.get("training_images_per_second"), ".1f"), one.row.get("training_precision")
+    return f"{rate} in {precision}" if precision and rate != NOTHING else rate
+
+
 COLUMNS: tuple[Column, ...] = (
     Column("combination", "", lambda one: one.name),
     Column("AP", "COCO's, of keypoints; the mean of several seeds ± half of how far they lie apart", _with_spread),
@@ -131,7 +136,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("parameters", "of what runs for the decoder", _parameters),
     Column("GMACs", "billions of multiply-adds of one image", _number("gigamacs", ".2f")),
     Column("learning rate", "the one that was chosen", _learning_rate),
-    Column("training images/s", "of the engine, on a batch that is there already", _number("training_images_per_second", ".1f")),
+    Column("training images/s", "of the engine, on a batch that is there already, and in which precision", _training_rate),
     Column("of the matrix rate", "training's share of the device's fastest product of matrices", _number("matrix_share", ".3f")),
     Column("note", "", lambda one: one.note or NOTHING),
 )

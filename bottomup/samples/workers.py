@@ -7,18 +7,16 @@ import multiprocessing
 import os
 import re
 import signal
-import threading
-import time
 from collections.abc import Iterator
 
 import cv2
 import torch
 
+from bottomup.ending import end_with_parent
 from bottomup.errors import BottomupError, WorkerError
 from bottomup.memory import keep_freed_memory
 
 _LAST_IN_LINE = 19  # niceness
-_LOOKS_EVERY = 1.0  # s; how often a worker looks whether its parent is there
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?:is )?(killed by signal: [^.]+|exited unexpectedly[^.]*)")
 
 
@@ -30,19 +28,11 @@ def start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()
-    if hasattr(os, "fork") and multiprocessing.parent_process() is not None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    if multiprocessing.parent_process() is not None:
+        end_with_parent()  # PyTorch's own worker waits for somebody to read
     keep_freed_memory()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """End this process soon after the one that began it, however that ended: PyTorch's own worker waits for somebody to read."""
-    began = os.getppid()  # of a fork server's child that server, which ends with the main process
-    while os.getppid() == began:
-        time.sleep(_LOOKS_EVERY)
-    os._exit(1)
 
 
 @contextlib.contextmanager

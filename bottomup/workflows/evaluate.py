@@ -24,7 +24,6 @@ from bottomup.evaluation.run import Evaluation, evaluate_dataset
 from bottomup.model import PoseModel
 from bottomup.paths import write_json, write_text
 from bottomup.plan.judging import EvaluatePlan
-from bottomup.plan.model import ModelPlan
 from bottomup.plan.parts import names_of
 from bottomup.report.curves import draw_precision_recall
 from bottomup.samples.labels import Labels
@@ -33,7 +32,7 @@ from bottomup.skeletons import Skeleton
 from bottomup.types import Sample
 from bottomup.visualize import draw_instances, draw_people, save_png, side_by_side
 from bottomup.workflows.folders import alone, check_no_training, write_config
-from bottomup.workflows.models import Loaded, check_oracle, make_ensemble, seen
+from bottomup.workflows.models import Loaded, check_oracle, make_ensemble, own_model, seen
 from bottomup.zoo.weights import checkpoint_file
 
 _PAPER = 160  # the grey that people are drawn on where there is no image
@@ -115,7 +114,7 @@ def _loaded(plan: EvaluatePlan, checkpoints: Sequence[Checkpoint]) -> tuple[Eval
         return plan, [Loaded(plan.model)]
     own = list(checkpoints) or [load_checkpoint(checkpoint_file(name)) for name in names]
     planned = [plan.model, *plan.others] if plan.model.heads else []
-    models = planned if len(planned) == len(own) else [ModelPlan.of(checkpoint.config) for checkpoint in own]
+    models = planned if len(planned) == len(own) else [*map(own_model, names or ["the checkpoint"] * len(own), own)]
     loaded = [Loaded(*each) for each in zip(models, own, names or [None] * len(own), strict=True)]
     return replace(plan, model=models[0], others=tuple(models[1:])), loaded
 

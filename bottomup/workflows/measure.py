@@ -232,10 +232,10 @@ def _training_speed(plan: TrainPlan, steps: int) -> Row:
     engine = replace(plan.engine, steps=steps, accumulate=1, validate_every=0, tensorboard=False)
     own = replace(plan, engine=engine, model=plan.model.without_pretraining(), place=replace(plan.place, workers=0))
     with ranks(plan.place.chosen_device()) as place:
-        trainer = make_trainer(own, Path(), place)
+        trainer, _ = make_trainer(own, Path(), place)
         model, precision = trainer.model, trainer.settings.precision
         rate = training_rate(model, trainer.settings, next(trainer.batches(0)), trainer.given, place.device)
-        row: Row = {"training_images_per_second": rate}
+        row: Row = {"training_images_per_second": rate, "training_precision": precision}
         if model.backbone is not None:
             forward = gigamacs(model, model.side(plan.model.input_size, "all"), trainer.given, "all")
             row["matrix_share"] = matrix_share(forward, rate, place.device, precision)

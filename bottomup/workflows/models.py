@@ -28,6 +28,7 @@ from bottomup.zoo.weights import checkpoint_file
 
 _CROPS = 32  # at once, which bounds the memory that people of an image take
 _SLACK, _MOST_UNUSED = 4, 1000  # parameters that a model may have for a moment, beside those of its file: a classifier's
+_NOT_BUILT = (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)  # of sizes that no tensor can have, among others
 
 
 def with_checkpoint(
@@ -42,7 +43,37 @@ def with_checkpoint(
     if not isinstance(weights, str):
         raise ConfigError(f"weights should be one checkpoint here, got {list(weights)}")
     checkpoint = load_checkpoint(checkpoint_file(weights))
-    return model.of_checkpoint(checkpoint.config, overrides), checkpoint
+    with naming(weights, checkpoint):
+        return model.of_checkpoint(checkpoint.config, overrides), checkpoint
+
+
+@contextlib.contextmanager
+def naming(source: object, checkpoint: Checkpoint) -> Iterator[None]:
+    """Let a ConfigError be a CheckpointError that names ``source`` where the file is at fault, and not what was typed on top."""
+    try:
+        yield
+    except ConfigError as error:
+        fault = _own_fault(checkpoint)
+        if fault is None:
+            raise
+        raise CheckpointError(f"{source}: what it says of its model cannot be ({fault}); take another file") from error
+
+
+def own_model(source: object, checkpoint: Checkpoint) -> ModelPlan:
+    """The model that a checkpoint says; CheckpointError, which names its ``source``, where that cannot be."""
+    with naming(source, checkpoint):
+        return ModelPlan.of(checkpoint.config)
+
+
+def _own_fault(checkpoint: Checkpoint) -> Exception | None:
+    """Why no model can be made of what a checkpoint says alone; None where one can."""
+    try:
+        own = ModelPlan.of(checkpoint.config).without_pretraining()
+        with torch.device("meta"), _counted(_most(checkpoint)):
+            own.compose(checkpoint.task)
+    except _NOT_BUILT as error:
+        return error
+    return None
 
 
 class Loaded(NamedTuple):
@@ -118,7 +149,7 @@ def make_network(weights: str, sizes: Sequence[float], precision: Precision, dev
     ConfigError for a checkpoint whose decoder finds several people.
     """
     checkpoint = load_checkpoint(checkpoint_file(weights))
-    model = ModelPlan.of(checkpoint.config)
+    model = own_model(weights, checkpoint)
     if model.decoder is None or model.decoder.name != "single_person":
         raise ConfigError(f"{weights} finds several people in an image; give a checkpoint of method=single_person")
     of_crops = Viewing(scales=tuple(sizes), batch_size=_CROPS, precision=precision)
@@ -132,15 +163,20 @@ def fitting(model: ModelPlan, checkpoint: Checkpoint, source: str) -> tuple[Pose
     end, and before it has many more parameters than the file.
     """
     try:
-        with torch.device("meta"), _counted(_SLACK * len(checkpoint.weights) + _MOST_UNUSED):
+        with naming(source, checkpoint), torch.device("meta"), _counted(_most(checkpoint)):
             shapes, _ = model.compose(checkpoint.task)
     except BottomupError:
         raise
-    except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:  # sizes that no tensor can have
+    except _NOT_BUILT as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{source}: no network has the sizes that it says ({reason}); take another file") from error
     check_needed(shapes, checkpoint.weights, source)
     return model.compose(checkpoint.task)
+
+
+def _most(checkpoint: Checkpoint) -> int:
+    """How many parameters a model may have for a moment that needs the checkpoint's."""
+    return _SLACK * len(checkpoint.weights) + _MOST_UNUSED
 
 
 @contextlib.contextmanager

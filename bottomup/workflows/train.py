@@ -40,6 +40,7 @@ from bottomup.workflows.folders import (
     without_leftovers,
     write_config,
 )
+from bottomup.workflows.pace import FirstStep, beginning
 from bottomup.workflows.samples import training_dataset, training_set
 from bottomup.workflows.validation import make_validation
 from bottomup.zoo.weights import checkpoint_file
@@ -54,7 +55,7 @@ def train(plan: TrainPlan) -> dict[str, float]:
             check_training_folder(output, resume=plan.resume, overwrite=plan.overwrite)
         torch.manual_seed(plan.place.seed + place.rank)  # each rank drops out its own; weights are the first one's
         plan = replace(plan, engine=in_one_precision(plan, output, place))
-        trainer = make_trainer(plan, output, place)
+        trainer, order = make_trainer(plan, output, place)
         if plan.resume:
             trainer.resume(output / LAST)
             if place.first:
@@ -66,7 +67,9 @@ def train(plan: TrainPlan) -> dict[str, float]:
             write_config(output, plan.plain())
             warn_of_unmeasured_norms(trainer.model, trainer.given)
             describe(trainer.model, plan.model.input_size, trainer.given)
-        metrics = trainer.fit()
+            print(beginning(trainer), file=sys.stderr)
+        with _first_step(trainer, order, plan):
+            metrics = trainer.fit()
         if place.first:
             best = {trainer.settings.best: trainer.best, "step": trainer.best_step}
             write_json(output / "metrics.json", {"last": metrics, "best": best})
@@ -77,6 +80,12 @@ def train(plan: TrainPlan) -> dict[str, float]:
 
 def _alone(output: Path, place: Ranks) -> contextlib.AbstractContextManager[None]:
     return alone(output) if place.first else contextlib.nullcontext()
+
+
+def _first_step(trainer: Trainer, order: Order, plan: TrainPlan) -> contextlib.AbstractContextManager[None]:
+    """Watch the first step of all; a run that goes on has told how long it takes."""
+    watched = trainer.ranks.first and trainer.step == 0
+    return FirstStep(trainer, order.draws, plan.model.method).watched() if watched else contextlib.nullcontext()
 
 
 def _tuned(place: Ranks) -> contextlib.AbstractContextManager[None]:
@@ -96,8 +105,8 @@ def in_one_precision(plan: TrainPlan, output: Path, place: Ranks) -> Settings:
     return replace(own, precision="fp32") if place.any(own.precision == "fp32") else own
 
 
-def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
-    """Everything that a training run consists of, wired."""
+def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> tuple[Trainer, Order]:
+    """Everything that a training run consists of, wired, and the order in which its images are drawn."""
     dataset = plan.data.dataset("train", plan.limit)
     starting = plan.model.without_pretraining() if plan.resume else plan.model  # what is resumed holds all weights
     model, decoder = starting.compose(dataset.task)
@@ -106,18 +115,18 @@ def make_trainer(plan: TrainPlan, output: Path, place: Ranks) -> Trainer:
     _check_together(plan, model)
     if place.first and not isinstance(trained, Persons):  # whose neighbours are there to be told apart, not to be taught
         warn_of_limits(trained, {"data.max_people": plan.data.max_people}, "are trained on")
-    batches = _batches(plan, trained, model, place)
+    order = Order(trained, plan.engine.batch_size, plan.place.seed, _order(plan, trained))
+    batches = _batches(plan, trained, order, model, place)
     validate = make_validation(plan, model, decoder, place, fresh) if plan.engine.validate_every else None
     if validate is not None and place.first:
         warn_of_shared_images(dataset, validate.dataset)
     carried, given = plan.carried(), plan.model.given
-    return Trainer(model, batches, plan.engine, output, config=carried, validate=validate, given=given, ranks=place)
+    return Trainer(model, batches, plan.engine, output, config=carried, validate=validate, given=given, ranks=place), order
 
 
-def _batches(plan: TrainPlan, dataset: Dataset, model: PoseModel, place: Ranks) -> Callable[[int], Iterator[Batch]]:
+def _batches(plan: TrainPlan, dataset: Dataset, order: Order, model: PoseModel, place: Ranks) -> Callable[[int], Iterator[Batch]]:
     """The batches of this rank, from the one of a step on."""
     samples, settings = training_set(plan, dataset, model), plan.engine
-    order = Order(dataset, settings.batch_size, plan.place.seed, _order(plan, dataset))
 
     def batches(first_step: int) -> Iterator[Batch]:
         return training_batches(

@@ -54,7 +54,7 @@ def _had(entry: Entry, name: str, sha256: str | None, came: list[Path]) -> Path:
     if entry.url is None:
         raise CheckpointError(
             f"{entry.name}: {name} has no direct link; fetch it from {entry.by_hand} and put it into {path.parent} "
-            f"(licence: {licence_said(entry)})"
+            f"(licence: {licence_said(entry)}); {_imported(entry)}"
         )
     if not came:
         print(f"{entry.name}: licence: {licence_said(entry)}; {entry.url} goes to {path.parent}", file=sys.stderr)
@@ -78,7 +78,7 @@ def _download(entry: Entry, url: str, path: Path, sha256: str | None) -> None:
     except (OSError, http.client.HTTPException) as error:
         raise CheckpointError(
             f"{entry.name}: {url} could not be fetched ({_reason(error)}); try again, or fetch it elsewhere and put it into "
-            f"{path.parent} as {path.name}{_beside(entry)}"
+            f"{path.parent} as {path.name}{_beside(entry)}; {_imported(entry)}"
         ) from error
 
 
@@ -88,6 +88,12 @@ def _reason(error: Exception) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _imported(entry: Entry) -> str:
+    """What to do with the same files where they lie elsewhere."""
+    options = "".join(f" {name}={value}" for name, value in entry.options.items())
+    return f"or build a checkpoint of them where they lie: bottomup import-weights {entry.importer} FILE output=DIR{options}"
 
 
 def _beside(entry: Entry) -> str:

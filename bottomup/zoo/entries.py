@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 
-from bottomup.errors import ConfigError
+from bottomup.errors import ConfigError, nearest
 from bottomup.options import Count, Fraction, NotEmpty, Positive, check_values, resolved
 from bottomup.plan.files import choices, config_folder
 
@@ -104,7 +103,7 @@ def entry_named(name: str) -> Entry:
 
 def unknown_name(name: str) -> str:
     """That no published network is called so, and which one was probably meant."""
-    near = difflib.get_close_matches(name, names(), n=1)
+    near = nearest(name, names())
     return f"no network of the zoo is named {name!r}{f'; did you mean {near[0]!r}?' if near else ''}"
 
 

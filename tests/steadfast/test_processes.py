@@ -36,6 +36,15 @@ if __name__ == "__main__":
     time.sleep(600)
 """
 
+WAITING = """
+import os, time
+from bottomup.engine.distributed import ranks
+if __name__ == "__main__":
+    with ranks("cpu"):
+        os.write(1, f"{os.getpid()}\\n".encode())  # at once, and whole
+        time.sleep(600)
+"""
+
 
 def alive(pid: int) -> bool:
     try:
@@ -49,17 +58,33 @@ def alive(pid: int) -> bool:
 def test_workers_end_with_their_parent(ended_by: signal.Signals, tmp_path: Path) -> None:
     script = tmp_path / "loading.py"
     script.write_text(LOADING)
+    assert not left_by([str(script)], ended_by, lines=1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_ranks_end_with_torchrun(tmp_path: Path) -> None:
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    assert not left_by(torchrun, signal.SIGKILL, lines=2)
+
+
+def left_by(arguments: list[str], ended_by: signal.Signals, lines: int) -> list[int]:
+    """Those of two processes that are alive a while after their parent was ended, which prints their ids in so many lines."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
-    workers = [int(pid) for pid in process.stdout.readline().split()]
-    assert len(workers) == 2 and all(map(alive, workers))
+    children = [int(pid) for _ in range(lines) for pid in process.stdout.readline().split()]
+    assert len(children) == 2 and all(map(alive, children))
     process.send_signal(ended_by)
     process.wait()
     until = time.monotonic() + PATIENCE
-    while any(map(alive, workers)) and time.monotonic() < until:
+    while any(map(alive, children)) and time.monotonic() < until:
         time.sleep(0.1)
-    assert not any(map(alive, workers))
+    left = [child for child in children if alive(child)]
+    for child in left:
+        os.kill(child, signal.SIGKILL)
+    return left
 
 
 class Deadly(Dataset[int]):

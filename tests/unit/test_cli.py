@@ -28,6 +28,49 @@ from tests.coco_folders import untrained, write_folder
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
+_WITHOUT = """
+import sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Refusing())
+from bottomup.cli import main
+sys.exit(main())
+"""
+_ALL = ("torch", "torchvision", "timm", "hydra", "omegaconf", "yaml", "PIL", "pycocotools")  # what the light installation lacks
+
+
+def without(missing: tuple[str, ...], command: str) -> subprocess.CompletedProcess[str]:
+    """A command where packages are not installed."""
+    line = [sys.executable, "-c", _WITHOUT.format(missing=missing), *command.split()]
+    return subprocess.run(line, capture_output=True, text=True, cwd=TOOLS.parent)
+
+
+@pytest.mark.parametrize(("missing", "command"), [(_ALL, "predict images=a.jpg weights=b.pt"), (_ALL, "zoo"), (("torch",), "list")])
+def test_a_package_that_is_not_installed_is_named_with_the_remedy(missing: tuple[str, ...], command: str) -> None:
+    done = without(missing, command)
+    assert done.returncode == 1 and done.stdout == "" and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(f"bottomup {command.split()[0]}: ") and "`pip install bottomup`" in done.stderr
+    assert any(f": {name} is missing" in done.stderr for name in missing)
+
+
+@pytest.mark.parametrize(
+    ("missing", "command"), [(_ALL, "--version"), (_ALL, "help"), (("torch", "torchvision", "timm"), "train --help")]
+)
+def test_what_needs_no_pytorch_does_without(missing: tuple[str, ...], command: str) -> None:
+    done = without(missing, command)
+    assert done.returncode == 0 and done.stdout and done.stderr == ""
+
+
+def test_a_module_of_ours_that_is_missing_is_no_fault_of_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "train", ("none", "train"))
+    with pytest.raises(ModuleNotFoundError, match=r"bottomup\.commands\.none"):
+        main(["train"])
+
+
 @pytest.mark.parametrize("module", [evaluate, predict, benchmark, catalogue], ids=lambda module: module.__name__)
 def test_an_interrupted_command_ends_with_one_line(
     module: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

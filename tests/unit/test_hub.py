@@ -23,6 +23,7 @@ from bottomup.zoo.weights import checkpoint_file, present_file
 from tests.coco_folders import drawn, untrained, write_folder
 
 FILES = ("config.json", "model.safetensors")
+Capture = pytest.CaptureFixture[str]
 REVISION = "0" * 39 + "1"
 
 
@@ -100,6 +101,34 @@ def test_a_folder_that_was_changed_is_one_sentence(change: Callable[[Path], None
     with pytest.raises(CheckpointError, match=sentence) as raised:
         load(folder)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [
+        ("backbone", {"name": "hourglas"}, "people: what it says .*no backbone named 'hourglas'"),
+        ("heads", {"heatmap": {"sigma": "wide"}}, "people: what it says .*heads.heatmap.sigma should be a number"),
+        ("heads", {"heatmap": {"weight": -1}}, "people: what it says .*heads.heatmap.weight should be"),
+        ("heads", [], "people: what it says .*heads should be"),
+        ("decoder", None, "people: what it says .*decoder: no `name`"),
+    ],
+)
+def test_a_folder_whose_model_cannot_be_is_named(part: str, value: object, sentence: str, folder: Path, capsys: Capture) -> None:
+    config = json.loads((folder / "config.json").read_text())["config"]
+    said(folder, config=config | {part: value})
+    with pytest.raises(CheckpointError, match=sentence) as raised:
+        load(folder)
+    assert str(folder) in str(raised.value)
+    (folder.parent / "a.png").touch()
+    assert main(["predict", f"weights={folder}", f"images={folder.parent}"]) == 1
+    assert f"{folder}: what it says of its model cannot be" in capsys.readouterr().err
+
+
+def test_what_is_typed_on_top_of_a_folder_is_no_fault_of_it(folder: Path, capsys: Capture) -> None:
+    (folder.parent / "a.png").touch()
+    assert main(["predict", f"weights={folder}", f"images={folder.parent}", "heads.heatmap.sigma=wide"]) == 1
+    told = capsys.readouterr().err
+    assert "heads.heatmap.sigma should be a number" in told and str(folder) not in told
 
 
 def flip(file: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from bottomup.geometry import Grid, resize
+from bottomup.instances import Instances
 from bottomup.masks import Masks
 
 SIZE = (48, 64)
@@ -67,6 +70,29 @@ def test_some_of_the_masks_are_those() -> None:
     assert torch.equal(masks[torch.tensor([2, 0])].draw(SIZE), masks.draw(SIZE)[[2, 0]])
     assert torch.equal(masks[torch.tensor([True, False, True])].draw(SIZE), masks.draw(SIZE)[[0, 2]])
     assert len(masks[1:]) == 2
+    assert torch.equal(masks[[2, 0]].draw(SIZE), masks.draw(SIZE)[[2, 0]])
+    assert torch.equal(masks[np.array([2, 0])].draw(SIZE), masks.draw(SIZE)[[2, 0]])
+
+
+def test_one_mask_is_masks_of_one_and_each_comes_in_turn() -> None:
+    masks = Masks.of_levels(a_map(Grid.centred(4)), Grid.centred(4))
+    assert torch.equal(masks[0].draw(SIZE), masks.draw(SIZE)[:1]) and torch.equal(masks[-1].draw(SIZE), masks.draw(SIZE)[2:])
+    assert torch.equal(torch.cat([one.draw(SIZE) for one in masks]), masks.draw(SIZE))
+    with pytest.raises(IndexError):
+        masks[3]
+
+
+def test_one_person_is_instances_of_one_and_each_comes_in_turn() -> None:
+    masks = Masks.of_levels(a_map(Grid.centred(4)), Grid.centred(4))
+    people = replace(Instances.of_keypoints(torch.rand(3, 5, 2), torch.rand(3, 5), torch.tensor([0.9, 0.8, 0.7])), masks=masks)
+    assert [len(one) for one in people] == [1, 1, 1] and len(people[1].masks or ()) == 1 and "1 with 5 keypoints" in repr(people[1])
+    assert torch.equal(torch.cat([one.keypoints for one in people]), people.keypoints)
+    assert torch.equal(people[people.scores.argmax()].keypoints, people.keypoints[:1])
+    for choice in ([2, 0], np.array([2, 0]), [True, False, True], torch.zeros(0, dtype=torch.int64)):
+        assert torch.equal(people[choice].keypoints, people.keypoints[torch.as_tensor(choice)])
+    assert len(people[[]]) == 0
+    with pytest.raises(IndexError):
+        people[3]
 
 
 def test_nothing_inside_draws_nothing() -> None:

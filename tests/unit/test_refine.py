@@ -15,6 +15,7 @@ from torch import Tensor
 from bottomup.data.coco import Coco
 from bottomup.errors import ConfigError, DataError
 from bottomup.geometry import invert, transform_points
+from bottomup.image_files import ImageReader
 from bottomup.ops.crops import images_in
 from bottomup.plan.training import train_plan
 from bottomup.predictor import Predictor
@@ -218,6 +219,27 @@ def test_a_refiner_is_given_the_image_that_was_predicted_on() -> None:
     prediction = Prediction(Instances.of_keypoints(torch.ones(1, 17, 2), torch.ones(1, 17), torch.ones(1)), (96, 64))
     with pytest.raises(DataError, match="96 x 64 px, this one has 64 x 96"):
         Refiner(tiny())(image, prediction)
+
+
+def test_an_image_is_read_once_and_refined_as_it_was_predicted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_folder(tmp_path)
+    model, decoder = train_plan(["experiment=demo/associative_embedding", "backbone=hourglass_tiny"]).model.compose(Task(COCO))
+    plain = Predictor(model, decoder, input_size=64)
+    refiner = Refiner(tiny(), rule="threshold", agreement=0.0, threshold=0.0)
+    dataset, read = Coco(root=str(root)), list[str]()
+    expected = {
+        index: refiner.refined([dataset.sample(index, frozenset()).pixels], [found])[0].instances.keypoints
+        for index, found in plain.predict_dataset(dataset)
+    }
+    oriented = ImageReader.oriented
+    monkeypatch.setattr(ImageReader, "oriented", lambda self, path: (read.append(str(path)), oriented(self, path))[1])
+    refined = dict(Refined(plain, refiner).predict_dataset(dataset))
+    assert len(read) == len(set(read)) == len(dataset) == len(refined)
+    for index, keypoints in expected.items():
+        torch.testing.assert_close(refined[index].instances.keypoints, keypoints, equal_nan=True)
+    read.clear()
+    Refined(plain, refiner).look(sorted((root / "val").iterdir())[0])
+    assert len(read) == 1
 
 
 def test_images_that_ideal_maps_did_not_need_are_skipped_where_a_refiner_cannot_read_them(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bottomup.engine.distributed import Ranks
 from bottomup.errors import ConfigError
 from bottomup.model import PoseModel
 from bottomup.plan.training import TrainPlan, train_plan
+from bottomup.workflows import pace
 from bottomup.workflows.folders import check_training_folder
 from bottomup.workflows.train import describe
 from bottomup.workflows.validation import Judge, make_validation
@@ -72,6 +73,25 @@ def test_the_side_that_is_named_is_the_one_that_is_trained_at(capsys: pytest.Cap
     model = judged(KEYPOINTS)[1]
     describe(model, 160)
     assert (model.side(160, "all"), model.side(160)) == (160, 256) and "at 160x160" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("most", "told"), [(60.0, False), (1e-3, True)])
+def test_a_first_step_that_takes_long_says_how_long_all_will(
+    most: float, told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pace, "_LONG", most)
+    assert main(["train", *TINY, "engine.validate_every=0", f"output={tmp_path}"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    begun = [line for line in lines if line.startswith("training on cpu in ")]
+    assert len(begun) == 1 and begun[0].endswith(", 2 images a step, step 1 to 1")
+    slow = [line for line in lines if line.startswith("the first step takes ")]
+    assert bool(slow) is told and all(" for an epoch of 5 images, " in line for line in slow)
+    assert all(
+        line.endswith("; small: experiment=coco_small/associative_embedding, experiment=demo/associative_embedding")
+        for line in slow
+    )
+    if told:  # while it is waited for, and when it is done
+        assert ["more than" in line for line in slow] == [True, False] and lines.index(begun[0]) < lines.index(slow[0])
 
 
 def test_heads_that_are_not_trained_are_not_decoded() -> None:

@@ -168,7 +168,7 @@ def test_root_and_split_find_both(tmp_path: Path, zipped: bool) -> None:
     stated = str(tmp_path / "annotations" / path.name) + (".gz" if zipped else "")
     labels = Coco(annotations=stated.replace("tiny", "{split}"), split="tiny")
     assert len(labels.people(0)) == 1
-    with pytest.raises(DataError, match="set `images`"):
+    with pytest.raises(DataError, match=r"set the data set's `images` \(data.images=\)"):
         labels.sample(0, frozenset())
 
 

@@ -152,7 +152,7 @@ def test_the_people_themselves_score_one_in_their_groups(root: Path) -> None:
 
 
 def test_what_is_wrong_is_one_sentence(root: Path) -> None:
-    with pytest.raises(ConfigError, match="needs `root`, the folder with annot and images"):
+    with pytest.raises(ConfigError, match=r"needs `root` \(data.root=\), the folder with annot and images"):
         Mpii()
     with pytest.raises(ConfigError, match="has the splits train and test, got 'val'"):
         Mpii(root=str(root), split="val")

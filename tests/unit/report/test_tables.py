@@ -59,6 +59,17 @@ def test_an_undefined_spread_leaves_the_figure(tmp_path: Path) -> None:
     assert table(measured(tmp_path, [known, unknown]), ["AP"])[1] == [["0.500 ± 0.010"], ["0.500"]]
 
 
+def test_the_rate_of_training_says_its_precision_where_that_is_known(tmp_path: Path) -> None:
+    rate, column = {"training_images_per_second": 12.34}, "training images/s"
+    said = [
+        row("a", **rate, training_precision="bf16"),
+        row("b", **rate, training_precision=None),
+        row("c", training_precision="bf16"),
+    ]
+    assert table(measured(tmp_path, said), [column])[1] == [["12.3 in bf16"], ["12.3"], ["—"]]
+    assert table(measured(tmp_path, [row("d", **rate)]), [column])[1] == [["12.3"]]  # of a file from before it was said
+
+
 def test_a_legend_says_what_its_columns_mean() -> None:
     lines = legend(["combination", "AP", "necks ms", "note"]).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["- AP", "- necks ms"]

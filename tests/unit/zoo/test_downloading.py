@@ -154,6 +154,7 @@ def test_without_a_network_one_sentence_says_url_and_folder(home: Path) -> None:
         )
         assert "\n" not in told and left(entry) == []
     assert ".bin" in told
+    assert "bottomup import-weights tfjs FILE output=DIR output_stride=16" in told
 
 
 def test_what_a_server_does_not_have_is_said(site: Site) -> None:
@@ -167,6 +168,7 @@ def test_what_has_no_direct_link_says_where_it_is_and_where_it_goes(home: Path) 
         fetched(entry)
     told = str(error.value)
     assert str(entry.by_hand) in told and str(home / "downloads" / "prn") in told and entry.file in told
+    assert "bottomup import-weights prn FILE output=DIR" in told
     assert "NO COMMERCIAL USE" in told
 
 
