@@ -149,7 +149,8 @@ def test_parts_trained_apart_become_one_model(tmp_path: Path, capsys: pytest.Cap
         "engine.steps=1",
         "engine.batch_size=2",
     ]
-    model = ["method=multiposenet", "backbone=mobilenetv2_fpn", "heads.prn.hidden=[4]", "necks.keypoints.channels=8"]
+    model = ["method=multiposenet", "backbone=mobilenetv2_fpn", "backbone.network=test_resnet"]
+    model += ["heads.prn.hidden=[4]", "necks.keypoints.channels=8"]
     model += ["necks.keypoints.reduced=4", "necks.people.channels=8", "heads.proposals.count=5", "augment=none"]
     keypoints, boxes, prn, whole = (str(tmp_path / name) for name in ("keypoints", "boxes", "prn", "whole"))
     first, second = ["trained=[heatmap,segmentation]"], ["trained=[retinanet]", "freeze=[backbone]", f"init={keypoints}/last.pt"]

@@ -7,7 +7,7 @@ import graphlib
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -184,7 +184,12 @@ def declared() -> tuple[set[str], set[str]]:
 @cache
 def distributions_of(package: str) -> set[str]:
     """The installed distributions that provide an importable name: cv2 comes from opencv-python-headless."""
-    return {normal(name) for name in packages_distributions().get(package, [package])}
+    return {normal(name) for name in _installed().get(package, [package])}
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    return packages_distributions()  # which reads all that is installed
 
 
 def normal(name: str) -> str:

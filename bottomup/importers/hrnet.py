@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import timm
-
 from bottomup.importers.naming import Names
 from bottomup.importers.published import Published
 
@@ -12,6 +10,8 @@ _BLOCKS = 4  # residual ones behind a transposed convolution
 
 def sizes(published: Published, prefix: str = "") -> list[str]:
     """The overrides that say which backbone `hrnet` it is, whose names in a file begin with ``prefix``."""
+    import timm  # late: it takes seconds, and most commands import no file
+
     width = published.size(f"{prefix}stage2.0.branches.0.0.conv1.weight")
     network = f"hrnet_w{width}"
     return ["backbone=hrnet_w32", f"backbone.network={network}" if timm.is_model(network) else f"backbone.width={width}"]

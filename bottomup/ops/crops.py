@@ -7,7 +7,6 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from bottomup.devices import constant
 from bottomup.geometry import Grid
@@ -87,6 +86,8 @@ def _bell(apart: Tensor, sigma: float) -> Tensor:
 
 def cropped(maps: Tensor, boxes: Tensor, grid: Grid) -> Tensor:
     """Maps (B, K, h, w) in each of the boxes (B, R, 4) xyxy input px: (B, R, K, 56, 36)."""
+    from torchvision.ops import roi_align  # late, here and below: it takes seconds to import, and few models crop
+
     cells = (grid.to_cells(boxes.unflatten(-1, (2, 2))) + 0.5).flatten(-2)  # roi_align counts from the cells' edges
     crops: Tensor = roi_align(maps, list(cells), CROP, sampling_ratio=_SAMPLES, aligned=True)
     return crops.view(*boxes.shape[:2], -1, *CROP)
@@ -148,6 +149,8 @@ def images_in(image: Tensor, boxes: Tensor, side: int, fill: Tensor) -> Tensor:
     ``fill`` (3,) is the colour out of the image. A crop that is more than twice as large as it is to be is read from an image
     that was halved as often as leaves it less, so that no pixel is skipped and a crop costs the same however large the image.
     """
+    from torchvision.ops import roi_align
+
     boxes, colour = boxes.to(image.device), fill.to(image.device).float().view(-1, 1, 1)
     halved = image.float()[None] - colour  # so that the 0 which is read out of the image is the fill
     halvings = ((boxes[:, 2] - boxes[:, 0]) / side).clamp(min=1.0).log2().floor().long()

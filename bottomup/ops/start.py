@@ -21,5 +21,6 @@ def start_as(conv: nn.Conv2d, start: Start, logits: bool) -> None:
     if start == "torch":
         return
     assert conv.bias is not None
-    nn.init.normal_(conv.weight, std=_QUIET)
+    if not conv.weight.is_meta:  # where torch would import its compiler, seconds long, to draw nothing
+        nn.init.normal_(conv.weight, std=_QUIET)
     nn.init.constant_(conv.bias, math.log(_PRIOR / (1 - _PRIOR)) if logits else 0.0)

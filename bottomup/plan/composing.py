@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,6 +19,8 @@ from bottomup.plan.keys import check_first_names, check_heads_there, check_typed
 from bottomup.plan.overrides import check_search_path, key_of, parts_of, spelt_out, typed
 from bottomup.plan.schema import kinds_of
 
+_OF_PROGRAMS = ("job_logging", "hydra_logging", "help", "hydra_help", "output", "launcher", "sweeper", "env")
+_WITHOUT = [f"~hydra/{part}" for part in _OF_PROGRAMS]  # of programs that Hydra starts; to read them takes a quarter of the time
 _OF_ONE_COMPONENT = ("backbone", "decoder")  # parts of which a file says what one component is to be
 
 
@@ -97,23 +102,31 @@ def _waits_for_weights(command: str, overrides: Sequence[str]) -> bool:
 
 def _composed(command: str | None, overrides: Sequence[str]) -> Any:
     """Hydra's own composition, open to changes, of a command's file or of none; ConfigError for what it cannot compose."""
+    options = tuple(_as_option(with_home(override), command) for override in overrides)
+    if SEARCHPATH in map(key_of, overrides):  # folders of one's own, whose files may change meanwhile
+        return _by_hydra(config_folder(), command, options)
+    return copy.deepcopy(_kept(config_folder(), command, options))
+
+
+def _by_hydra(folder: Path, command: str | None, options: tuple[str, ...]) -> Any:
+    """The same as Hydra composes it, of options in its own grammar."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            composed = compose(command, overrides=[_as_option(with_home(override), command) for override in overrides])
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            composed = compose(command, overrides=[*_WITHOUT, *options])
     except OverrideParseException as error:
         raise ConfigError(quoted(error.override)) from error
     except TypeError as error:  # Hydra's for decoder=[1]
-        lists = [text for text in overrides if "[" in text]
+        lists = [text.lstrip("+") for text in options if "[" in text]
         raise ConfigError(
             f"{', '.join(lists)}: a part is chosen by one name of a file, as in decoder=prn; take the brackets away"
         ) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for backbone=3
-        raise ConfigError(message(error, overrides)) from error
+        raise ConfigError(message(error, options)) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"a file of the configuration is not YAML: {' '.join(str(error).split())}") from error
     except OSError as error:  # Hydra looks for files that are called as what was typed
@@ -122,6 +135,9 @@ def _composed(command: str | None, overrides: Sequence[str]) -> Any:
         raise ConfigError("something in the configuration is nested too deeply; write it flat") from error
     OmegaConf.set_struct(composed, False)
     return composed
+
+
+_kept = lru_cache(128)(_by_hydra)  # each takes Hydra a tenth of a second, and a benchmark or a chain asks for the same again
 
 
 def _as_option(override: str, command: str | None) -> str:

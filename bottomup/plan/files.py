@@ -42,11 +42,21 @@ def choices(group: str, overrides: Sequence[str] = ()) -> list[str]:
 
     The last is looked for among the ``overrides``. Asks Hydra, which takes a second; ``shipped`` does not.
     """
+    searched = [override for override in overrides if override.startswith(f"{SEARCHPATH}=")]
+    return _searched(group, searched) if searched else list(_of_packages(group))
+
+
+@cache
+def _of_packages(group: str) -> tuple[str, ...]:
+    """What can be chosen of a group where no folder is named, which is the same as long as a process lasts."""
+    return tuple(_searched(group, []))
+
+
+def _searched(group: str, searched: list[str]) -> list[str]:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.object_type import ObjectType
 
-    searched = [override for override in overrides if override.startswith(f"{SEARCHPATH}=")]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from bottomup.masks import Masks, concatenated
 from bottomup.ops.suppression import oks
@@ -55,6 +54,8 @@ def _similarities(
     if cues.oks and posed:
         yield cues.oks, oks(people.keypoints, found.keypoints, *areas, sigmas)
     if cues.boxes:
+        from torchvision.ops import box_iou  # late: it takes seconds
+
         yield cues.boxes, box_iou(people.boxes, found.boxes).nan_to_num(0.0)
     if masks and people.masks is not None and found.masks is not None:
         yield masks, concatenated((people.masks, found.masks)).overlaps()[: len(people), len(people) :]

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import copy
 import functools
-import socket
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from bottomup.assembly import HeadSpec, assemble
+from bottomup.engine.distributed import ranks
 from bottomup.engine.objective import compute_losses
 from bottomup.model import PoseModel
 from bottomup.skeletons import COCO
 from bottomup.types import Batch, Task
 from bottomup.views import make_view, merge, unflip
 from tests.contracts import dummies as d
+from tests.ranks import in_ranks
 
 TASK = Task(COCO)
 SHAPES = ("feedback", "strides", "pyramids", "finer")
@@ -127,7 +128,9 @@ def test_compiled_equals_eager(shape: str) -> None:
     images = make_batch(SIDE[shape]).images
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     for stages in ("all", "last"):
-        for eager, fast in zip(model(images, stages=stages), compiled(images, stages=stages), strict=True):
+        with torch.no_grad():  # tests/engine compiles training steps
+            pairs = zip(model(images, stages=stages), compiled(images, stages=stages), strict=True)
+        for eager, fast in pairs:
             for key, maps in eager.items():
                 torch.testing.assert_close(fast[key], maps)
 
@@ -215,33 +218,31 @@ def test_a_resumed_run_is_the_uninterrupted_one(shape: str) -> None:
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
-def _one_rank(rank: int, port: int, shape: str, results: dict[int, list[torch.Tensor]]) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    model = build(shape).eval()  # batch statistics would differ between 2 x 2 and 4 images
-    model.requires_grad_(True)
-    wrapped = nn.parallel.DistributedDataParallel(model)
-    whole = make_batch(SIDE[shape])
-    part = whole._map(lambda tensor: tensor[2 * rank : 2 * rank + 2])
-    for _ in range(2):  # a second step fails where a parameter got no gradient in the first
-        model.zero_grad()
-        part_ids = Batch(**{**part.__dict__, "image_ids": whole.image_ids[2 * rank : 2 * rank + 2]})
-        training_loss(wrapped, model, part_ids).mean().backward()
-    results[rank] = [p.grad.clone() for p in model.parameters()]
-    dist.destroy_process_group()
+def gradients(folder: Path) -> None:
+    """What each rank's parameters get of its half of a batch, in every shape, as a file."""
+    with ranks("cpu") as place:
+        found = {}
+        for shape in SHAPES:
+            model = build(shape).eval()  # batch statistics would differ between 2 x 2 and 4 images
+            model.requires_grad_(True)
+            wrapped = nn.parallel.DistributedDataParallel(model)
+            whole = make_batch(SIDE[shape])
+            own = slice(2 * place.rank, 2 * place.rank + 2)
+            part = replace(whole._map(lambda tensor, own=own: tensor[own]), image_ids=whole.image_ids[own])
+            for _ in range(2):  # a second step fails where a parameter got no gradient in the first
+                model.zero_grad()
+                training_loss(wrapped, model, part).mean().backward()
+            found[shape] = [p.grad for p in model.parameters()]
+        torch.save(found, folder / f"{place.rank}.pt")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_two_processes_give_the_gradient_of_one(shape: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with mp.Manager() as manager:
-        results = manager.dict()
-        mp.spawn(_one_rank, (port, shape, results), nprocs=2)
-        gradients = [results[0], results[1]]
+def test_two_processes_give_the_gradient_of_one(tmp_path: Path) -> None:
+    ended = in_ranks(gradients, tmp_path)
+    assert [one.code for one in ended] == [0, 0], ended
+    of_ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    for shape in SHAPES:
         single = build(shape).eval()
         training_loss(single, single, make_batch(SIDE[shape])).mean().backward()
-        for rank in (0, 1):
-            for name_and_p, gradient in zip(single.named_parameters(), gradients[rank], strict=True):
-                torch.testing.assert_close(gradient, name_and_p[1].grad, rtol=1e-4, atol=1e-6, msg=name_and_p[0])
+        for found in of_ranks:
+            for (name, parameter), gradient in zip(single.named_parameters(), found[shape], strict=True):
+                torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6, msg=f"{shape}: {name}")

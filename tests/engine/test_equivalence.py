@@ -14,9 +14,9 @@ from tests.ranks import in_ranks
 
 # Untrained behind frozen statistics MobileNetV2 is steep: only small steps keep rounding errors small.
 RUNS = {
-    "hourglass": {"steps": 25, "optimiser": {"name": "adam", "lr": 1e-3}},
-    "untrained": {"steps": 12, "optimiser": {"name": "adam", "lr": 1e-5}},
-    "imagenet": {"steps": 20, "optimiser": {"name": "sgd", "lr": 1e-5}},  # Adam turns rounding errors of small gradients into steps
+    "hourglass": {"steps": 10, "optimiser": {"name": "adam", "lr": 1e-3}},
+    "untrained": {"steps": 8, "optimiser": {"name": "adam", "lr": 1e-5}},
+    "imagenet": {"steps": 8, "optimiser": {"name": "sgd", "lr": 1e-5}},  # Adam turns rounding errors of small gradients into steps
 }
 PLAIN = {"batch_size": 8, "validate_every": 0, "log_every": 1, "schedule": {"name": "constant"}, "clip": None}
 

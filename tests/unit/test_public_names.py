@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What only training, composing or drawing needs, and takes seconds to import.
 NOT_FOR_PREDICTION = (
+    "timm",  # this and the next by a network that has no part of theirs
+    "torchvision",
+    "torch._dynamo",
     "albumentations",
     "hydra",
     "omegaconf",
