@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject.toml allows of what the library and its extras import, as constraints for pip."""
+"""The lowest versions that pyproject.toml allows of what the library, its extras and its tests import, as constraints for pip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-TOOLS = frozenset({"dev", "docs", "test"})  # which the library does not import
+TOOLS = frozenset({"dev", "docs"})  # which neither the library nor its tests import
 BOUND = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*(?:>=|==)\s*([\w.]+)")
 
 

@@ -73,8 +73,9 @@ class KeypointPyramid(Neck):
         read = OrderedDict((name, stages[-1][name]) for name in self.reads)
         pyramid = list(self.fpn(read).values())
         shape = (pyramid[0].shape[-2], pyramid[0].shape[-1])
-        reduced = [reduce(maps) for reduce, maps in zip(self.reductions.values(), pyramid, strict=False)]
-        finest = [enlarge(maps, grid, self.levels[0], shape) for grid, maps in zip(self.levels, reduced, strict=False)]
+        joined = slice(len(self.reductions))
+        levels = zip(self.reductions.values(), pyramid[joined], self.levels[joined], strict=True)
+        finest = [enlarge(reduce(maps), grid, self.levels[0], shape) for reduce, maps, grid in levels]
         supervised = zip(_NAMES, pyramid, strict=True) if self.intermediate else ()
         return [*({f"K{name}": maps} for name, maps in supervised), {"D": self.smooth(torch.cat(finest, dim=1))}]
 
