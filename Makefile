@@ -59,7 +59,7 @@ docs: $(DOCS_INSTALLED) ## the pages of docs/ as HTML in build/docs; a dead link
 	@echo "the pages: build/docs/index.html"
 
 clean: ## remove caches and build products; environments and outputs stay
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
 	find bottomup benchmarks docs examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships venv without ensurepip: there the outer pip puts one into the environment.
