@@ -34,7 +34,7 @@ class Prn(Head):
     of the perceptron's hidden layers, each with ReLU and ``dropout``; ``output_relu`` says whether its output has a ReLU, too,
     before the input is added. ``softmax`` is over "all" cells of a person or over those of each "keypoint". With ``weights`` "int8"
     a CPU predicts from weights of eight bits (``ops.int8``), which few people wait for half as long or less; training, other
-    devices and exported graphs have those of "fp32", and so has the checkpoint.
+    devices, exported graphs and layers after one whose width is no multiple of 32 have those of "fp32", and so has the checkpoint.
 
     ``input`` "peaks" are gaussians of ``input_sigma`` crop cells, times ``input_mass``, about the candidates in the box; those at
     most ``margin`` of the box's sides outside it are moved to its border. With ``input_scores`` each counts by its score, as it

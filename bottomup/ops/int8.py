@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 _LARGEST = 127  # of eight bits, the same on both sides of 0
+_AT_ONCE = 32  # inputs that PyTorch's kernels read at a time, the last of fewer from what lies behind them in memory
 _FEW = 16  # rows that a processor without instructions for products of eight bits is faster with from rounded weights
 
 
@@ -20,8 +21,8 @@ class Int8Linear(nn.Linear):
     inputs are rounded so as well, each row anew, and products are added up exactly. Elsewhere few rows meet the rounded weights as
     bfloat16, and for more than 16 those of float32 are as fast. The rounded weights are kept beside those of float32, where no copy
     and no pickle has them, and made anew where these have changed, unless in place of ``weight.data``: torch does not count those.
-    In training and wherever a gradient is asked for, of weights that are not float32, on other devices and in exported
-    graphs the layer is ``nn.Linear``.
+    In training and wherever a gradient is asked for, of weights that are not float32 or whose inputs are no multiple of 32, on
+    other devices and in exported graphs the layer is ``nn.Linear``.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
@@ -43,7 +44,9 @@ class Int8Linear(nn.Linear):
 
     def _predicts(self, input: Tensor) -> bool:
         """Whether eight bits will do: rounding has no gradient."""
-        if self.training or torch.compiler.is_compiling() or input.device.type != "cpu" or self.weight.dtype != torch.float32:
+        if self.training or torch.compiler.is_compiling() or input.device.type != "cpu":
+            return False
+        if self.weight.dtype != torch.float32 or self.in_features % _AT_ONCE:
             return False
         return not (torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad))
 

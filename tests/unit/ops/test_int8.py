@@ -109,6 +109,18 @@ def test_a_frozen_layer_passes_the_gradient_of_float32_on(
     torch.testing.assert_close(gradient, rows.detach().sum(0).expand(24, -1))
 
 
+@pytest.mark.parametrize("instructions", [True, False])
+@pytest.mark.parametrize("inputs", [1, 8, 33, 100])
+@torch.inference_mode()
+def test_inputs_that_the_kernels_would_read_beyond_meet_weights_of_float32(
+    inputs: int, instructions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They end the process by a segmentation fault, or are right by chance."""
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: instructions)
+    layer, rows = Int8Linear(inputs, 24).eval(), torch.randn(3, inputs)
+    assert torch.equal(layer(rows), nn.functional.linear(rows, layer.weight, layer.bias))
+
+
 @pytest.mark.parametrize("rows", [1, 100])
 @torch.no_grad()
 def test_weights_of_another_format_are_read_as_they_are(layer: Int8Linear, rows: int) -> None:
