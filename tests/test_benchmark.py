@@ -37,7 +37,8 @@ cells:
   walked: [backbone=hourglass_tiny, decoder=personlab]
 """
 QUICK = ["engine.steps=2", "engine.batch_size=2", "engine.tensorboard=false", "measure.training_steps=1", "measure.pictures=1"]
-OPTIONS = [*QUICK, "measure.runs=1", "measure.batch_sizes=[1]", "seeds=2", "learning_rates=[1e-3,1e-4]", "validation.limit=2"]
+OPTIONS = [*QUICK, "measure.runs=1", "measure.batch_sizes=[1]", "seeds=2", "learning_rates=[1e-3,1e-4]"]
+OPTIONS += ["validation.limit=2", "engine.precision=auto"]
 
 Patch = Callable[[str, Callable[..., Any]], None]
 

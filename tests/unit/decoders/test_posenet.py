@@ -82,7 +82,7 @@ def test_mid_offsets_that_are_refined_already_are_refused_when_the_model_is_comp
     saved = load_config("train", overrides[:2])
     for refine, refused in (([], True), (["heads.mid_offsets.refine=0"], False)):
         asked = [overrides[2], *refine]
-        merged = ModelPlan.of(load_config("evaluate", asked)).of_checkpoint(saved, asked)
+        merged = ModelPlan.of(load_config("predict", asked)).of_checkpoint(saved, asked)
         with pytest.raises(ConfigError, match="refine=0") if refused else nullcontext():
             merged.compose(Task(COCO))
 
