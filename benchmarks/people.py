@@ -104,6 +104,7 @@ def _ideal(batch: Batch, heads: list[Head]) -> Outputs:
 def _decoded(decoder: Any, outputs: Outputs, grid: Grid) -> Decode:
     frame = Scene("", outputs, grid, SIDE, None).frame
 
+    @torch.inference_mode()
     def decode() -> list[Prediction]:
         found: list[Prediction] = decoder(outputs, frame)
         for prediction in found:
@@ -117,6 +118,7 @@ def _decoded(decoder: Any, outputs: Outputs, grid: Grid) -> Decode:
 def _assigned(candidates: Candidates, network: Prn, outputs: Outputs, grid: Grid) -> Decode:
     frame, decoder = Scene("", outputs, grid, SIDE, None).frame, PrnDecoder(TASK)
 
+    @torch.inference_mode()
     def decode() -> list[Prediction]:
         found = outputs | candidates({}, outputs)
         return decoder(found | network({}, found), frame)
@@ -124,7 +126,6 @@ def _assigned(candidates: Candidates, network: Prn, outputs: Outputs, grid: Grid
     return decode
 
 
-@torch.inference_mode()
 def measure(runs: int) -> list[Row]:
     """A row for each number of people and each decoder."""
     rows: list[Row] = []

@@ -21,8 +21,8 @@ class Int8Linear(nn.Linear):
     inputs are rounded so as well, each row anew, and products are added up exactly. Elsewhere few rows meet the rounded weights as
     bfloat16, and for more than 16 those of float32 are as fast. The rounded weights are kept beside those of float32, where no copy
     and no pickle has them, and made anew where these have changed, unless in place of ``weight.data``: torch does not count those.
-    In training and wherever a gradient is asked for, of weights that are not float32 or whose inputs are no multiple of 32, on
-    other devices and in exported graphs the layer is ``nn.Linear``.
+    In training and wherever a gradient is asked for, of weights that are not float32, were made in inference mode or whose inputs
+    are no multiple of 32, on other devices and in exported graphs the layer is ``nn.Linear``.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
@@ -48,6 +48,8 @@ class Int8Linear(nn.Linear):
             return False
         if self.weight.dtype != torch.float32 or self.in_features % _AT_ONCE:
             return False
+        if self.weight.is_inference():  # which does not count its changes
+            return False
         return not (torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad))
 
     def _exact_sums(self, rows: Tensor) -> Tensor:
@@ -63,10 +65,9 @@ class Int8Linear(nn.Linear):
         return found.float().mul_(scales).add_(self.bias)
 
     def _weights(self) -> tuple[Tensor, Tensor]:
-        counted = not self.weight.is_inference()  # what is made in inference mode does not count its changes
         memory = StorageWeakRef(self.weight.untyped_storage())  # an address would be that of the next weights, once these are freed
-        of = (memory, self.weight._version if counted else 0)
-        if self._rounded is None or self._rounded[0] != of or not counted:
+        of = (memory, self.weight._version)
+        if self._rounded is None or self._rounded[0] != of:
             values, scales = rounded(self.weight.detach())
             self._rounded = of, values, scales[:, 0]
         return self._rounded[1:]

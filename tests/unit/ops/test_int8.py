@@ -75,7 +75,7 @@ def test_weights_at_the_address_of_those_that_were_freed_are_rounded_anew(
     assert len(set(addresses)) < len(addresses)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def test_copies_and_pickles_have_the_weights_alone(layer: Int8Linear) -> None:
     new, rows = len(pickle.dumps(layer)), torch.ones(1, 64)
     found = layer(rows)
