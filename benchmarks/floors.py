@@ -182,7 +182,8 @@ def _demo() -> Callable[[Any], object]:
     plan = TrainPlan.of(load_config("train", ["experiment=demo/associative_embedding", "workers=0", "device=cpu"]))
     with ranks("cpu") as place:
         trainer = _trainer(make_trainer(plan, Path(), place))
-    return trainer.model.to(memory_format=torch.channels_last).eval()
+    network: Callable[[Any], object] = trainer.model.to(memory_format=torch.channels_last).eval()
+    return network
 
 
 def _trainer(made: Any) -> Any:
