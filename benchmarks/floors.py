@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULT = Path(__file__).parent / "results" / "floors.json"
-IMAGES, ROUNDS = 60, 1
+IMAGES, ROUNDS = 60, 3
 PEOPLE = 500  # images that are judged, of twenty people each
 _FILL = (124, 116, 104)
 _MAPS = {"crowd", "unannotated", "padding"}
