@@ -166,14 +166,15 @@ def read_images(data: Record, path: Path) -> dict[int, Record]:
         if image_id is None or image_id in images:
             remedy = "number the images, and say the same number as `image_id` of their annotations"
             raise fault(where, "id", image.get("id"), "a whole number that no other image has", remedy)
-        if not isinstance(image.get("file_name"), str):
-            raise fault(where, "file_name", image.get("file_name"), "a string", "say which file the image is")
+        named = image.get("file_name")
+        if not isinstance(named, str) or not named or "\0" in named:
+            raise fault(where, "file_name", named, "a string that can be a file's name", "say which file the image is")
         sides = {side: whole(image.get(side)) for side in ("height", "width")}
         for side, length in sides.items():
             if length is None or length <= 0:
                 raise fault(where, side, image.get(side), "a positive integer", "write the size of the image file, in px")
         _check_size(where, *sides.values())
-        name = image["file_name"].replace("\\", "/")  # of Windows
+        name = named.replace("\\", "/")  # of Windows
         images[image_id] = {**image, "id": image_id, "file_name": name, **sides}
     return images
 

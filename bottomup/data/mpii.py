@@ -104,7 +104,7 @@ class Mpii(Coco):
         try:
             with Image.open(file) as image:
                 width, height = image.size
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter of a name with a zero byte
             raise DataError(
                 f"{file}: should be an image of MPII, but {error}; set the data set's `images` (data.images=) to the folder of its"
             ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -20,18 +20,27 @@ class Int8Linear(nn.Linear):
     Every output has a scale of its own: the greatest of its weights is 127. Where the processor has instructions for it (VNNI) the
     inputs are rounded so as well, each row anew, and products are added up exactly. Elsewhere few rows meet the rounded weights as
     bfloat16, and for more than 16 those of float32 are as fast. The rounded weights are kept beside those of float32, where no copy
-    and no pickle has them, and made anew where these have changed, unless in place of ``weight.data``: torch does not count those.
-    In training and wherever a gradient is asked for, of weights that are not float32, were made in inference mode or whose inputs
-    are no multiple of 32, on other devices and in exported graphs the layer is ``nn.Linear``.
+    and no pickle has them, and made anew where these have changed or gradients were asked for in between, unless in place of
+    ``weight.data``: torch does not count those. In training and wherever a gradient is asked for, of weights that are not float32,
+    were made in inference mode or whose inputs are no multiple of 32, on other devices and in exported graphs the layer is
+    ``nn.Linear``.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
-        self._rounded: tuple[tuple[StorageWeakRef, int], Tensor, Tensor] | None = None  # of which, (out, in) int8, (out,) scales
+        self._rounded: tuple[tuple[object, ...], Tensor, Tensor] | None = None  # of which, (out, in) int8, (out,) scales
+
+    def train(self, mode: bool = True) -> Self:
+        """Into training, in which fused optimisers change weights without torch's counting it, or out of it."""
+        if mode:
+            self._rounded = None
+        return super().train(mode)
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
         if not self._predicts(input):
+            if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # who asks for gradients may take a step
+                self._rounded = None
             return F.linear(input, self.weight, self.bias)
         rows = input.reshape(-1, self.in_features).float()
         if torch.cpu._is_vnni_supported():
@@ -61,16 +70,17 @@ class Int8Linear(nn.Linear):
     def _from_rounded(self, rows: Tensor) -> Tensor:
         """Of weights of eight bits and rows (N, in) as they are, but for bfloat16."""
         weight, scales = self._weights()
-        found = torch._weight_int8pack_mm(rows.bfloat16(), weight, torch.ones_like(scales, dtype=torch.bfloat16))
+        found = torch._weight_int8pack_mm(rows.bfloat16().contiguous(), weight, torch.ones_like(scales, dtype=torch.bfloat16))
         return found.float().mul_(scales).add_(self.bias)
 
     def _weights(self) -> tuple[Tensor, Tensor]:
         memory = StorageWeakRef(self.weight.untyped_storage())  # an address would be that of the next weights, once these are freed
-        of = (memory, self.weight._version)
-        if self._rounded is None or self._rounded[0] != of:
+        of = (memory, self.weight.storage_offset(), self.weight.stride(), self.weight._version)
+        kept = self._rounded  # once: another thread may forget it
+        if kept is None or kept[0] != of:
             values, scales = rounded(self.weight.detach())
-            self._rounded = of, values, scales[:, 0]
-        return self._rounded[1:]
+            self._rounded = kept = of, values, scales[:, 0]
+        return kept[1:]
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles have."""

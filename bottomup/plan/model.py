@@ -22,6 +22,7 @@ from bottomup.types import Task
 _OWN = (  # keys of a configuration that are a model's
     "method", "backbone", "necks", "heads", "decoder", "trained", "given", "freeze", "input_size", "side", "head_scales",
 )  # fmt: skip
+_NEVER_NULL = ("input_size", "side", "head_scales")
 _OWN_NECK = "preset"  # what a backbone's own neck is called among the model's
 
 
@@ -71,7 +72,8 @@ class ModelPlan:
     def of(cls, config: Mapping[str, Any]) -> Self:
         """The model's part of a configuration, or what a checkpoint says; ConfigError for what it cannot be."""
         kinds = resolved(Configuration)
-        check_values("", {key: config[key] for key in _OWN if config.get(key) is not None}, {key: kinds[key] for key in _OWN})
+        said = {key: config[key] for key in _OWN if config.get(key) is not None or (key in _NEVER_NULL and key in config)}
+        check_values("", said, {key: kinds[key] for key in _OWN})
         backbone = dict(config.get("backbone") or {})
         own_neck = backbone.pop("neck", None)
         check_value("backbone.neck", own_neck, Mapping[str, Any] | None)
@@ -86,7 +88,7 @@ class ModelPlan:
             trained=None if trained is None else tuple(trained),
             given=tuple(config.get("given") or ()),
             freeze=tuple(config.get("freeze") or ()),
-            **{key: config[key] for key in ("input_size", "side", "head_scales") if key in config},
+            **{key: config[key] for key in _NEVER_NULL if key in config},
         )
 
     def compose(self, task: Task) -> tuple[PoseModel, Decoder]:

@@ -8,6 +8,8 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from multiprocessing.queues import Queue
+from typing import Any
 
 import cv2
 import torch
@@ -17,6 +19,7 @@ from bottomup.errors import BottomupError, WorkerError
 from bottomup.memory import keep_freed_memory
 
 _LAST_IN_LINE = 19  # niceness
+_UNSENT = 74  # how a worker exits whose batch cannot be sent, EX_IOERR of sysexits.h
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) (?:is )?(killed by signal: [^.]+|exited unexpectedly[^.]*)")
 
 
@@ -30,9 +33,19 @@ def start_worker(_: int) -> None:
         os.setpgrp()
     if multiprocessing.parent_process() is not None:
         end_with_parent()  # PyTorch's own worker waits for somebody to read
+        _end_where_nothing_can_be_sent()
     keep_freed_memory()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _end_where_nothing_can_be_sent() -> None:
+    """End this worker where a batch does not fit into shared memory: Python drops it, and the main process waits for ever."""
+
+    def end(_: Exception, __: Any) -> None:
+        os._exit(_UNSENT)
+
+    Queue._on_queue_feeder_error = staticmethod(end)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
@@ -44,6 +57,11 @@ def workers_alive() -> Iterator[None]:
         found = _DEAD.search(str(error.__cause__)) or _DEAD.search(str(error))  # the cause knows the signal
         if isinstance(error, BottomupError) or not found:
             raise
+        if f"exit code {_UNSENT}" in found[1]:
+            raise WorkerError(
+                "a process that reads images could not hand them over through shared memory, which is full (/dev/shm) "
+                "or limited (ulimit -f); make room or raise it, give smaller batches, or workers=0"
+            ) from error
         raise WorkerError(
             f"a process that reads images was ended from outside ({found[1]}), as where memory runs out; give fewer workers=, or "
             "workers=0"

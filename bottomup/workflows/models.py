@@ -181,12 +181,12 @@ def _most(checkpoint: Checkpoint) -> int:
 
 @contextlib.contextmanager
 def _counted(most: int) -> Iterator[None]:
-    """CheckpointError as soon as what is built inside has more parameters than that."""
+    """ConfigError as soon as what is built inside has more parameters than that."""
     left = iter(range(most))
 
     def count(_: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         if next(left, None) is None:
-            raise CheckpointError(f"a network of more than {most} parameters is asked for, which is none of the file's")
+            raise ConfigError(f"a network of more than {most} parameters is asked for, which is none of the file's")
 
     handle = register_module_parameter_registration_hook(count)
     try:

@@ -108,6 +108,24 @@ def test_a_killed_worker_is_one_sentence() -> None:
     assert "\n" not in str(error.value)
 
 
+class Unsendable(Dataset[object]):
+    """What no process can hand over, as a batch for which shared memory has no room."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> object:
+        return lambda: index
+
+
+def test_a_batch_that_cannot_be_handed_over_is_one_sentence() -> None:
+    """Python drops it with a traceback, and a training waited for it for ever."""
+    loader = DataLoader(Unsendable(), batch_size=None, num_workers=1, worker_init_fn=start_worker, timeout=PATIENCE)
+    with pytest.raises(WorkerError, match=r"through shared memory.*or workers=0") as error, workers_alive():
+        list(loader)
+    assert "\n" not in str(error.value)
+
+
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="shape"), workers_alive():
         raise RuntimeError("shape")

@@ -111,6 +111,9 @@ def test_a_folder_that_was_changed_is_one_sentence(change: Callable[[Path], None
         ("heads", {"heatmap": {"weight": -1}}, "people: what it says .*heads.heatmap.weight should be"),
         ("heads", [], "people: what it says .*heads should be"),
         ("decoder", None, "people: what it says .*decoder: no `name`"),
+        ("input_size", None, "people: what it says .*input_size should be"),
+        ("side", None, "people: what it says .*side should be"),
+        ("backbone", {"name": "hourglass", "stacks": 10**9}, "people: what it says .*parameters is asked for"),
     ],
 )
 def test_a_folder_whose_model_cannot_be_is_named(part: str, value: object, sentence: str, folder: Path, capsys: Capture) -> None:

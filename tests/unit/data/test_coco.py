@@ -441,6 +441,11 @@ FILES = {
     "wrong type": (content(annotations={"1": {}}), "`annotations`"),
     "image without size": (content(images=[{"id": 7, "file_name": "a.png"}]), "image 7: `height`"),
     "image without name": (content(images=[{"id": 7, "width": W, "height": H}]), "image 7: `file_name`"),
+    "image of an empty name": (content(images=[{"id": 7, "file_name": "", "width": W, "height": H}]), "image 7: `file_name`"),
+    "zero byte in a name": (
+        content(images=[{"id": 7, "file_name": "a\0", "width": W, "height": H}]),
+        "image 7: `file_name`",
+    ),
     "image twice": (content(images=content()["images"] * 2), "image 7: `id`"),
     "no such category": (content(categories=[{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]), "'person'.*cat, dog"),
     "no category name": (content(categories=[{"id": 1}]), "no category named 'person'"),
