@@ -111,7 +111,10 @@ class Personlab(Decoder):
         masks: InstanceMasks = InstanceMasks(),
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
-            raise ConfigError("decoder personlab walks the skeleton's tree; this task has none")
+            raise ConfigError(
+                "decoder personlab walks the skeleton's tree; this task has none: train on a data set whose skeleton has edges, "
+                "or take another decoder="
+            )
         self.skeleton, self.plan = task.skeleton, strides(task.skeleton)
         self.max_people, self.refine, self.scoring, self.smallest = max_people, refine, scoring, smallest
         self.limits = {"max_people": max_people, "voting.max_peaks": voting.max_peaks}

@@ -52,7 +52,10 @@ class Posenet(Decoder):
         max_peaks: Count = 40,
     ) -> None:
         if task.skeleton is None or not task.skeleton.edges:
-            raise ConfigError("decoder posenet walks the skeleton's tree; this task has none")
+            raise ConfigError(
+                "decoder posenet walks the skeleton's tree; this task has none: train on a data set whose skeleton has edges, "
+                "or take another decoder="
+            )
         self.skeleton = task.skeleton
         self.plan = strides(task.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine

@@ -57,7 +57,7 @@ def _check_heads(saved: Mapping[str, Any] | None, config: Mapping[str, Any], com
     if any(_below(config, ("heads", name)).keys() <= options for name, options in typed_alone.items()):
         others = [override for override in overrides if parts_of(override)[:2] not in [["heads", name] for name in typed_alone]]
         there = (_composed(command, others) if saved is None else saved).get("heads") or {}
-        check_heads_there(overrides, list(there), "; a mapping adds one: heads.{name}={{}}")
+        check_heads_there(overrides, list(there), "; a mapping adds one, as heads.{name}={{name: HEAD}}")
 
 
 def with_typed(saved: Mapping[str, Any], composed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -145,7 +145,9 @@ class Order:
                 "give another data set or split, or lower data.min_keypoints"
             )
         if self.steps_per_epoch < 1:
-            raise ConfigError(f"a step draws {self.batch_size} images, but the data set has {len(self.dataset)}; lower batch_size")
+            raise ConfigError(
+                f"a step draws {self.batch_size} images, but the data set has {len(self.dataset)}; lower engine.batch_size"
+            )
 
     @property
     def draws(self) -> int:

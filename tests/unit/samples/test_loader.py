@@ -101,7 +101,7 @@ def test_a_fixed_order_goes_on_where_the_last_epoch_ended(images: int, batch_siz
 
 
 def test_too_few_images_are_refused() -> None:
-    with pytest.raises(ConfigError, match="lower batch_size"):
+    with pytest.raises(ConfigError, match=r"lower engine\.batch_size"):
         Order(Scenes(3), 8, seed=0)
 
 
