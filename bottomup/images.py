@@ -68,6 +68,8 @@ def find_images(where: str | Path) -> list[Path]:
         return [path]
     # not Path.glob, which refuses absolute patterns
     found = sorted(path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
+    if not found and not path.is_dir() and refused_by_name(path):  # a video, say, of which formats of images tell nothing
+        raise DataError(f"{where}: no such file; give the path of one that is there")
     images = [entry for entry in found if _named_as_image(entry)]
     others = _said([entry for entry in found if refused_by_name(entry) and entry.is_file()])
     if not images:

@@ -200,6 +200,7 @@ NO_IMAGES: dict[str, tuple[object, str]] = {  # what a predictor is given, and t
     "a tensor": (torch.zeros(3, 8, 9), "image.permute(1, 2, 0).numpy()"),
     "tensors": ([torch.zeros(3, 8, 9)], "image.permute(1, 2, 0).numpy()"),
     "a path that is not there": ("{here}/none.jpg", "no such image"),
+    "a video that is not there": ("{here}/none.mp4", "none.mp4: no such file"),
     "a folder without images": ("{here}/empty", "no such image, folder or glob with images"),
     "a folder in a list": (["{here}/photos"], "a folder"),
 }

@@ -78,7 +78,7 @@ def read_result(path: str | Path) -> Result:
 
 
 def checked(result: dict[str, Any]) -> Result:
-    """A result as it is; ValueError unless it has every field, and rows that all have the same keys, ``name`` among them."""
+    """A result as it is; ValueError unless it has every field, and rows, objects of the same keys, ``name`` among them."""
     for field, kind in _FIELDS.items():
         if not isinstance(result.get(field), kind):
             raise ValueError(f"a benchmark's {field!r} should be a {kind.__name__}, got {result.get(field)!r}")
@@ -87,7 +87,9 @@ def checked(result: dict[str, Any]) -> Result:
     rows = result["rows"]
     if not rows:
         raise ValueError("a benchmark should have at least one row, got none")
-    for row in rows:
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise ValueError(f"row {number} should be an object, got a {type(row).__name__}")
         if "name" not in row or row.keys() != rows[0].keys():
             raise ValueError(f"rows should all have a name and the keys {sorted(rows[0])}, got {sorted(row)}")
     return cast(Result, result)

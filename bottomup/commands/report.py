@@ -23,13 +23,15 @@ def run(overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigError("results= is missing: give the output= folder of bottomup benchmark, or a list of such")
     paths = [path_of(path) for path in plan.results]
     results = read_results(paths)
+    title = plan.title
+    content, drawn = page(results, title), list(plots(results))  # what is refused is refused before anything is written
     beside = paths[0].parent if paths[0].suffix == ".json" else paths[0]
     output = Place(output=plan.output or str(beside)).folder("report")
-    title, conditions = plan.title, "  \n".join(map(plain, results.conditions))  # two spaces: a new line in Markdown
+    conditions = "  \n".join(map(plain, results.conditions))  # two spaces: a new line in Markdown
     told = legend(table(results.measured)[0])
     write_text(output / "report.md", f"# {plain(title)}\n\n{conditions}\n\n{markdown(results.measured)}\n\n{told}\n")
-    for name, svg in plots(results):
+    for name, svg in drawn:
         write_text(output / f"{name.replace(' ', '_').lower()}.svg", svg)
-    path = write_text(output / "report.html", page(results, title))
+    path = write_text(output / "report.html", content)
     print(path)
     return {"page": str(path), "rows": len(results.measured)}

@@ -52,6 +52,8 @@ def check_row(row: Row) -> None:
     if len(row["name"]) > _LONGEST:
         raise ConfigError(f"{where}: its name should have at most {_LONGEST} letters, got {len(row['name'])}")
     plain_name(row["folder"], f"{where}: folder")
+    if "commit" in row:  # then it says of itself where and when it was measured
+        _check_there(where, row, ("device", "date"))
     for block, times in row["latency"].items():
         _check_there(f"{where}: latency.{block}", times, ("p50_ms", "p90_ms"))
     if row["training"]:

@@ -134,7 +134,7 @@ def _series(timed: Sequence[Measured]) -> Lines:
     for one in timed:
         size = str(one.row["choices"].get("input_size", ""))
         if size.isdecimal():
-            others = [choice for axis, choice in one.row["choices"].items() if axis != "input_size"]
+            others = [str(choice) for axis, choice in one.row["choices"].items() if axis != "input_size"]
             found[", ".join(others) or "as configured", one.folder.parent].append((float(size), one.milliseconds or 0.0))
     lines = {key: sorted(points) for key, points in found.items() if len(points) > 1}
     alike = Counter(name for name, _ in lines)

@@ -126,15 +126,18 @@ def _concatenated(views: Sequence[Instances]) -> Instances:
     """The instances of all views, one after the other; masks on the cells of the first that has some.
 
     Where some views find masks or boxes, those of others are empty or score 0; where some tell presence, others' is the score.
+    Tags stay where all have as many numbers: those of other lengths are of other networks, and cannot be compared.
     """
     masked = [view.masks for view in views if view.masks is not None]
     told = {name: any(getattr(view, name) is not None for view in views) for name in ("box_scores", "keypoint_presence")}
+    comparable = len({None if view.tags is None else view.tags.shape[1] for view in views}) == 1
 
     def whole(view: Instances) -> Instances:
         box_scores = torch.zeros(len(view)) if view.box_scores is None and told["box_scores"] else view.box_scores
         presence = view.presence if told["keypoint_presence"] else None
         masks = Masks.none(len(view), masked[0].to_frame) if view.masks is None and masked else view.masks
-        return replace(view, box_scores=box_scores, keypoint_presence=presence, masks=masks)
+        tags = view.tags if comparable else None
+        return replace(view, box_scores=box_scores, keypoint_presence=presence, masks=masks, tags=tags)
 
     def all_of(name: str) -> Any:
         parts = [getattr(view, name) for view in filled]

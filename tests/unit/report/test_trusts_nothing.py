@@ -44,6 +44,30 @@ def test_a_malformed_row_is_one_sentence(fault: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("fault", [3, None, "name", ["name"]])
+def test_a_row_that_is_no_object_is_one_sentence(fault: object, tmp_path: Path) -> None:
+    written(tmp_path, [row("a"), row("b")])
+    result = json.loads((tmp_path / "benchmark.json").read_text())
+    result["rows"][1] = fault
+    (tmp_path / "benchmark.json").write_text(json.dumps(result))
+    with pytest.raises(ConfigError, match="row 1 should be an object, got a") as error:
+        read_results([tmp_path])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("lacking", ["device", "date"])
+def test_a_row_that_says_half_of_where_it_is_from_is_one_sentence(lacking: str, tmp_path: Path) -> None:
+    own = row("a", commit="a" * 40, date="2026-01-02T10:00:00+00:00")
+    del own[lacking]
+    with pytest.raises(ConfigError, match=f"row 'a' should have {lacking}"):
+        read_results([written(tmp_path, [own])])
+
+
+def test_choices_that_are_no_texts_are_told_as_such(tmp_path: Path) -> None:
+    rows = [row(str(size), choices={"input_size": size, "flip": True, "crops": None}) for size in (128, 256)]
+    assert "True, None" in dict(plots(read_results([written(tmp_path, rows)])))["Latency and image size"]
+
+
 EXHIBITED: dict[str, Any] = {
     "a file above": ("file", "../../etc/passwd"),
     "a file elsewhere": ("file", "/etc/passwd"),
@@ -67,6 +91,14 @@ def test_exhibits_that_are_none_are_one_sentence(fault: str, tmp_path: Path) -> 
     with pytest.raises(ConfigError) as error:
         page(read_results([tmp_path]), "title")
     assert "\n" not in str(error.value)
+
+
+def test_a_report_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    written(tmp_path, [row("a", judged={})])
+    show(tmp_path / "a", 100)
+    (tmp_path / "a" / "1.jpg").write_text("no picture")
+    assert main(["report", f"results={tmp_path}", f"output={tmp_path}/out"]) == 1
+    assert not (tmp_path / "out").exists()
 
 
 NAME = "<script>alert(1)</script> $\\frac{ [a](javascript:b) \ud800 \x07"

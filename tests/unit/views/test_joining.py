@@ -153,3 +153,9 @@ def test_masks_of_views_of_other_strides_meet_in_between() -> None:
         areas.append(drawn(join_views([fine, coarse], [1.0, 1.0], COCO.sigmas).masks).sum((1, 2)) / drawn(fine.masks).sum((1, 2)))
     assert ((areas[0] - 1).abs() < 0.1).all()
     assert ((areas[1] > 1.3) & (areas[1] < (50 / 30) ** 2)).all()
+
+
+def test_networks_whose_tags_have_other_lengths_join_as_people() -> None:
+    """Tags of two networks tell nothing of each other; what is joined has none."""
+    views = [replace(people(2, seed), tags=torch.zeros(2, length)) for seed, length in ((0, 2), (1, 16))]
+    assert_equal(join_views(views, [1.0, 1.0], COCO.sigmas), join_views([people(2, 0), people(2, 1)], [1.0, 1.0], COCO.sigmas))
