@@ -20,8 +20,10 @@ def beginning(trainer: Trainer) -> str:
     """On what a training runs, in a line: device, precision, and the images of a step."""
     settings, ranks = trainer.settings, trainer.ranks
     several = f" on {ranks.world} ranks" if ranks.world > 1 else ""
-    step = f"{settings.batch_size} images a step{several}"
-    return f"training on {ranks.device.type} in {settings.precision}, {step}, step {trainer.step + 1} to {settings.steps}"
+    left = (
+        f"step {trainer.step + 1} to {settings.steps}" if trainer.step < settings.steps else f"all {settings.steps} steps are done"
+    )
+    return f"training on {ranks.device.type} in {settings.precision}, {settings.batch_size} images a step{several}, {left}"
 
 
 class FirstStep:

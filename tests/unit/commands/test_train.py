@@ -136,6 +136,7 @@ def test_an_earlier_run_is_replaced_only_where_that_is_asked_for(tmp_path: Path,
     assert main([*train, *own, "overwrite=true"]) == 0  # from itself, too
     assert not (tmp_path / "best.pt").exists()  # it was the earlier run's
     assert main([*train, "engine.steps=2", "resume=true"]) == 0
+    assert main([*train, "engine.steps=2", "resume=true"]) == 0 and "all 2 steps are done" in capsys.readouterr().err
 
 
 def test_a_run_is_resumed_by_its_folder_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
