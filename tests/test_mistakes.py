@@ -54,7 +54,9 @@ AT_THE_COMMAND_LINE = {  # what was typed, in which {here} is a folder of things
     "train data.foo=3": "data=synthetic has curriculum, ",
     "evaluate weights={here}/weights/best.pt heads.prn.weights=int8": "no head of this model named 'prn' (known: heatmap, tags)",
     "predict weights={here}/weights/best.pt images={here}/photos heads.prn.weights=int8": "no head of this model named 'prn'",
-    "train heads.prn.weights=int8": "no head of this model named 'prn' (known: heatmap, tags); a mapping adds one, as heads.prn=",
+    "train heads.prn.weights=int8": (
+        "no head of this model named 'prn' (known: heatmap, tags); a mapping adds one, as heads.prn={name: HEAD}"
+    ),
     # values
     "train method=personlabs": "did you mean method=personlab?",
     "train backbone=hourglas": "did you mean backbone=hourglass?",

@@ -18,7 +18,7 @@ from bottomup.ops.masks import embedding_distance
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import sample_bilinear, sample_channels
 from bottomup.ops.seeds import select_seeds
-from bottomup.ops.walk import strides, walk
+from bottomup.ops.walk import strides, walk, walkable
 from bottomup.options import BelowOne, Count, Formerly, Natural, Positive, Window, checked
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Instances, Outputs, Task
@@ -110,17 +110,13 @@ class Personlab(Decoder):
         suppression: Suppression = Suppression(),
         masks: InstanceMasks = InstanceMasks(),
     ) -> None:
-        if task.skeleton is None or not task.skeleton.edges:
-            raise ConfigError(
-                "decoder personlab walks the skeleton's tree; this task has none: train on a data set whose skeleton has edges, "
-                "or take another decoder="
-            )
-        self.skeleton, self.plan = task.skeleton, strides(task.skeleton)
+        self.skeleton = walkable(task.skeleton, "personlab")
+        self.plan = strides(self.skeleton)
         self.max_people, self.refine, self.scoring, self.smallest = max_people, refine, scoring, smallest
         self.limits = {"max_people": max_people, "voting.max_peaks": voting.max_peaks}
         self.voting, self.suppression, self.masks = voting, suppression, masks
         self.recommended = _RECOMMENDED[scoring]
-        self.grouping = SeedGrouping(skeleton=task.skeleton, suppression=suppression, masks=masks)
+        self.grouping = SeedGrouping(skeleton=self.skeleton, suppression=suppression, masks=masks)
         self.requires = FIELDS | _FOREGROUND | (MASK_FIELDS if masks.mode else {})
 
     def tensors(self, outputs: Outputs, frame: Frame) -> dict[str, Tensor]:

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from bottomup.contracts import DECODERS, Decoder
 from bottomup.devices import constant
-from bottomup.errors import ConfigError
 from bottomup.geometry import Grid, in_content, sides
 from bottomup.grouping.walked import PosenetGrouping
 from bottomup.ops.fields import FIELDS, read_fields
 from bottomup.ops.peaks import find_peaks
 from bottomup.ops.sampling import gather_maps, sample_channels
 from bottomup.ops.seeds import select_seeds
-from bottomup.ops.walk import strides, walk
+from bottomup.ops.walk import strides, walk, walkable
 from bottomup.options import BelowOne, Count, FromZero, Natural
 from bottomup.thresholds import Thresholds
 from bottomup.types import Frame, Outputs, Task
@@ -51,13 +50,8 @@ class Posenet(Decoder):
         refine: Natural = 2,
         max_peaks: Count = 40,
     ) -> None:
-        if task.skeleton is None or not task.skeleton.edges:
-            raise ConfigError(
-                "decoder posenet walks the skeleton's tree; this task has none: train on a data set whose skeleton has edges, "
-                "or take another decoder="
-            )
-        self.skeleton = task.skeleton
-        self.plan = strides(task.skeleton)
+        self.skeleton = walkable(task.skeleton, "posenet")
+        self.plan = strides(self.skeleton)
         self.max_people, self.max_peaks, self.refine = max_people, max_peaks, refine
         self.limits = {"max_people": max_people, "max_peaks": max_peaks}
         self.detection_threshold, self.nms_radius = detection_threshold, nms_radius

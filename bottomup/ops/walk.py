@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bottomup.errors import ConfigError
 from bottomup.skeletons import Skeleton
 
 Step = Callable[[Tensor, Tensor], Tensor]  # (points (B, ..., 2) input px, directed edges (...)) -> where they lead
@@ -35,6 +36,16 @@ class Plan:
         if device not in self._sent:
             self._sent[device] = tuple(Stride(*(part.to(device, non_blocking=True) for part in own)) for own in self._strides)
         return self._sent[device]
+
+
+def walkable(skeleton: Skeleton | None, decoder: str) -> Skeleton:
+    """A task's skeleton, which a ``decoder`` of that name walks; ConfigError where there is none, or none with edges."""
+    if skeleton is None or not skeleton.edges:
+        raise ConfigError(
+            f"decoder {decoder} walks the skeleton's tree; this task has none: train on a data set whose skeleton has edges, or "
+            "take another decoder="
+        )
+    return skeleton
 
 
 def strides(skeleton: Skeleton) -> Plan:
